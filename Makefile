@@ -1,0 +1,44 @@
+# Everything here works on a machine that has only Go and make.
+GO       ?= go
+BIN      := bin
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 10s
+
+.PHONY: all build examples demo test race lint bench fuzz clean
+all: build
+
+build: examples ## bin/selvage, and the functions that the demo seeds beside it
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/selvage ./cmd/selvage
+
+examples:
+	for v in v1 v2 v3; do \
+	  GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags "-s -w -X main.version=$$v" -o $(BIN)/hello-$$v.wasm ./examples/hello || exit 1; \
+	done
+
+demo: build ## three sites on this machine: a release, a cut, a heal, a crash
+	$(BIN)/selvage demo
+
+test: ## unit tests, small scenarios, the command line
+	CGO_ENABLED=0 $(GO) test ./...
+
+race: ## the same under the race detector; needs a C compiler
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+lint:
+	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "not gofmt-ed: $$files"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+bench: ## figures and ratios of every room, each measured beside its limit
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 20m ./...
+
+fuzz: ## every fuzz target for FUZZTIME
+	@for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; \
+	done
+
+clean:
+	rm -rf $(BIN)
