@@ -1,0 +1,144 @@
+package manifest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Deployment is one manifest: the wish that a release run on some nodes.
+type Deployment struct {
+	APIVersion string   `yaml:"apiVersion" json:"apiVersion"`
+	Kind       string   `yaml:"kind" json:"kind"`
+	Metadata   Metadata `yaml:"metadata" json:"metadata"`
+	Spec       Spec     `yaml:"spec" json:"spec"`
+}
+
+// Metadata names a manifest's object.
+type Metadata struct {
+	// Name is the deployment's name, at most 63 characters of a-z, 0-9 and '-'.
+	Name string `yaml:"name" json:"name"`
+}
+
+// Spec says which release runs where and how. It is what an operator signs.
+type Spec struct {
+	Release  string   `yaml:"release" json:"release"` // name@version
+	Selector Selector `yaml:"selector" json:"selector,omitzero"`
+	Run      Run      `yaml:"run" json:"run,omitzero"`
+	Health   Health   `yaml:"health" json:"health,omitzero"`
+	Strategy Strategy `yaml:"strategy" json:"strategy,omitzero"`
+}
+
+// Selector picks nodes by their labels. A node is picked when it has every label; no labels pick all nodes.
+type Selector struct {
+	MatchLabels map[string]string `yaml:"matchLabels" json:"matchLabels,omitempty"`
+}
+
+// Matches reports whether a node with these labels is picked.
+func (s Selector) Matches(labels map[string]string) bool {
+	for k, want := range s.MatchLabels {
+		if got, ok := labels[k]; !ok || got != want {
+			return false
+		}
+	}
+	return true
+}
+
+// Run is how the workload is started.
+type Run struct {
+	Args []string          `yaml:"args" json:"args,omitempty"`
+	Env  map[string]string `yaml:"env" json:"env,omitempty"`
+	// Port is the TCP port that the workload serves on; 0 lets the node pick a free one,
+	// keep it over updates, and report it.
+	Port int `yaml:"port" json:"port,omitempty"`
+	// Timeout bounds one request to a function; 0 means 10 s.
+	Timeout   Duration  `yaml:"timeout" json:"timeout,omitempty"`
+	Resources Resources `yaml:"resources" json:"resources,omitzero"`
+}
+
+// Resources bound what the workload may use.
+type Resources struct {
+	// Memory bounds a function's linear memory; 0 means 64 MiB.
+	Memory Bytes `yaml:"memory" json:"memory,omitempty"`
+}
+
+// Health says when a started release counts as good.
+type Health struct {
+	HTTP *HTTPProbe `yaml:"http" json:"http,omitempty"`
+	// MinHealthyTime is how long the workload must stay healthy without a break.
+	MinHealthyTime Duration `yaml:"minHealthyTime" json:"minHealthyTime,omitempty"`
+	// Deadline is how long after its start a release may take to become healthy; 0 means 2 min.
+	Deadline Duration `yaml:"deadline" json:"deadline,omitempty"`
+}
+
+// HTTPProbe asks the workload over HTTP on the loopback interface; any status from 200 to 399 is healthy.
+type HTTPProbe struct {
+	Port     int      `yaml:"port" json:"port,omitempty"` // 0 means the workload's own
+	Path     string   `yaml:"path" json:"path,omitempty"` // begins with '/'
+	Interval Duration `yaml:"interval" json:"interval,omitempty"`
+	Timeout  Duration `yaml:"timeout" json:"timeout,omitempty"`
+}
+
+// Strategy says in which steps a release goes out.
+type Strategy struct {
+	Steps []Step `yaml:"steps" json:"steps,omitempty"`
+}
+
+// Step is one stage of a rollout. The one step that exists is all targets at once, {percent: 100}.
+type Step struct {
+	Percent int `yaml:"percent" json:"percent,omitempty"`
+}
+
+// Defaults of what a manifest leaves out.
+const (
+	DefaultTimeout       = 10 * time.Second
+	DefaultMemory        = 64 << 20
+	DefaultDeadline      = 2 * time.Minute
+	DefaultProbePath     = "/"
+	DefaultProbeInterval = time.Second
+	DefaultProbeTimeout  = 3 * time.Second
+)
+
+// Defaulted returns the spec with every value that was left out filled in.
+func (s Spec) Defaulted() Spec {
+	fill(&s.Run.Timeout, Duration(DefaultTimeout))
+	fill(&s.Run.Resources.Memory, DefaultMemory)
+	fill(&s.Health.Deadline, Duration(DefaultDeadline))
+	if s.Health.HTTP != nil {
+		p := *s.Health.HTTP
+		fill(&p.Path, DefaultProbePath)
+		fill(&p.Interval, Duration(DefaultProbeInterval))
+		fill(&p.Timeout, Duration(DefaultProbeTimeout))
+		fill(&p.Port, s.Run.Port)
+		s.Health.HTTP = &p
+	}
+	if len(s.Strategy.Steps) == 0 {
+		s.Strategy.Steps = []Step{{Percent: 100}}
+	}
+	return s
+}
+
+func fill[T comparable](v *T, with T) {
+	var zero T
+	if *v == zero {
+		*v = with
+	}
+}
+
+// DecodeSpec reads the JSON form of a spec, as strictly as Parse reads YAML, and checks it.
+func DecodeSpec(data []byte) (Spec, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	var s Spec
+	if err := dec.Decode(&s); err != nil {
+		return Spec{}, fmt.Errorf("decode deployment spec: %w", err)
+	}
+	if dec.More() {
+		return Spec{}, fmt.Errorf("decode deployment spec: more than one value")
+	}
+	if problems := s.problems(); len(problems) > 0 {
+		return Spec{}, fmt.Errorf("decode deployment spec: %s: %s", problems[0].field, problems[0].text)
+	}
+	return s, nil
+}
