@@ -11,6 +11,7 @@ import (
 // Bounds of a manifest.
 const (
 	MaxSize   = 32 << 10 // bytes of YAML, and of a spec's JSON
+	maxPath   = 63       // characters of a release's or deployment's name
 	maxLabels = 32
 	maxArgs   = 256
 	maxEnv    = 256
@@ -22,13 +23,27 @@ var (
 	envPattern     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 )
 
-// CheckName says what is wrong with s as the name of a site, node, release or deployment; nil if nothing is.
-// Such names are also used as file names.
+const nameRule = "1 to 63 characters of a-z, 0-9 and '-', beginning and ending with a letter or digit"
+
+// CheckName says what is wrong with s as the name of a fleet, site or node; nil if nothing is.
 func CheckName(s string) error {
 	if namePattern.MatchString(s) {
 		return nil
 	}
-	return fmt.Errorf("%q is not a name: use 1 to 63 characters of a-z, 0-9 and '-', beginning and ending with a letter or digit", s)
+	return fmt.Errorf("%q is not a name: use %s", s, nameRule)
+}
+
+// CheckPath says what is wrong with s as the name of a release or deployment; nil if nothing is.
+// Such a name has one or more parts, like checkout/api, so that a charter's scope can cover a family of them.
+func CheckPath(s string) error {
+	ok := len(s) <= maxPath
+	for part := range strings.SplitSeq(s, "/") {
+		ok = ok && namePattern.MatchString(part)
+	}
+	if ok {
+		return nil
+	}
+	return fmt.Errorf("%q is not a name: use %s; parts are parted by '/', %d characters in all", s, nameRule, maxPath)
 }
 
 // CheckVersion says what is wrong with s as a release's version; nil if nothing is.
@@ -45,7 +60,7 @@ func SplitRelease(ref string) (name, version string, err error) {
 	if !ok {
 		return "", "", fmt.Errorf("%q does not name a release: write NAME@VERSION", ref)
 	}
-	if err := CheckName(name); err != nil {
+	if err := CheckPath(name); err != nil {
 		return "", "", err
 	}
 	return name, version, CheckVersion(version)
@@ -58,7 +73,7 @@ func (d Deployment) problems() []problem {
 	var c checker
 	c.want(d.APIVersion == "selvage/v1", "apiVersion", "want selvage/v1, not %q", d.APIVersion)
 	c.want(d.Kind == "Deployment", "kind", "want Deployment, not %q", d.Kind)
-	c.err("metadata.name", CheckName(d.Metadata.Name))
+	c.err("metadata.name", CheckPath(d.Metadata.Name))
 	for _, p := range d.Spec.problems() {
 		c.found = append(c.found, problem{"spec." + p.field, p.text})
 	}

@@ -17,7 +17,7 @@ type Deployment struct {
 
 // Metadata names a manifest's object.
 type Metadata struct {
-	// Name is the deployment's name, at most 63 characters of a-z, 0-9 and '-'.
+	// Name is the deployment's name, as CheckPath allows.
 	Name string `yaml:"name" json:"name"`
 }
 

@@ -1,0 +1,143 @@
+// Package rollout decides what a node does next about one deployment.
+//
+// Decide is a pure function from what the node knows (State) to what it does (Action). The node
+// observes, asks, acts, writes down what the action says must be remembered, and asks again;
+// so a crash at any point resumes.
+//
+// A version is one deployment statement with the release that it named. Of the versions that a
+// node has run, two are remembered apart: the one that is being proven (provisional) and the
+// last one that proved itself (verified). Only a verified version is ever gone back to, so an
+// interrupted deploy cannot become the way back. A version that failed is remembered too, and
+// is not tried again until the operator changes the deployment.
+//
+//	target fetched? ── no ──► fetch, keep running what runs
+//	      │ yes
+//	      ▼
+//	   start it (provisional) ── healthy for long enough ──► verified
+//	      │ deadline, bad artifact, or too many attempts
+//	      ▼
+//	   failed: start the verified version again
+package rollout
+
+// MaxAttempts is how often a version that never proved itself is started, counting over
+// restarts of the node: a version that takes the whole machine down is given up too.
+const MaxAttempts = 3
+
+// ID names a version: the digest of its deployment statement. "" names none.
+type ID string
+
+// Phase is where a deployment stands on a node.
+type Phase string
+
+// The phases.
+const (
+	Absent   Phase = "absent"   // not meant for this node
+	Waiting  Phase = "waiting"  // what should run is not known here or cannot run here
+	Fetching Phase = "fetching" // the blob is on its way
+	Starting Phase = "starting" // running, not proven yet
+	Ready    Phase = "ready"    // running and proven
+	Degraded Phase = "degraded" // proven earlier, and not healthy now
+	Failed   Phase = "failed"   // the target failed here; what was verified before runs, if anything
+)
+
+// Health is the judgement on what runs.
+type Health int
+
+// The judgements.
+const (
+	Pending Health = iota
+	Healthy
+	Unhealthy // past its deadline, or broken for good
+)
+
+// State is what the node knows about one deployment.
+type State struct {
+	Selected bool   // the deployment is meant for this node
+	Target   ID     // the version that should run; "" if it cannot be told or cannot run here
+	Problem  string // why Target is ""
+	Fetched  bool   // the target's blob is here, whole
+
+	Running ID     // the version that was started last and not stopped
+	Health  Health // of Running
+	Detail  string // what the last look at Running said
+
+	Verified ID     // the last version that proved itself
+	Attempts int    // starts of Target, ever, while it was not verified
+	Broken   ID     // the version that failed
+	Reason   string // why Broken failed
+}
+
+// Action is what to do. The zero ID in a field means not to. The fields are carried out in the
+// order in which they stand here, and what Fail and Verify say is durable before anything after them.
+type Action struct {
+	Fail   ID   // remember that this version failed, for the Why below
+	Verify ID   // remember that this version proved itself
+	Fetch  bool // fetch the target's blob; goes on beside the rest
+	Stop   bool // stop what runs
+	Start  ID   // start this version, after counting an attempt if it is not verified; it replaces what runs
+
+	Phase Phase
+	Why   string // for people; "" where the phase says all
+}
+
+// Decide says what to do next. It is total, and asks for nothing more once the world has
+// followed it: Phase is then Ready, Failed, Waiting, Degraded or Absent.
+func Decide(s State) Action {
+	switch {
+	case !s.Selected:
+		return Action{Phase: Absent, Stop: s.Running != ""}
+	case s.Target == "":
+		return keep(s, Action{Phase: Waiting, Why: s.Problem})
+	case s.Target == s.Broken:
+		return fallBack(s)
+	case !s.Fetched:
+		return keep(s, Action{Phase: Fetching, Fetch: true})
+	case s.Running == s.Target:
+		return judge(s)
+	case s.Target != s.Verified && s.Attempts >= MaxAttempts:
+		return fail(s, "was started several times and never proved itself")
+	}
+	return Action{Phase: Starting, Start: s.Target}
+}
+
+// keep leaves what runs alone; if nothing does, it starts what last proved itself.
+func keep(s State, a Action) Action {
+	if s.Running == "" && s.Verified != "" && s.Verified != s.Broken {
+		a.Start = s.Verified
+	}
+	return a
+}
+
+func judge(s State) Action {
+	proven := s.Target == s.Verified
+	switch {
+	case s.Health == Healthy && proven:
+		return Action{Phase: Ready}
+	case s.Health == Healthy:
+		return Action{Phase: Ready, Verify: s.Target}
+	case proven && s.Health == Unhealthy:
+		return Action{Phase: Degraded, Why: s.Detail}
+	case s.Health == Unhealthy:
+		return fail(s, s.Detail)
+	}
+	return Action{Phase: Starting, Why: s.Detail}
+}
+
+func fail(s State, why string) Action {
+	s.Broken, s.Reason = s.Target, why
+	a := fallBack(s)
+	a.Fail = s.Target
+	return a
+}
+
+// fallBack runs the verified version in place of the broken target, or nothing if there is none.
+func fallBack(s State) Action {
+	a := Action{Phase: Failed, Why: s.Reason}
+	switch {
+	case s.Verified == "" || s.Verified == s.Broken:
+		a.Stop = s.Running != ""
+	case s.Running != s.Verified:
+		a.Start = s.Verified
+	}
+	return a
+}

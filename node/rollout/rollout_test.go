@@ -1,0 +1,127 @@
+package rollout
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestDecide(t *testing.T) {
+	on := State{Selected: true, Target: "v2", Fetched: true}
+	with := func(change func(*State)) State { s := on; change(&s); return s }
+	for name, c := range map[string]struct {
+		s    State
+		want Action
+	}{
+		"not selected":       {State{Running: "v1"}, Action{Phase: Absent, Stop: true}},
+		"unknown release":    {State{Selected: true, Problem: "p", Running: "v1"}, Action{Phase: Waiting, Why: "p"}},
+		"reboot, unknown":    {State{Selected: true, Problem: "p", Verified: "v1"}, Action{Phase: Waiting, Why: "p", Start: "v1"}},
+		"fetch, keep v1":     {with(func(s *State) { s.Fetched, s.Running, s.Verified = false, "v1", "v1" }), Action{Phase: Fetching, Fetch: true}},
+		"reboot in fetch":    {with(func(s *State) { s.Fetched, s.Verified = false, "v1" }), Action{Phase: Fetching, Fetch: true, Start: "v1"}},
+		"start":              {with(func(s *State) { s.Running = "v1" }), Action{Phase: Starting, Start: "v2"}},
+		"pending":            {with(func(s *State) { s.Running = "v2" }), Action{Phase: Starting}},
+		"proves itself":      {with(func(s *State) { s.Running, s.Health = "v2", Healthy }), Action{Phase: Ready, Verify: "v2"}},
+		"stays ready":        {with(func(s *State) { s.Running, s.Health, s.Verified = "v2", Healthy, "v2" }), Action{Phase: Ready}},
+		"fails, first":       {with(func(s *State) { s.Running, s.Health, s.Detail = "v2", Unhealthy, "503" }), Action{Phase: Failed, Why: "503", Fail: "v2", Stop: true}},
+		"fails, falls back":  {with(func(s *State) { s.Running, s.Health, s.Verified = "v2", Unhealthy, "v1" }), Action{Phase: Failed, Fail: "v2", Start: "v1"}},
+		"stays failed":       {with(func(s *State) { s.Running, s.Broken, s.Reason, s.Verified = "v1", "v2", "503", "v1" }), Action{Phase: Failed, Why: "503"}},
+		"degrades":           {with(func(s *State) { s.Running, s.Health, s.Verified = "v2", Unhealthy, "v2" }), Action{Phase: Degraded}},
+		"never proved":       {with(func(s *State) { s.Attempts, s.Verified = MaxAttempts, "v1" }), Action{Phase: Failed, Fail: "v2", Start: "v1", Why: "was started several times and never proved itself"}},
+		"verified, rebooted": {with(func(s *State) { s.Attempts, s.Verified = MaxAttempts, "v2" }), Action{Phase: Starting, Start: "v2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Decide(c.s); got != c.want {
+				t.Errorf("got  %+v\nwant %+v", got, c.want)
+			}
+		})
+	}
+}
+
+// world is a node that does what it is told, with versions whose health is decided beforehand.
+type world struct {
+	State
+	good    map[ID]bool
+	fetched map[ID]bool
+	tries   map[ID]int
+}
+
+func (w *world) follow(t *rapid.T, a Action) {
+	if a.Fail != "" {
+		w.Broken, w.Reason = a.Fail, a.Why
+	}
+	if a.Verify != "" {
+		if w.Running != a.Verify || w.Health != Healthy {
+			t.Fatalf("verified %s, which was not seen healthy", a.Verify)
+		}
+		w.Verified = a.Verify
+	}
+	if a.Fetch {
+		w.fetched[w.Target] = true
+	}
+	if a.Stop {
+		w.Running = ""
+	}
+	if a.Start != "" {
+		w.start(t, a.Start)
+	}
+	w.observe()
+}
+
+func (w *world) start(t *rapid.T, id ID) {
+	if id == w.Broken {
+		t.Fatalf("started %s, which had failed", id)
+	}
+	if id != w.Verified {
+		if !w.fetched[id] {
+			t.Fatalf("started %s, which is not here", id)
+		}
+		if w.tries[id]++; w.tries[id] > MaxAttempts {
+			t.Fatalf("started %s %d times, and it never proved itself", id, w.tries[id])
+		}
+	}
+	w.Running = id
+}
+
+func (w *world) observe() {
+	w.Fetched, w.Attempts = w.fetched[w.Target], w.tries[w.Target]
+	w.Health = Unhealthy
+	if w.good[w.Running] {
+		w.Health = Healthy
+	}
+}
+
+// However deployments change and the node restarts, it comes to rest, on the target if that is
+// good, and on the last version that proved itself if not.
+func TestComesToRest(t *testing.T) {
+	ids := []ID{"v1", "v2", "v3", "v4"}
+	rapid.Check(t, func(t *rapid.T) {
+		w := &world{good: map[ID]bool{}, fetched: map[ID]bool{}, tries: map[ID]int{}}
+		for _, id := range ids {
+			w.good[id] = rapid.Bool().Draw(t, "good "+string(id))
+		}
+		for range rapid.IntRange(1, 12).Draw(t, "changes") {
+			w.Selected = true
+			w.Target = rapid.SampledFrom(ids).Draw(t, "target")
+			w.observe()
+			for range rapid.IntRange(0, 3).Draw(t, "steps before the power goes") {
+				w.follow(t, Decide(w.State))
+			}
+			w.Running = ""
+			w.observe()
+		}
+		var last Action
+		for range 20 {
+			last = Decide(w.State)
+			w.follow(t, last)
+		}
+		if again := Decide(w.State); again != last || again.Start != "" || again.Stop {
+			t.Fatalf("does not come to rest: %+v, then %+v in %+v", last, again, w.State)
+		}
+		if w.good[w.Target] && w.Target != w.Broken && w.Running != w.Target {
+			t.Fatalf("%s is good and does not run: %+v", w.Target, w.State)
+		}
+		if w.Running != "" && !w.good[w.Running] {
+			t.Fatalf("came to rest on %s, which is bad", w.Running)
+		}
+	})
+}
