@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Deployment is one manifest: the wish that a release run on some nodes.
@@ -13,6 +15,15 @@ type Deployment struct {
 	Kind       string   `yaml:"kind" json:"kind"`
 	Metadata   Metadata `yaml:"metadata" json:"metadata"`
 	Spec       Spec     `yaml:"spec" json:"spec"`
+
+	file string // where Parse read it
+	root *yaml.Node
+}
+
+// Errorf returns an *Error that says of one field what only the caller can know, such as
+// "spec.release". The deployment must have come from Parse.
+func (d Deployment) Errorf(field, format string, args ...any) error {
+	return &Error{d.file, []Problem{{Line: lineOf(d.root, field), Field: field, Text: fmt.Sprintf(format, args...)}}}
 }
 
 // Metadata names a manifest's object.

@@ -72,6 +72,7 @@ func Parse(file string, data []byte) (Deployment, error) {
 	if len(found) > 0 {
 		return fail(found...)
 	}
+	d.file, d.root = file, &root
 	return d, nil
 }
 

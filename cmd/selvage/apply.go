@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"selvage/ledger"
+	"selvage/ledger/manifest"
+	"selvage/node/api"
+)
+
+func newApply(env *environment) *cobra.Command {
+	var file string
+	var key keyFlag
+	c := &cobra.Command{
+		Use:   "apply -f deployment.yaml",
+		Short: "Sign a deployment and declare it to the fleet",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return apply(c.Context(), env, key, file) },
+	}
+	c.Flags().StringVarP(&file, "file", "f", "", "manifest, or - for standard input")
+	_ = c.MarkFlagRequired("file")
+	key.add(c)
+	return c
+}
+
+func apply(ctx context.Context, env *environment, key keyFlag, file string) error {
+	m, err := readManifest(file)
+	if err != nil {
+		return err
+	}
+	if err := releaseExists(ctx, env, m); err != nil {
+		return err
+	}
+	keys, err := key.load(env)
+	if err != nil {
+		return err
+	}
+	d, err := nextDeployment(ctx, env, m)
+	if err != nil {
+		return err
+	}
+	envelope, err := ledger.SignDeployment(d, keys...)
+	if err != nil {
+		return err
+	}
+	p, err := publish(ctx, env, api.KindDeployment, envelope)
+	if err != nil {
+		return err
+	}
+	if env.json() {
+		return env.printJSON(map[string]any{"name": d.Name, "release": m.Spec.Release, "generation": d.Generation, "statement": p.Statement})
+	}
+	fmt.Fprintf(env.out, "declared %s: %s, generation %d\n", d.Name, m.Spec.Release, d.Generation)
+	env.hint("'selvage rollout status %s' waits until the nodes run it", d.Name)
+	return nil
+}
+
+func readManifest(file string) (manifest.Deployment, error) {
+	in, name := io.Reader(os.Stdin), "standard input"
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return manifest.Deployment{}, err
+		}
+		defer f.Close()
+		in, name = f, file
+	}
+	data, err := io.ReadAll(io.LimitReader(in, manifest.MaxSize+1))
+	if err != nil {
+		return manifest.Deployment{}, fmt.Errorf("read %s: %w", name, err)
+	}
+	return manifest.Parse(name, data)
+}
+
+// releaseExists catches a slip of the pen before it is signed: nodes would wait for the release for ever.
+func releaseExists(ctx context.Context, env *environment, m manifest.Deployment) error {
+	all, err := ask[[]api.Release](ctx, env, "releases", nil)
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		if r.Release == m.Spec.Release {
+			return nil
+		}
+	}
+	return &failure{m.Errorf("spec.release", "%s is not known to this node", m.Spec.Release),
+		"seed it first, or wait for it to arrive; 'selvage get releases' lists what is here", exitNotFound}
+}
+
+// nextDeployment makes the statement that takes the place of all that the node knows for this name.
+func nextDeployment(ctx context.Context, env *environment, m manifest.Deployment) (ledger.Deployment, error) {
+	now, err := effectiveTime(ctx, env)
+	if err != nil {
+		return ledger.Deployment{}, err
+	}
+	spec, err := json.Marshal(m.Spec)
+	if err != nil {
+		return ledger.Deployment{}, err
+	}
+	d := ledger.Deployment{Name: m.Metadata.Name, Generation: 1, Declared: now, Spec: spec}
+	all, err := ask[[]api.Deployment](ctx, env, "deployments", nil)
+	if err != nil {
+		return ledger.Deployment{}, err
+	}
+	for _, old := range all {
+		if old.Name == d.Name {
+			d.Generation, d.Supersedes = old.Generation+1, old.Heads
+		}
+	}
+	return d, nil
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"selvage/node/api"
+)
+
+// noun is one kind of thing that 'get' lists.
+type noun struct {
+	name string
+	list func(context.Context, *environment, string) (any, *listing, error)
+}
+
+// listing is a table: a header and rows, with a wide form that has more columns at the right.
+type listing struct {
+	header, wide []string
+	rows         [][]string
+}
+
+// listOf makes a noun of an API list: which items a NAME argument picks, and a row for each.
+func listOf[T any](name string, header, wide []string, named func(T, string) bool, row func(T) []string) noun {
+	list := func(ctx context.Context, env *environment, only string) (any, *listing, error) {
+		all, err := ask[[]T](ctx, env, name, nil)
+		if err != nil {
+			return nil, nil, err
+		}
+		picked := []T{}
+		l := &listing{header: header, wide: wide}
+		for _, item := range all {
+			if only == "" || named(item, only) {
+				picked = append(picked, item)
+				l.rows = append(l.rows, row(item))
+			}
+		}
+		if only != "" && len(picked) == 0 {
+			return nil, nil, api.NotFound(fmt.Sprintf("no %s is called %q here", strings.TrimSuffix(name, "s"), only), "'selvage get "+name+"' lists them")
+		}
+		return picked, l, nil
+	}
+	return noun{name, list}
+}
+
+func nouns() []noun {
+	return []noun{
+		listOf("sites", []string{"SITE", "NODES", "REACHABLE", "LAST SEEN"}, nil,
+			func(s api.Site, n string) bool { return s.Site == n }, siteRow),
+		listOf("nodes", []string{"NAME", "SITE", "LAST SEEN", "DEPLOYMENTS"}, []string{"NODE", "LABELS"},
+			func(n api.Node, s string) bool {
+				return n.Name == s || prefixed(n.Node.String(), s) || prefixed(n.Node.Short(), s)
+			}, nodeRow),
+		listOf("releases", []string{"RELEASE", "TYPE", "SIZE", "CREATED", "PLATFORMS"}, []string{"STATEMENT", "SIGNERS"},
+			func(r api.Release, n string) bool { return r.Release == n || strings.HasPrefix(r.Release, n+"@") }, releaseRow),
+		listOf("deployments", []string{"NAME", "RELEASE", "READY", "DECLARED", "NOTE"}, []string{"GENERATION", "STATEMENT"},
+			func(d api.Deployment, n string) bool { return d.Name == n }, deploymentRow),
+		listOf("blobs", []string{"DIGEST", "SIZE", "HAVE", "RATE", "RELEASES"}, []string{"FROM SITE", "FROM UPLINK", "LOCAL"},
+			func(b api.Blob, n string) bool { return prefixed(b.Digest, n) || prefixed("sha256:"+b.Digest, n) }, blobRow),
+		listOf("entries", []string{"TIME", "KIND", "AUTHOR", "SEQ", "KEY", "BYTES"}, []string{"SCOPE", "FEED"},
+			func(e api.Entry, n string) bool { return e.Kind == n || e.Name == n || prefixed(e.Author.String(), n) }, entryRow),
+	}
+}
+
+// prefixed reports whether s begins with prefix, which has to be long enough to mean something.
+func prefixed(s, prefix string) bool { return len(prefix) >= 4 && strings.HasPrefix(s, prefix) }
+
+func newGet(env *environment) *cobra.Command {
+	var names []string
+	for _, n := range nouns() {
+		names = append(names, n.name)
+	}
+	get := &cobra.Command{
+		Use:   "get " + strings.Join(names, "|") + " [NAME]",
+		Short: "List what this node knows",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return usage("get what? one of %s", strings.Join(names, ", "))
+		},
+	}
+	for _, n := range nouns() {
+		get.AddCommand(newGetNoun(env, n))
+	}
+	return get
+}
+
+func newGetNoun(env *environment, n noun) *cobra.Command {
+	return &cobra.Command{
+		Use:     n.name + " [NAME]",
+		Aliases: []string{strings.TrimSuffix(n.name, "s")},
+		Short:   "List the " + n.name,
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			only := ""
+			if len(args) == 1 {
+				only = args[0]
+			}
+			v, l, err := n.list(c.Context(), env, only)
+			if err != nil {
+				return err
+			}
+			if env.json() {
+				return env.printJSON(v)
+			}
+			return l.print(env)
+		},
+	}
+}
+
+func (l *listing) print(env *environment) error {
+	header := l.header
+	if env.wide() {
+		header = append(header[:len(header):len(header)], l.wide...)
+	}
+	rows := make([][]string, len(l.rows))
+	for i, r := range l.rows {
+		rows[i] = r[:len(header)]
+	}
+	return env.table(header, rows)
+}
+
+func siteRow(s api.Site) []string {
+	return []string{s.Site, fmt.Sprint(s.Nodes), fmt.Sprint(s.Reachable), age(s.LastSeen, time.Now())}
+}
+
+func nodeRow(n api.Node) []string {
+	var ds []string
+	for _, d := range n.Deployments {
+		word := d.Phase
+		if d.Release != "" {
+			word = d.Release + " " + phase(d)
+		}
+		ds = append(ds, word)
+	}
+	seen := age(n.LastSeen, time.Now())
+	if !n.Reachable {
+		seen += ", unreachable"
+	}
+	if n.Quarantined != "" {
+		seen += ", quarantined: " + n.Quarantined
+	}
+	var labels []string
+	for k, v := range n.Labels {
+		labels = append(labels, k+"="+v)
+	}
+	return []string{n.Name, n.Site, seen, strings.Join(ds, ", "), n.Node.String(), sortedJoin(labels)}
+}
+
+func releaseRow(r api.Release) []string {
+	var platforms []string
+	var total int64
+	for _, a := range r.Artifacts {
+		platforms = append(platforms, a.Platform)
+		total += a.Size
+	}
+	return []string{r.Release, r.Type, size(total), age(r.Created, time.Now()), sortedJoin(platforms), short(r.Statement), sortedJoin(shortAll(r.Signers))}
+}
+
+func deploymentRow(d api.Deployment) []string {
+	ready := fmt.Sprintf("%d/%d", d.Ready, d.Targets)
+	var notes []string
+	if d.Unreachable > 0 {
+		notes = append(notes, fmt.Sprintf("%d unreachable", d.Unreachable))
+	}
+	if d.Conflict {
+		notes = append(notes, fmt.Sprintf("conflict of %d: apply again to resolve", len(d.Heads)))
+	}
+	return []string{d.Name, d.Release, ready, age(d.Declared, time.Now()), strings.Join(notes, "; "), fmt.Sprint(d.Generation), short(d.Statement)}
+}
+
+func blobRow(b api.Blob) []string {
+	have := "complete"
+	if !b.Complete {
+		have = fmt.Sprintf("%d%%", percent(b.HaveBytes, b.Size))
+	}
+	speed := ""
+	if b.BytesPerSecond > 0 {
+		speed = size(int64(b.BytesPerSecond)) + "/s"
+	}
+	return []string{short(b.Digest), size(b.Size), have, speed, sortedJoin(b.Releases), size(b.FromSiteBytes), size(b.FromUplinkBytes), size(b.FromLocalBytes)}
+}
+
+func entryRow(e api.Entry) []string {
+	return []string{e.Time.UTC().Format(time.RFC3339), e.Kind, e.Name, fmt.Sprint(e.Seq), e.Key, fmt.Sprint(e.Bytes), e.Scope, short(e.Feed)}
+}
+
+func percent(part, whole int64) int64 {
+	if whole == 0 {
+		return 100
+	}
+	return part * 100 / whole
+}

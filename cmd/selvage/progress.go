@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// progress shows how long work is going: in place on a terminal, else a timestamped line
+// whenever there is something new to say, at most once a second.
+type progress struct {
+	w     io.Writer
+	begin time.Time
+	tty   bool
+	last  string
+	at    time.Time
+}
+
+func newProgress(w io.Writer) *progress {
+	f, ok := w.(*os.File)
+	return &progress{w: w, begin: time.Now(), tty: ok && term.IsTerminal(int(f.Fd()))}
+}
+
+// show replaces what was shown.
+func (p *progress) show(text string) {
+	stamp := clock(time.Since(p.begin))
+	switch {
+	case p.tty:
+		fmt.Fprintf(p.w, "\r\x1b[K[%s] %s", stamp, text)
+	case text != p.last && time.Since(p.at) >= time.Second:
+		fmt.Fprintf(p.w, "[%s] %s\n", stamp, text)
+		p.at = time.Now()
+	default:
+		return
+	}
+	p.last = text
+}
+
+// end clears the line.
+func (p *progress) end() {
+	if p.tty && p.last != "" {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}
+
+// clock writes a duration as minutes and seconds: "1:07".
+func clock(d time.Duration) string {
+	s := int(d.Seconds())
+	return fmt.Sprintf("%d:%02d", s/60, s%60)
+}

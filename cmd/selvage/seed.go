@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"selvage/ledger"
+	"selvage/ledger/manifest"
+	"selvage/ledger/trust"
+	"selvage/node/api"
+)
+
+type seedOptions struct {
+	name, version, kind, platform string
+	key                           keyFlag
+}
+
+func newSeed(env *environment) *cobra.Command {
+	var o seedOptions
+	c := &cobra.Command{
+		Use:   "seed PATH --name N --version V --type process|function|bundle",
+		Short: "Sign a release and offer it to the fleet from this node",
+		Args:  cobra.ExactArgs(1),
+		RunE:  func(c *cobra.Command, args []string) error { return seed(c.Context(), env, o, args[0]) },
+	}
+	c.Flags().StringVar(&o.name, "name", "", "name of the release")
+	c.Flags().StringVar(&o.version, "version", "", "version of the release")
+	c.Flags().StringVar(&o.kind, "type", "", "what runs it: process, function or bundle")
+	c.Flags().StringVar(&o.platform, "platform", "", "os/arch that it runs on (default any; this machine's for a process)")
+	o.key.add(c)
+	for _, f := range []string{"name", "version", "type"} {
+		_ = c.MarkFlagRequired(f) // fails only for a flag that is not there
+	}
+	return c
+}
+
+func (o *seedOptions) check() error {
+	if err := errors.Join(manifest.CheckPath(o.name), manifest.CheckVersion(o.version)); err != nil {
+		return usage("%v", err)
+	}
+	if o.platform == "" {
+		o.platform = ledger.AnyPlatform
+		if o.kind == "process" {
+			o.platform = platform()
+		}
+	}
+	return nil
+}
+
+func seed(ctx context.Context, env *environment, o seedOptions, path string) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	keys, err := o.key.load(env)
+	if err != nil {
+		return err
+	}
+	blob, err := upload(ctx, env, path)
+	if err != nil {
+		return err
+	}
+	now, err := effectiveTime(ctx, env)
+	if err != nil {
+		return err
+	}
+	rel := ledger.Release{Name: o.name, Version: o.version, Type: o.kind, Created: now, Artifacts: []ledger.Artifact{{
+		Platform: o.platform, Digest: blob.Digest, Size: blob.Size, Root: blob.Root, File: filepath.Base(path)}}}
+	envelope, err := ledger.SignRelease(rel, keys...)
+	if err != nil {
+		return usage("%v", err)
+	}
+	p, err := publish(ctx, env, api.KindRelease, envelope)
+	if err != nil {
+		return err
+	}
+	if env.json() {
+		return env.printJSON(map[string]any{"release": rel.Ref(), "statement": p.Statement, "digest": blob.Digest, "size": blob.Size, "root": blob.Root})
+	}
+	_, err = fmt.Fprintf(env.out, "seeded %s: %s, sha256:%s\n", rel.Ref(), size(blob.Size), blob.Digest)
+	return err
+}
+
+// upload puts a file into the node's store, showing how far it is.
+func upload(ctx context.Context, env *environment, path string) (api.Added, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return api.Added{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return api.Added{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return api.Added{}, hinted(fmt.Errorf("%s is not a file", path), "a directory is released as a tar or zip archive, type bundle")
+	}
+	bar := newProgress(env.err)
+	defer bar.end()
+	added, err := env.client().AddBlob(ctx, &counted{r: f, told: func(n int64) {
+		bar.show(fmt.Sprintf("%d%% %s of %s", percent(n, info.Size()), size(n), size(info.Size())))
+	}})
+	return added, env.explain(err)
+}
+
+// counted tells how many bytes were read.
+type counted struct {
+	r    io.Reader
+	n    int64
+	told func(int64)
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	c.told(c.n)
+	return n, err
+}
+
+// effectiveTime is the node's view of the time, which a clock that was set back cannot fool.
+func effectiveTime(ctx context.Context, env *environment) (time.Time, error) {
+	s, err := ask[api.Status](ctx, env, "status", nil)
+	return s.Time.UTC(), err
+}
+
+func publish(ctx context.Context, env *environment, kind string, envelope trust.Envelope) (api.Published, error) {
+	data, err := json.Marshal(envelope)
+	if err != nil {
+		return api.Published{}, err
+	}
+	p, err := env.client().Publish(ctx, kind, data)
+	return p, env.explain(err)
+}

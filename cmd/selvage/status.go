@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"selvage/node/api"
+)
+
+func newStatus(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Show how this node is doing",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := ask[api.Status](c.Context(), env, "status", nil)
+			if err != nil {
+				return err
+			}
+			if env.json() {
+				return env.printJSON(s)
+			}
+			return printStatus(env, s)
+		},
+	}
+}
+
+func printStatus(env *environment, s api.Status) error {
+	fmt.Fprintf(env.out, "%s at site %s of fleet %s\n", s.Name, s.Site, s.Fleet)
+	fmt.Fprintf(env.out, "node     %s\n", s.Node)
+	fmt.Fprintf(env.out, "up       %s, version %s, %s, %s resident\n",
+		time.Duration(s.UptimeSeconds*float64(time.Second)).Round(time.Second), s.Version, s.Platform, size(s.ResidentBytes))
+	fmt.Fprintf(env.out, "uplink   %s\n", uplinkLine(s.Uplink))
+	for _, a := range s.Addresses {
+		fmt.Fprintf(env.out, "address  %s\n", a)
+	}
+	for _, p := range problems(s) {
+		fmt.Fprintf(env.out, "# %s\n", p)
+	}
+	if len(s.Deployments) > 0 {
+		fmt.Fprintln(env.out)
+		if err := env.table(runningHeader, runningRows(s.Deployments)); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(env.out)
+	var rows [][]string
+	for _, p := range s.Peers {
+		rows = append(rows, []string{p.Name, p.Site, fmt.Sprintf("%.1f ms", p.RTTSeconds*1000), p.Address, p.Node.Short()})
+	}
+	return env.table([]string{"PEER", "SITE", "RTT", "ADDRESS", "NODE"}, rows)
+}
+
+// problems are the lines about what is not as it should be.
+func problems(s api.Status) []string {
+	out := s.Alerts
+	if !s.Admitted {
+		out = append(out, "not admitted yet: no node of the fleet was reached since this one was enrolled")
+	}
+	if s.Uplink.Held {
+		out = append(out, "the uplink is held: nothing is exchanged with other sites; 'selvage uplink on' lets go")
+	}
+	return out
+}
+
+var runningHeader = []string{"DEPLOYMENT", "RUNS", "PHASE", "READY", "ADDRESS", "WHY"}
+
+func runningRows(all []api.Running) [][]string {
+	var rows [][]string
+	for _, d := range all {
+		rows = append(rows, []string{d.Name, d.Release, phase(d), yes(d.Ready), d.Address, d.Why})
+	}
+	return rows
+}
+
+// phase names where a deployment is on its way, if it is not there.
+func phase(d api.Running) string {
+	if d.Target != "" && d.Target != d.Release {
+		return d.Phase + " " + d.Target
+	}
+	return d.Phase
+}
+
+func uplinkLine(u api.Uplink) string {
+	line := fmt.Sprintf("%s up, %s down", size(u.UpBytes), size(u.DownBytes))
+	if u.UpLimit > 0 || u.DownLimit > 0 {
+		line += fmt.Sprintf("; limits of the site %s up, %s down", rate(u.UpLimit), rate(u.DownLimit))
+	}
+	if u.Held {
+		line += "; held"
+	}
+	return line
+}
+
+func rate(bytesPerSecond int64) string {
+	if bytesPerSecond == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%.3g Mbit/s", float64(bytesPerSecond)*8/1e6)
+}

@@ -1,0 +1,86 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+)
+
+// ErrNotRunning: nobody answers on the socket.
+var ErrNotRunning = errors.New("no node is running")
+
+// Client talks to the node whose socket it was given. It is safe for concurrent use.
+type Client struct{ http http.Client }
+
+// NewClient returns a client of the node that listens on the unix socket at path. It does not dial yet.
+func NewClient(path string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", path)
+	}
+	return &Client{http.Client{Transport: &http.Transport{DialContext: dial}}}
+}
+
+// Get asks for a noun of the API and decodes the answer into v. Errors that the node gave are of
+// type *Error; if no node listens, the error has ErrNotRunning in its chain.
+func (c *Client) Get(ctx context.Context, noun string, query url.Values, v any) error {
+	return c.do(ctx, http.MethodGet, noun, query, nil, v)
+}
+
+// AddBlob sends a blob to the node's store.
+func (c *Client) AddBlob(ctx context.Context, r io.Reader) (Added, error) {
+	var a Added
+	return a, c.do(ctx, http.MethodPost, "blobs", nil, r, &a)
+}
+
+// Publish hands the node a signed statement to spread.
+func (c *Client) Publish(ctx context.Context, kind string, envelope []byte) (Published, error) {
+	var p Published
+	return p, c.do(ctx, http.MethodPost, "statements", url.Values{"kind": {kind}}, bytes.NewReader(envelope), &p)
+}
+
+// SetUplink changes how the node's traffic with other sites is held.
+func (c *Client) SetUplink(ctx context.Context, change UplinkChange) (Uplink, error) {
+	body, err := json.Marshal(change)
+	if err != nil {
+		return Uplink{}, err
+	}
+	var u Uplink
+	return u, c.do(ctx, http.MethodPut, "uplink", nil, bytes.NewReader(body), &u)
+}
+
+func (c *Client) do(ctx context.Context, method, noun string, query url.Values, body io.Reader, v any) error {
+	u := url.URL{Scheme: "http", Host: "node", Path: "/v1/" + noun, RawQuery: query.Encode()}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("%w: %w", ErrNotRunning, err)
+	}
+	if err != nil {
+		return fmt.Errorf("ask node: %w", err)
+	}
+	defer resp.Body.Close()
+	dec := json.NewDecoder(resp.Body)
+	if resp.StatusCode != http.StatusOK {
+		var e Error
+		if err := dec.Decode(&e); err != nil || e.Text == "" {
+			return fmt.Errorf("ask node: it answered %s", resp.Status)
+		}
+		return &e
+	}
+	if err := dec.Decode(v); err != nil {
+		return fmt.Errorf("read the node's answer: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,15 @@
+// Package api is how the command line talks to the node on the same machine: HTTP and JSON over
+// a unix socket in the node's state directory, mode 0600. Who may open the socket may use the node;
+// what only an operator may say is signed by the caller, and the node merely carries it.
+//
+//	GET  /v1/status                      Status
+//	GET  /v1/nodes /sites /releases /deployments /blobs /entries     a list each
+//	GET  /v1/rollout?name=NAME           Rollout
+//	GET  /v1/holders?release=NAME@VERSION[&platform=OS/ARCH]         []Holder
+//	POST /v1/blobs                       the body is the blob; answers Added
+//	POST /v1/statements?kind=KIND        the body is a DSSE envelope; answers its digest
+//	PUT  /v1/uplink                      UplinkChange; answers Uplink
+//
+// An error is {"error", "hint", "code"} with an HTTP status; Client turns it into an *Error.
+// Fields are only ever added to the answers.
+package api

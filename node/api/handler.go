@@ -1,0 +1,105 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// Backend is the node behind the API. Methods are called from several goroutines at once.
+type Backend interface {
+	Status() Status
+	Nodes() []Node
+	Sites() []Site
+	Releases() []Release
+	Deployments() []Deployment
+	Blobs() []Blob
+	Entries() ([]Entry, error)
+	Rollout(name string) (Rollout, error)
+	Holders(ctx context.Context, release, platform string) ([]Holder, error)
+	AddBlob(ctx context.Context, r io.Reader) (Added, error)
+	Publish(kind string, envelope []byte) (digest string, err error)
+	SetUplink(ctx context.Context, change UplinkChange) (Uplink, error)
+}
+
+// maxDocument bounds the body of a request that is not a blob, bytes.
+const maxDocument = 128 << 10
+
+// NewHandler serves b.
+func NewHandler(b Backend) http.Handler {
+	mux := http.NewServeMux()
+	get(mux, "status", func(*http.Request) (any, error) { return b.Status(), nil })
+	get(mux, "nodes", func(*http.Request) (any, error) { return b.Nodes(), nil })
+	get(mux, "sites", func(*http.Request) (any, error) { return b.Sites(), nil })
+	get(mux, "releases", func(*http.Request) (any, error) { return b.Releases(), nil })
+	get(mux, "deployments", func(*http.Request) (any, error) { return b.Deployments(), nil })
+	get(mux, "blobs", func(*http.Request) (any, error) { return b.Blobs(), nil })
+	get(mux, "entries", func(*http.Request) (any, error) { return b.Entries() })
+	get(mux, "rollout", func(r *http.Request) (any, error) { return b.Rollout(r.FormValue("name")) })
+	get(mux, "holders", func(r *http.Request) (any, error) {
+		return b.Holders(r.Context(), r.FormValue("release"), r.FormValue("platform"))
+	})
+	mux.HandleFunc("POST /v1/blobs", answer(func(r *http.Request) (any, error) { return b.AddBlob(r.Context(), r.Body) }))
+	mux.HandleFunc("POST /v1/statements", answer(func(r *http.Request) (any, error) { return publish(b, r) }))
+	mux.HandleFunc("PUT /v1/uplink", answer(func(r *http.Request) (any, error) { return setUplink(b, r) }))
+	return mux
+}
+
+func get(mux *http.ServeMux, noun string, f func(*http.Request) (any, error)) {
+	mux.HandleFunc("GET /v1/"+noun, answer(f))
+}
+
+// answer turns what f returns into JSON.
+func answer(f func(*http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v, err := f(r)
+		code := http.StatusOK
+		if err != nil {
+			e := asError(err)
+			v, code = e, e.Code
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
+		_ = json.NewEncoder(w).Encode(v) // the caller may be gone, and has then no use for an error
+	}
+}
+
+// Published names a statement that the node has taken.
+type Published struct {
+	Statement string `json:"statement"` // digest, hex
+}
+
+func publish(b Backend, r *http.Request) (any, error) {
+	body, err := document(r)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := b.Publish(r.FormValue("kind"), body)
+	return Published{digest}, err
+}
+
+func setUplink(b Backend, r *http.Request) (any, error) {
+	body, err := document(r)
+	if err != nil {
+		return nil, err
+	}
+	var change UplinkChange
+	if err := json.Unmarshal(body, &change); err != nil {
+		return nil, Refuse(fmt.Errorf("decode uplink change: %w", err), "")
+	}
+	return b.SetUplink(r.Context(), change)
+}
+
+func document(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxDocument+1))
+	if err != nil {
+		return nil, fmt.Errorf("read request: %w", err)
+	}
+	if len(body) > maxDocument {
+		return nil, Refuse(errors.New("request is too long"), "")
+	}
+	return body, nil
+}

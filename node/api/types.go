@@ -1,0 +1,192 @@
+package api
+
+import (
+	"time"
+
+	"selvage/internal/ident"
+)
+
+// Status is what a node says of itself.
+type Status struct {
+	Node          ident.NodeID `json:"node"`
+	Name          string       `json:"name"`
+	Site          string       `json:"site"`
+	Fleet         string       `json:"fleet"`     // the fleet's name
+	FleetID       string       `json:"fleet_id"`  // digest of its first charter, hex
+	Charter       uint64       `json:"charter"`   // version in force here
+	Admitted      bool         `json:"admitted"`  // false until the ledger holds this node's admission
+	Addresses     []string     `json:"addresses"` // multiaddrs that others can dial
+	Peers         []Peer       `json:"peers"`     // connected and admitted
+	Uplink        Uplink       `json:"uplink"`    // traffic with other sites
+	Deployments   []Running    `json:"deployments"`
+	ResidentBytes int64        `json:"resident_bytes"`
+	UptimeSeconds float64      `json:"uptime_seconds"`
+	Version       string       `json:"version"`
+	Platform      string       `json:"platform"`
+	Time          time.Time    `json:"time"` // the later of the clock and the newest time an operator signed
+	Alerts        []string     `json:"alerts,omitempty"`
+}
+
+// Peer is a connected, admitted node.
+type Peer struct {
+	Node       ident.NodeID `json:"node"`
+	Name       string       `json:"name"`
+	Site       string       `json:"site"`
+	RTTSeconds float64      `json:"rtt_seconds"`
+	Address    string       `json:"address"`
+}
+
+// Uplink is a node's traffic with other sites since it started, and how it is held.
+type Uplink struct {
+	UpBytes   int64 `json:"up_bytes"`   // UDP payload, QUIC's own included
+	DownBytes int64 `json:"down_bytes"` // likewise
+	Held      bool  `json:"held"`       // no traffic with other sites at all
+	UpLimit   int64 `json:"up_limit_bytes_per_second"`
+	DownLimit int64 `json:"down_limit_bytes_per_second"` // of the whole site; 0 is no limit
+}
+
+// UplinkChange asks for the uplink to be held or let go, or its limits changed; nil leaves a thing as it is.
+type UplinkChange struct {
+	Held      *bool  `json:"held,omitempty"`
+	UpLimit   *int64 `json:"up_limit_bytes_per_second,omitempty"`
+	DownLimit *int64 `json:"down_limit_bytes_per_second,omitempty"`
+}
+
+// Node is one node of the fleet, as the asked node knows it.
+type Node struct {
+	Node        ident.NodeID      `json:"node"`
+	Name        string            `json:"name"`
+	Site        string            `json:"site"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	LastSeen    time.Time         `json:"last_seen"` // zero if it never reported
+	Reachable   bool              `json:"reachable"`
+	UplinkHeld  bool              `json:"uplink_held"`
+	Quarantined string            `json:"quarantined,omitempty"` // why nothing of it is believed
+	Deployments []Running         `json:"deployments"`
+}
+
+// Running is how a deployment does on one node. Release is what runs, Target what should.
+type Running struct {
+	Name    string `json:"name"`
+	Release string `json:"release"` // "" if nothing runs
+	Phase   string `json:"phase"`   // a rollout.Phase
+	Ready   bool   `json:"ready"`   // Release runs and is healthy
+	Target  string `json:"target"`
+	Address string `json:"address,omitempty"` // host:port it serves on
+	Why     string `json:"why,omitempty"`
+}
+
+// Site sums up the nodes of one site.
+type Site struct {
+	Site      string    `json:"site"`
+	Nodes     int       `json:"nodes"`
+	Reachable int       `json:"reachable"`
+	LastSeen  time.Time `json:"last_seen"`
+}
+
+// Release is a signed release that the ledger holds.
+type Release struct {
+	Release   string     `json:"release"`
+	Type      string     `json:"type"`
+	Statement string     `json:"statement"` // digest, hex
+	Created   time.Time  `json:"created"`
+	Signers   []string   `json:"signers"` // key IDs
+	Artifacts []Artifact `json:"artifacts"`
+	Conflict  string     `json:"conflict,omitempty"`
+}
+
+// Artifact is what a release runs on one platform.
+type Artifact struct {
+	Platform string `json:"platform"`
+	Digest   string `json:"digest"`
+	Size     int64  `json:"size"`
+	Root     string `json:"root"`
+	File     string `json:"file,omitempty"`
+}
+
+// Deployment is a signed wish, and how far it has come.
+type Deployment struct {
+	Name        string    `json:"name"`
+	Release     string    `json:"release"`
+	Generation  uint64    `json:"generation"`
+	Statement   string    `json:"statement"`
+	Declared    time.Time `json:"declared"`
+	Heads       []string  `json:"heads"` // statements that a new one has to supersede
+	Conflict    bool      `json:"conflict"`
+	Targets     int       `json:"targets"`
+	Ready       int       `json:"ready"`
+	Unreachable int       `json:"unreachable"`
+}
+
+// Blob is one blob of this node's store.
+type Blob struct {
+	Digest          string     `json:"digest"`
+	Size            int64      `json:"size"`
+	HaveBytes       int64      `json:"have_bytes"`
+	Complete        bool       `json:"complete"`
+	CompletedAt     *time.Time `json:"completed_at"`
+	FromSiteBytes   int64      `json:"from_site_bytes"`
+	FromUplinkBytes int64      `json:"from_uplink_bytes"`
+	FromLocalBytes  int64      `json:"from_local_bytes"`
+	BytesPerSecond  float64    `json:"bytes_per_second"`
+	Releases        []string   `json:"releases"`
+}
+
+// Added is a blob that was put into the store.
+type Added struct {
+	Digest string `json:"digest"`
+	Size   int64  `json:"size"`
+	Root   string `json:"root"`
+	Chunks int    `json:"chunks"`
+}
+
+// Entry is one record of the ledger.
+type Entry struct {
+	Author ident.NodeID `json:"author"`
+	Name   string       `json:"name"`
+	Feed   string       `json:"feed"`
+	Seq    uint64       `json:"seq"`
+	Time   time.Time    `json:"time"`
+	Kind   string       `json:"kind"`
+	Scope  string       `json:"scope"`
+	Key    string       `json:"key"`
+	Bytes  int          `json:"bytes"`
+}
+
+// Rollout is how far a deployment has come over the nodes that it is meant for.
+type Rollout struct {
+	Name        string   `json:"name"`
+	Release     string   `json:"release"`
+	Targets     int      `json:"targets"`
+	Ready       int      `json:"ready"`
+	Done        bool     `json:"done"` // every reachable target runs the release and is ready
+	Behind      []Behind `json:"behind"`
+	Unreachable []Behind `json:"unreachable"`
+}
+
+// Behind is a target that does not run the release yet.
+type Behind struct {
+	Node     ident.NodeID `json:"node"`
+	Name     string       `json:"name"`
+	Site     string       `json:"site"`
+	Release  string       `json:"release"`
+	Phase    string       `json:"phase"`
+	Why      string       `json:"why"`
+	LastSeen time.Time    `json:"last_seen"`
+}
+
+// Holder is a node that has a blob, or part of it.
+type Holder struct {
+	Node      ident.NodeID `json:"node"`
+	Name      string       `json:"name"`
+	Site      string       `json:"site"`
+	HaveBytes int64        `json:"have_bytes"`
+	Complete  bool         `json:"complete"`
+	Source    string       `json:"source"` // "asked" just now, or "reported" in the ledger
+}
+
+// Statement kinds that can be published.
+const (
+	KindRelease    = "release"
+	KindDeployment = "deployment"
+)

@@ -1,0 +1,157 @@
+// Package deploy carries out what node/rollout decides, for every deployment of one node.
+//
+// A Deployer is told what the ledger wants (Set) and brings the node there: it fetches blobs,
+// starts workloads through their drivers, judges their health, and journals what must not be
+// forgotten. Each deployment has a worker, a goroutine that goes round one loop: observe, decide,
+// write down, act. The worker alone changes its deployment's state; everything slow (a fetch, a
+// start, a probe) happens in goroutines that it owns and that wake it when they are done.
+package deploy
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"selvage/internal/disk"
+	"selvage/node/rollout"
+	"selvage/node/runtime"
+)
+
+// Desired is what the ledger wants of one deployment on this node.
+type Desired struct {
+	Name     string
+	Selected bool     // the node is meant
+	Target   *Version // nil when it cannot be told, or cannot run here
+	Problem  string   // why Target is nil
+}
+
+// Status is how one deployment does on this node.
+type Status struct {
+	Name    string
+	Release string // what runs; "" if nothing does
+	Target  string // what should run
+	Phase   rollout.Phase
+	Ready   bool   // Release runs and is healthy
+	Address string // host:port that it serves on
+	Why     string
+}
+
+// Blobs is where artifacts come from.
+type Blobs interface {
+	// Have reports whether the blob is here, whole.
+	Have(a Artifact) bool
+	// Fetch returns when the blob is here, whole, or it can be no use to go on.
+	Fetch(ctx context.Context, a Artifact) error
+	Open(a Artifact) (runtime.BlobReader, error)
+}
+
+// Config is what a Deployer works with. All fields but Logger must be set.
+type Config struct {
+	FS      disk.FS
+	Blobs   Blobs
+	Drivers map[string]runtime.Driver // by workload type
+	Node    string                    // told to workloads
+	Site    string
+	Dial    func(ctx context.Context, network, address string) (net.Conn, error) // for health probes
+	Logger  *slog.Logger
+	// Changed is called after a status changed, from any goroutine; it must not block.
+	Changed func()
+}
+
+// Deployer runs deployments. Methods may be called from several goroutines at once.
+type Deployer struct {
+	cfg    Config
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	workers map[string]*worker
+}
+
+// New returns a Deployer that runs nothing yet.
+func New(cfg Config) *Deployer {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Deployer{cfg: cfg, ctx: ctx, cancel: cancel, workers: map[string]*worker{}}
+}
+
+// Set says what the ledger wants now. Deployments not named are left as they are: the ledger
+// never forgets one.
+func (d *Deployer) Set(all []Desired) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ctx.Err() != nil {
+		return
+	}
+	for _, want := range all {
+		w := d.workers[want.Name]
+		if w == nil {
+			if !want.Selected && !d.journalled(want.Name) {
+				continue
+			}
+			w = newWorker(d.cfg, want.Name)
+			d.workers[want.Name] = w
+			d.wg.Go(func() { w.run(d.ctx) })
+		}
+		w.set(want)
+	}
+}
+
+// journalled reports whether the deployment ever ran here, so that what is left of it can be removed.
+func (d *Deployer) journalled(name string) bool {
+	_, err := d.cfg.FS.Stat(recordFile(name))
+	return err == nil
+}
+
+// Statuses returns how every deployment does that is meant for this node, by name.
+func (d *Deployer) Statuses() []Status {
+	d.mu.Lock()
+	workers := make([]*worker, 0, len(d.workers))
+	for _, w := range d.workers {
+		workers = append(workers, w)
+	}
+	d.mu.Unlock()
+	var all []Status
+	for _, w := range workers {
+		if s := w.current(); s.Phase != "" && s.Phase != rollout.Absent {
+			all = append(all, s)
+		}
+	}
+	slices.SortFunc(all, func(a, b Status) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// Close stops every workload, politely while ctx lasts, and waits for all to end.
+func (d *Deployer) Close(ctx context.Context) error {
+	d.mu.Lock()
+	d.cancel()
+	d.mu.Unlock()
+	d.wg.Wait()
+	var first error
+	for _, driver := range d.cfg.Drivers {
+		if err := driver.Close(ctx); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// backoff is the pause before the n-th try again, n from 0: 1 s, doubling to 30 s.
+func backoff(n int) time.Duration { return min(time.Second<<min(n, 5), 30*time.Second) }
+
+// sleep returns early when ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

@@ -1,0 +1,53 @@
+package deploy
+
+import (
+	"context"
+	"sync"
+)
+
+// fetch gets one artifact, trying again for as long as it is wanted.
+type fetch struct {
+	artifact Artifact
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup
+
+	mu  sync.Mutex
+	why string // what went wrong last
+}
+
+// startFetch calls wake when the blob is here, and when there is something new to say.
+func startFetch(ctx context.Context, blobs Blobs, a Artifact, wake func()) *fetch {
+	ctx, cancel := context.WithCancel(ctx)
+	f := &fetch{artifact: a, cancel: cancel}
+	f.wg.Go(func() {
+		for n := 0; ctx.Err() == nil; n++ {
+			err := blobs.Fetch(ctx, a)
+			if err == nil {
+				wake()
+				return
+			}
+			f.say(err)
+			wake()
+			sleep(ctx, backoff(n))
+		}
+	})
+	return f
+}
+
+func (f *fetch) say(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.why = err.Error()
+}
+
+func (f *fetch) reason() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.why
+}
+
+// stop returns when nothing of the fetch goes on; what was fetched stays.
+func (f *fetch) stop() {
+	f.cancel()
+	f.wg.Wait()
+}

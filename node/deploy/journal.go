@@ -1,0 +1,79 @@
+package deploy
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"selvage/internal/disk"
+	"selvage/ledger/manifest"
+	"selvage/node/rollout"
+)
+
+// Version is one deployment statement with the release that it named: all that is needed to run it,
+// kept so that it can be gone back to when the ledger has moved on.
+type Version struct {
+	ID       rollout.ID    `json:"id"`
+	Release  string        `json:"release"` // name@version
+	Type     string        `json:"type"`
+	Artifact Artifact      `json:"artifact"`
+	Spec     manifest.Spec `json:"spec"` // with defaults filled in
+}
+
+// Artifact names the blob to run.
+type Artifact struct {
+	Digest string `json:"digest"` // SHA-256, hex
+	Size   int64  `json:"size"`   // bytes
+	Root   string `json:"root"`   // CID of its chunk list
+	File   string `json:"file"`   // base name
+}
+
+// record is what is remembered of one deployment over restarts.
+type record struct {
+	Verified *Version   `json:"verified,omitempty"` // the last version that proved itself
+	Trying   rollout.ID `json:"trying,omitempty"`   // the version that Attempts counts
+	Attempts int        `json:"attempts,omitempty"`
+	Broken   rollout.ID `json:"broken,omitempty"`
+	Reason   string     `json:"reason,omitempty"`
+	Port     int        `json:"port,omitempty"` // the free port that was picked, kept over updates
+}
+
+const (
+	journalDir = "journal"
+	maxRecord  = 256 << 10 // bytes
+)
+
+func recordFile(name string) string {
+	return path.Join(journalDir, strings.ReplaceAll(name, "/", "~")+".json")
+}
+
+// loadRecord returns the zero record for a deployment that was never journalled.
+func loadRecord(f disk.FS, name string) (record, error) {
+	var r record
+	data, err := disk.ReadFile(f, recordFile(name), maxRecord)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, nil
+	}
+	if err != nil {
+		return r, err
+	}
+	if err := json.Unmarshal(data, &r); err != nil {
+		return record{}, fmt.Errorf("read %s: it is damaged: %w", recordFile(name), err)
+	}
+	return r, nil
+}
+
+// save is durable when it returns.
+func (r record) save(f disk.FS, name string) error {
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := f.MkdirAll(journalDir, 0o700); err != nil {
+		return err
+	}
+	return disk.WriteFile(f, recordFile(name), data, 0o600)
+}

@@ -1,0 +1,306 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+
+	"selvage/node/rollout"
+)
+
+// worker brings one deployment to where the ledger wants it.
+type worker struct {
+	cfg  Config
+	name string
+	log  *slog.Logger
+	wake chan struct{} // holds one: something is new
+
+	mu      sync.Mutex
+	desired Desired
+	status  Status
+
+	// The rest belongs to run.
+	rec   record
+	trial *trial // what was started last and not stopped
+	old   *trial // what serves until trial has taken over from it
+	fetch *fetch
+}
+
+func newWorker(cfg Config, name string) *worker {
+	return &worker{cfg: cfg, name: name, log: cfg.Logger.With("deployment", name), wake: make(chan struct{}, 1)}
+}
+
+func (w *worker) set(d Desired) {
+	w.mu.Lock()
+	w.desired = d
+	w.mu.Unlock()
+	w.poke()
+}
+
+func (w *worker) wanted() Desired {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.desired
+}
+
+func (w *worker) current() Status {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.status
+}
+
+// poke makes run go round once more.
+func (w *worker) poke() {
+	select {
+	case w.wake <- struct{}{}:
+	default: // it is awake
+	}
+}
+
+func (w *worker) run(ctx context.Context) {
+	defer w.quit()
+	var err error
+	for n := 0; ctx.Err() == nil; n++ {
+		if w.rec, err = loadRecord(w.cfg.FS, w.name); err == nil {
+			break
+		}
+		w.tell(w.wanted(), rollout.Action{Phase: rollout.Waiting, Why: err.Error()})
+		sleep(ctx, backoff(n))
+	}
+	for ctx.Err() == nil {
+		if err := w.round(ctx); err != nil {
+			w.log.Error("deploy: cannot go on", "err", err)
+			w.tell(w.wanted(), rollout.Action{Phase: rollout.Waiting, Why: err.Error()})
+			sleep(ctx, backoff(2))
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-w.wake:
+		}
+	}
+}
+
+// quit ends the goroutines; instances are their drivers' to close.
+func (w *worker) quit() {
+	if w.fetch != nil {
+		w.fetch.stop()
+	}
+	for _, t := range []*trial{w.trial, w.old} {
+		if t != nil {
+			t.abandon()
+		}
+	}
+}
+
+// round observes, decides and acts until there is nothing more to do now.
+func (w *worker) round(ctx context.Context) error {
+	for {
+		d := w.wanted()
+		w.settle()
+		a := rollout.Decide(w.observe(d))
+		again, err := w.carryOut(ctx, d, a)
+		if err != nil {
+			return err
+		}
+		w.tell(d, a)
+		if !again {
+			return nil
+		}
+	}
+}
+
+// observe puts what the worker knows into the form that rollout decides on.
+func (w *worker) observe(d Desired) rollout.State {
+	s := rollout.State{Selected: d.Selected, Problem: d.Problem, Broken: w.rec.Broken, Reason: w.rec.Reason}
+	if d.Target != nil {
+		s.Target = d.Target.ID
+		s.Fetched = w.cfg.Blobs.Have(d.Target.Artifact)
+		if w.rec.Trying == s.Target {
+			s.Attempts = w.rec.Attempts
+		}
+	}
+	if w.rec.Verified != nil {
+		s.Verified = w.rec.Verified.ID
+	}
+	if w.trial != nil {
+		s.Running = w.trial.version.ID
+		s.Health, s.Detail = w.trial.judgement()
+	}
+	return s
+}
+
+// carryOut does what rollout decided, in its order; it reports whether the world has changed by it.
+func (w *worker) carryOut(ctx context.Context, d Desired, a rollout.Action) (again bool, err error) {
+	if a.Fail != "" || a.Verify != "" {
+		if err := w.remember(a); err != nil {
+			return false, err
+		}
+		again = true
+	}
+	w.fetchFor(ctx, d, a.Fetch)
+	if a.Stop {
+		if err := w.stop(ctx, a.Phase == rollout.Absent); err != nil {
+			return false, err
+		}
+		again = true
+	}
+	if a.Start != "" {
+		if err := w.start(ctx, w.version(d, a.Start)); err != nil {
+			return false, err
+		}
+		again = true
+	}
+	return again, nil
+}
+
+// version finds the version that an action names: rollout only ever starts one of these two.
+func (w *worker) version(d Desired, id rollout.ID) Version {
+	if w.rec.Verified != nil && w.rec.Verified.ID == id {
+		return *w.rec.Verified
+	}
+	return *d.Target
+}
+
+// remember makes a verdict durable.
+func (w *worker) remember(a rollout.Action) error {
+	rec := w.rec
+	if a.Fail != "" {
+		rec.Broken, rec.Reason = a.Fail, a.Why
+		w.log.Warn("deploy: version failed", "release", w.trial.release(), "why", a.Why)
+	}
+	if a.Verify != "" {
+		v := w.trial.version
+		rec.Verified, rec.Trying, rec.Attempts = &v, "", 0
+		w.log.Info("deploy: version verified", "release", v.Release)
+	}
+	return w.save(rec)
+}
+
+func (w *worker) save(rec record) error {
+	if err := rec.save(w.cfg.FS, w.name); err != nil {
+		return fmt.Errorf("write journal: %w", err)
+	}
+	w.rec = rec
+	return nil
+}
+
+// fetchFor keeps the one fetch that is wanted going, and ends any other.
+func (w *worker) fetchFor(ctx context.Context, d Desired, wanted bool) {
+	if w.fetch != nil && (!wanted || w.fetch.artifact != d.Target.Artifact) {
+		w.fetch.stop()
+		w.fetch = nil
+	}
+	if wanted && w.fetch == nil {
+		w.fetch = startFetch(ctx, w.cfg.Blobs, d.Target.Artifact, w.poke)
+	}
+}
+
+// start begins the trial of a version in place of what runs.
+func (w *worker) start(ctx context.Context, v Version) error {
+	proven := w.rec.Verified != nil && w.rec.Verified.ID == v.ID
+	if !proven {
+		rec := w.rec
+		if rec.Trying != v.ID {
+			rec.Trying, rec.Attempts = v.ID, 0
+		}
+		rec.Attempts++
+		if err := w.save(rec); err != nil {
+			return err
+		}
+	}
+	driver, ok := w.cfg.Drivers[v.Type]
+	if ok && !driver.Replaces() || !ok || w.typeChanges(v.Type) {
+		if err := w.stop(ctx, w.typeChanges(v.Type)); err != nil {
+			return err
+		}
+	}
+	w.retire()
+	w.log.Info("deploy: starting", "release", v.Release, "proven", proven)
+	w.trial = startTrial(ctx, trialConfig{
+		cfg: w.cfg, driver: driver, name: w.name, version: v, proven: proven, port: w.port(v), changed: w.poke,
+	})
+	return nil
+}
+
+func (w *worker) typeChanges(to string) bool { return w.trial != nil && w.trial.version.Type != to }
+
+// port picks the port to ask for: the manifest's, or the free one that was picked before.
+func (w *worker) port(v Version) int {
+	if v.Spec.Run.Port != 0 {
+		return v.Spec.Run.Port
+	}
+	return w.rec.Port
+}
+
+// retire keeps what serves now until the next trial has taken over from it.
+func (w *worker) retire() {
+	if w.trial == nil {
+		return
+	}
+	w.trial.abandon()
+	if w.trial.instance() != nil {
+		w.old = w.trial
+	}
+	w.trial = nil
+}
+
+// settle takes note of what the trial has come to: that it took over, and the port it was given.
+func (w *worker) settle() {
+	if w.trial == nil || w.trial.instance() == nil {
+		return
+	}
+	w.old = nil // its driver has ended it
+	_, port, err := net.SplitHostPort(w.trial.instance().Addr())
+	n, perr := strconv.Atoi(port)
+	if err != nil || perr != nil || w.trial.version.Spec.Run.Port != 0 || n == w.rec.Port {
+		return
+	}
+	rec := w.rec
+	rec.Port = n
+	if err := w.save(rec); err != nil { // the port is a kindness, not a promise
+		w.log.Warn("deploy: cannot keep the port", "err", err)
+	}
+}
+
+// stop ends all that runs of the deployment; if remove, nothing of it stays on disk either.
+func (w *worker) stop(ctx context.Context, remove bool) error {
+	for _, t := range []**trial{&w.trial, &w.old} {
+		if *t == nil {
+			continue
+		}
+		if err := (*t).end(ctx, remove); err != nil {
+			return err
+		}
+		*t = nil
+	}
+	return nil
+}
+
+// tell publishes how the deployment does.
+func (w *worker) tell(d Desired, a rollout.Action) {
+	s := Status{Name: w.name, Phase: a.Phase, Why: a.Why}
+	if d.Target != nil {
+		s.Target = d.Target.Release
+	}
+	if a.Phase == rollout.Fetching && w.fetch != nil {
+		s.Why = w.fetch.reason()
+	}
+	serving := w.trial
+	if serving == nil || serving.instance() == nil {
+		serving = w.old
+	}
+	if serving != nil && serving.instance() != nil {
+		s.Release, s.Address, s.Ready = serving.version.Release, serving.instance().Addr(), serving.ready()
+	}
+	w.mu.Lock()
+	changed := w.status != s
+	w.status = s
+	w.mu.Unlock()
+	if changed {
+		w.cfg.Changed()
+	}
+}
