@@ -1,0 +1,318 @@
+package function
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"selvage/node/runtime"
+	"selvage/node/runtime/runtimetest"
+)
+
+// hello builds examples/hello for WASI, saying that it is the given version.
+func hello(t testing.TB, version string) []byte {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("builds a module")
+	}
+	out := filepath.Join(t.TempDir(), "hello.wasm")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.version="+version, "-o", out, "selvage/examples/hello")
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, msg)
+	}
+	code, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
+
+// open returns a driver that keeps nothing on disk unless c says so.
+func open(t testing.TB, c Config) *Driver {
+	d := New(c)
+	t.Cleanup(func() {
+		if err := d.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+func start(t testing.TB, d *Driver, w runtime.Workload) runtime.Instance {
+	t.Helper()
+	i, err := d.Start(context.Background(), w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+func work(release string, code []byte) runtime.Workload {
+	return runtimetest.Work(runtime.TypeFunction, release, code)
+}
+
+// ask sends a request on a connection of its own and returns status and body.
+func ask(t testing.TB, method, addr, path string, body io.Reader) (int, string) {
+	t.Helper()
+	req, err := http.NewRequest(method, "http://"+addr+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Close = true
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+func TestContract(t *testing.T) {
+	w := work("quiet@1", moduleSilent)
+	other := work("quiet@2", append(bytes.Clone(moduleSilent), 0, 2, 1, 'x')) // and a custom section named x
+	runtimetest.Run(t, func(t *testing.T) runtime.Driver {
+		root := runtimetest.NewRoot(t)
+		return New(Config{FS: root, Root: root.Dir})
+	}, w, other)
+}
+
+func TestHello(t *testing.T) {
+	i := start(t, open(t, Config{}), work("hello@1", hello(t, "v1")))
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		want               string
+	}{
+		{"GET", "/", "", 200, "hello from till-1 at oslo: hello@1 (built as v1)\n"},
+		{"GET", "/healthz", "", 200, "ok\n"},
+		{"POST", "/echo/a%20b?x=1", "the body", 200, "POST /echo/a b x=1\nthe body"},
+		{"GET", "/nowhere", "", 404, "no page /nowhere\n"},
+		{"GET", "/zero%00byte", "", 400, "selvage: request holds a zero byte\n"},
+		{"POST", "/echo", strings.Repeat("x", maxBody+1), 413, "selvage: read request: http: request body too large\n"},
+	} {
+		status, body := ask(t, c.method, i.Addr(), c.path, strings.NewReader(c.body))
+		if status != c.status || body != c.want {
+			t.Errorf("%s %s: %d %q, want %d %q", c.method, c.path, status, body, c.status, c.want)
+		}
+	}
+}
+
+func TestStartRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		code []byte
+		want string
+	}{
+		{"no WASM", []byte("#!/bin/sh\necho hello\n"), "not a WASM module"},
+		{"nothing", nil, "not a WASM module"},
+		{"cut short", moduleTrap[:len(moduleTrap)-3], "compile WASM"},
+		{"no _start", moduleEmpty, "exports no function _start"},
+		{"_start with a parameter", moduleParam, "must take and return nothing"},
+		{"unknown import", moduleForeign, "imports env.f"},
+		{"unknown WASI function", moduleFuture, "imports wasi_snapshot_preview1.fd_teleport"},
+		{"imported memory", moduleForeignMemory, "imports the memory env.memory"},
+		{"4 GiB from the start", moduleBig, "over limit of 1024 pages (64 Mi)"},
+		{"start section traps", moduleStartTrap, "unreachable"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			root := runtimetest.NewRoot(t)
+			_, err := open(t, Config{FS: root, Root: root.Dir}).Start(t.Context(), work("bad@1", c.code))
+			if !errors.Is(err, runtime.ErrInvalid) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("Start: %v, want ErrInvalid with %q", err, c.want)
+			}
+			if left, _ := root.ReadDir("run/bad"); len(left) != 0 {
+				t.Errorf("left on disk: %v", left)
+			}
+		})
+	}
+}
+
+func TestRequestFails(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		code   []byte
+		status int
+		reason string
+	}{
+		{"trap", moduleTrap, 502, "unreachable"},
+		{"4 GiB in the request", moduleGrow, 502, "unreachable"},
+		{"endless loop", moduleLoop, 504, "no answer within"},
+		{"endless sleep", moduleSleep, 504, "no answer within"},
+		{"endless output", moduleFlood, 502, "longer than"},
+		{"no output", moduleSilent, 502, "no blank line"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := work("bad@1", c.code)
+			w.Timeout = 200 * time.Millisecond
+			if c.status != 504 {
+				w.Timeout = 0
+			}
+			i := start(t, open(t, Config{}), w)
+			if status, body := ask(t, "GET", i.Addr(), "/", nil); status != c.status {
+				t.Errorf("status %d %q, want %d", status, body, c.status)
+			}
+			if s := i.Status(); s.Phase != runtime.PhaseRunning || !strings.Contains(s.LastError, c.reason) {
+				t.Errorf("status %+v, want running and %q", s, c.reason)
+			}
+		})
+	}
+}
+
+func TestPortTaken(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	w := work("quiet@1", moduleSilent)
+	w.Port = l.Addr().(*net.TCPAddr).Port
+	_, err = open(t, Config{}).Start(t.Context(), w)
+	if err == nil || !strings.Contains(err.Error(), "listen on "+l.Addr().String()) {
+		t.Errorf("Start on a taken port: %v", err)
+	}
+}
+
+func TestBusy(t *testing.T) {
+	w := work("busy@1", moduleLoop)
+	w.Timeout = 300 * time.Millisecond
+	i := start(t, open(t, Config{Concurrency: 1}), w)
+	statuses := make(chan int, 3)
+	var group sync.WaitGroup
+	for range cap(statuses) {
+		group.Go(func() {
+			status, _ := ask(t, "GET", i.Addr(), "/", nil)
+			statuses <- status
+		})
+	}
+	group.Wait()
+	close(statuses)
+	seen := map[int]int{}
+	for s := range statuses {
+		seen[s]++
+	}
+	if seen[504] == 0 || seen[503]+seen[504] != 3 {
+		t.Errorf("statuses %v, want 504 for what ran and 503 for what waited too long", seen)
+	}
+}
+
+// A new release takes over the port while requests keep coming, and none fails.
+func TestTakeover(t *testing.T) {
+	root := runtimetest.NewRoot(t)
+	d := open(t, Config{FS: root, Root: root.Dir})
+	old := start(t, d, work("hello@1", hello(t, "v1")))
+	stop, first := make(chan struct{}), make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() {
+		for n := 0; ; n++ {
+			if status, body := ask(t, "GET", old.Addr(), "/", nil); status != 200 {
+				t.Errorf("request %d: %d %s", n, status, body)
+			}
+			if n == 0 {
+				close(first)
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	})
+	<-first
+	if _, err := d.Start(t.Context(), work("hello@2", moduleEmpty)); err == nil {
+		t.Error("Start took a module that cannot run")
+	}
+	if p := old.Status().Phase; p != runtime.PhaseRunning {
+		t.Errorf("a failed Start left the old release %s", p)
+	}
+	next := start(t, d, work("hello@3", hello(t, "v3")))
+	runtimetest.Await(t, old, func(s runtime.Status) bool { return s.Phase == runtime.PhaseExited })
+	close(stop)
+	group.Wait()
+	if next.Addr() != old.Addr() {
+		t.Errorf("address went from %s to %s", old.Addr(), next.Addr())
+	}
+	if _, body := ask(t, "GET", next.Addr(), "/", nil); !strings.Contains(body, "built as v3") {
+		t.Errorf("answer %q is not v3's", body)
+	}
+}
+
+func TestOtherPort(t *testing.T) {
+	d := open(t, Config{})
+	old := start(t, d, work("quiet@1", moduleSilent))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := work("quiet@1", moduleSilent)
+	w.Port = l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	next := start(t, d, w)
+	runtimetest.Await(t, old, func(s runtime.Status) bool { return s.Phase == runtime.PhaseExited })
+	if status, _ := ask(t, "GET", next.Addr(), "/", nil); status != 502 {
+		t.Errorf("status %d on the new port", status)
+	}
+	if _, err := net.Dial("tcp", old.Addr()); err == nil {
+		t.Error("the old port still answers")
+	}
+}
+
+// Machine code of the last two releases stays on disk, and damage to it does no harm.
+func TestCodeOnDisk(t *testing.T) {
+	root := runtimetest.NewRoot(t)
+	for _, release := range []string{"quiet@1", "quiet@2", "quiet@3"} {
+		d := New(Config{FS: root, Root: root.Dir})
+		start(t, d, work(release, moduleSilent))
+		if err := d.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, err := root.ReadDir("run/quiet")
+	if err != nil || len(kept) != runtime.KeepSlots || !strings.HasPrefix(kept[0].Name(), "quiet@2-") {
+		t.Fatalf("kept %v, %v", kept, err)
+	}
+	files, _ := filepath.Glob(filepath.Join(root.Dir, "run/quiet/quiet@3-*/*/*"))
+	if len(files) == 0 {
+		t.Fatal("no machine code kept")
+	}
+	for _, f := range files {
+		if err := os.WriteFile(f, []byte("torn"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start(t, open(t, Config{FS: root, Root: root.Dir}), work("quiet@3", moduleSilent))
+}
+
+func BenchmarkHello(b *testing.B) {
+	i := start(b, open(b, Config{}), work("hello@1", hello(b, "v1")))
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		client := &http.Client{Transport: &http.Transport{}}
+		for pb.Next() {
+			resp, err := client.Get("http://" + i.Addr() + "/")
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != 200 {
+				b.Error(resp.Status, err)
+			}
+			resp.Body.Close()
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
+}

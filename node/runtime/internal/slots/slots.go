@@ -1,0 +1,129 @@
+// Package slots keeps the directories in which drivers put what they unpack of a release.
+//
+// A slot is made under another name (".new"), made durable, and then renamed: a slot that can
+// be seen is whole, whatever happened before. Package runtime's comment draws the layout.
+package slots
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"selvage/internal/disk"
+	"selvage/node/runtime"
+)
+
+const staging = ".new"
+
+type slot struct {
+	name string
+	made time.Time
+}
+
+// Dir returns the path of a workload's slot.
+func Dir(w runtime.Workload) string { return path.Join(runtime.Dir(w.Deployment), w.Slot()) }
+
+// Make has fill write a slot's files below the directory it is given, and puts the slot in
+// place. fill makes the bytes, and the directories that it makes, durable. If the slot is there already, Make
+// does nothing. After an error or a crash there is no slot, and what fill wrote is removed, at
+// the latest by the next Make. made reports whether fill ran.
+func Make(f disk.FS, w runtime.Workload, fill func(dir string) error) (made bool, err error) {
+	slot := Dir(w)
+	if info, err := f.Stat(slot); err == nil && info.IsDir() {
+		return false, nil
+	}
+	parent := runtime.Dir(w.Deployment)
+	dir := path.Join(parent, staging)
+	if err := f.RemoveAll(dir); err != nil {
+		return false, fmt.Errorf("clear %s: %w", dir, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = f.RemoveAll(dir) // best effort: the next Make clears it too
+		}
+	}()
+	if err := f.MkdirAll(dir, 0o755); err != nil {
+		return false, fmt.Errorf("make %s: %w", dir, err)
+	}
+	if err := fill(dir); err != nil {
+		return false, err
+	}
+	if err := f.SyncDir(dir); err != nil {
+		return false, fmt.Errorf("sync %s: %w", dir, err)
+	}
+	if err := f.Rename(dir, slot); err != nil {
+		return false, fmt.Errorf("put slot in place: %w", err)
+	}
+	return true, f.SyncDir(parent)
+}
+
+// Drop removes a workload's slot.
+func Drop(f disk.FS, w runtime.Workload) error { return f.RemoveAll(Dir(w)) }
+
+// Prune removes slots of a deployment until runtime.KeepSlots are left: inUse, previous if it
+// is there, else the one made last.
+func Prune(f disk.FS, deployment, inUse, previous string) error {
+	all, err := list(f, deployment)
+	if err != nil {
+		return fmt.Errorf("list slots of %s: %w", deployment, err)
+	}
+	rank := func(s slot) int {
+		switch s.name {
+		case inUse:
+			return 0
+		case previous:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(all, func(a, b slot) int {
+		if d := rank(a) - rank(b); d != 0 {
+			return d
+		}
+		return b.made.Compare(a.made)
+	})
+	for _, s := range all[min(len(all), runtime.KeepSlots):] {
+		if err := f.RemoveAll(path.Join(runtime.Dir(deployment), s.name)); err != nil {
+			return fmt.Errorf("remove slot %s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+// Remove deletes all that lies on disk of a deployment.
+func Remove(f disk.FS, deployment string) error {
+	dir := runtime.Dir(deployment)
+	if err := f.RemoveAll(dir); err != nil {
+		return fmt.Errorf("remove %s: %w", dir, err)
+	}
+	if err := f.SyncDir(path.Dir(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove %s: %w", dir, err)
+	}
+	return nil
+}
+
+func list(f disk.FS, deployment string) ([]slot, error) {
+	entries, err := f.ReadDir(runtime.Dir(deployment))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var all []slot
+	for _, e := range entries {
+		if !e.IsDir() || !strings.Contains(e.Name(), "@") {
+			continue // "data", ".new" and files are no slots
+		}
+		info, err := e.Info()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, slot{e.Name(), info.ModTime()})
+	}
+	return all, nil
+}
