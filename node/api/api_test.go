@@ -1,0 +1,120 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// backend answers with what it was asked, or with err.
+type backend struct {
+	Backend
+	err error
+}
+
+func (b backend) Status() Status                    { return Status{Name: "n1", Site: "s1"} }
+func (b backend) Rollout(n string) (Rollout, error) { return Rollout{Name: n}, b.err }
+func (b backend) AddBlob(_ context.Context, r io.Reader) (Added, error) {
+	n, err := io.Copy(io.Discard, r)
+	return Added{Size: n}, errors.Join(err, b.err)
+}
+func (b backend) Publish(kind string, env []byte) (string, error) {
+	return kind + ":" + string(env), b.err
+}
+func (b backend) SetUplink(_ context.Context, c UplinkChange) (Uplink, error) {
+	return Uplink{Held: c.Held != nil && *c.Held}, b.err
+}
+
+func serve(t *testing.T, b Backend) *Client {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "api.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: NewHandler(b)}
+	done := make(chan error)
+	go func() { done <- s.Serve(l) }()
+	t.Cleanup(func() {
+		_ = s.Close()
+		<-done
+	})
+	return NewClient(path)
+}
+
+func TestRoundTrips(t *testing.T) {
+	c, ctx := serve(t, backend{}), t.Context()
+	var s Status
+	if err := c.Get(ctx, "status", nil, &s); err != nil || s.Name != "n1" {
+		t.Errorf("status: %+v, %v", s, err)
+	}
+	var r Rollout
+	if err := c.Get(ctx, "rollout", map[string][]string{"name": {"a b"}}, &r); err != nil || r.Name != "a b" {
+		t.Errorf("rollout: %+v, %v", r, err)
+	}
+	if a, err := c.AddBlob(ctx, strings.NewReader("bytes")); err != nil || a.Size != 5 {
+		t.Errorf("add blob: %+v, %v", a, err)
+	}
+	if p, err := c.Publish(ctx, KindRelease, []byte("env")); err != nil || p.Statement != "release:env" {
+		t.Errorf("publish: %+v, %v", p, err)
+	}
+	held := true
+	if u, err := c.SetUplink(ctx, UplinkChange{Held: &held}); err != nil || !u.Held {
+		t.Errorf("uplink: %+v, %v", u, err)
+	}
+}
+
+func TestErrorsKeepHintAndCode(t *testing.T) {
+	c, ctx := serve(t, backend{err: NotFound("no such thing", "look elsewhere")}), t.Context()
+	var e *Error
+	if err := c.Get(ctx, "rollout", nil, new(Rollout)); !errors.As(err, &e) || !IsNotFound(err) || e.Hint != "look elsewhere" {
+		t.Errorf("got %v", err)
+	}
+	c = serve(t, backend{err: fmt.Errorf("write: %w", io.ErrShortWrite)})
+	if err := c.Get(ctx, "rollout", nil, new(Rollout)); err == nil || IsNotFound(err) || !strings.Contains(err.Error(), "short write") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	c := NewClient(filepath.Join(t.TempDir(), "none.sock"))
+	if err := c.Get(t.Context(), "status", nil, new(Status)); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestLongDocumentIsRefused(t *testing.T) {
+	c := serve(t, backend{})
+	if _, err := c.Publish(t.Context(), KindRelease, make([]byte, maxDocument+1)); err == nil || !strings.Contains(err.Error(), "too long") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The names of these fields are promised to scripts.
+func TestPromisedFields(t *testing.T) {
+	for _, c := range []struct {
+		v    any
+		want []string
+	}{
+		{Status{Peers: []Peer{{}}}, []string{`"node"`, `"name"`, `"site"`, `"fleet"`, `"peers":[{"node"`, `"rtt_seconds"`, `"uplink":{"up_bytes"`, `"down_bytes"`, `"resident_bytes"`}},
+		{Blob{}, []string{`"digest"`, `"size"`, `"have_bytes"`, `"complete"`, `"completed_at"`}},
+		{Node{Deployments: []Running{{}}}, []string{`"node"`, `"name"`, `"site"`, `"last_seen"`, `"deployments":[{"name"`, `"release"`, `"phase"`, `"ready"`}},
+	} {
+		data, err := json.Marshal(c.v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range c.want {
+			if !strings.Contains(string(data), w) {
+				t.Errorf("%T has no %s: %s", c.v, w, data)
+			}
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"selvage/node/api"
+)
+
+// Bounds of a report: a peer that says more is not believed.
+const (
+	maxReport       = 16 << 10 // bytes
+	maxReportItems  = 64       // deployments, and blobs
+	maxReportAddrs  = 4
+	maxReportText   = 256 // bytes of one text
+	blobPrefixBytes = 8   // enough of a digest to tell the fleet's blobs apart
+)
+
+// report is what a node says of itself to the fleet: the body of its one register entry of kind
+// Report, deterministic CBOR with integer keys.
+//
+//	1 deployments  [{1 name, 2 release, 3 target, 4 phase, 5 ready, 6 address, 7 why}]
+//	2 blobs        [first 8 bytes of the SHA-256 of each whole blob of a release]
+//	3 addrs        multiaddrs at which others may dial it
+//	4 held         its uplink is held: it is not to be waited for
+//	5 platform     os/arch
+//	6 version      of the program
+type report struct {
+	Deployments []reportedDeployment `cbor:"1,keyasint,omitempty"`
+	Blobs       [][]byte             `cbor:"2,keyasint,omitempty"`
+	Addrs       []string             `cbor:"3,keyasint,omitempty"`
+	Held        bool                 `cbor:"4,keyasint,omitempty"`
+	Platform    string               `cbor:"5,keyasint,omitempty"`
+	Version     string               `cbor:"6,keyasint,omitempty"`
+}
+
+type reportedDeployment struct {
+	Name    string `cbor:"1,keyasint"`
+	Release string `cbor:"2,keyasint,omitempty"`
+	Target  string `cbor:"3,keyasint,omitempty"`
+	Phase   string `cbor:"4,keyasint"`
+	Ready   bool   `cbor:"5,keyasint,omitempty"`
+	Address string `cbor:"6,keyasint,omitempty"`
+	Why     string `cbor:"7,keyasint,omitempty"`
+}
+
+func (d reportedDeployment) running() api.Running {
+	return api.Running{Name: d.Name, Release: d.Release, Target: d.Target, Phase: d.Phase, Ready: d.Ready, Address: d.Address, Why: d.Why}
+}
+
+// reportCodec encodes alike on every machine, and refuses on reading what it would not write.
+type reportCodec struct {
+	enc cbor.EncMode
+	dec cbor.DecMode
+}
+
+func newReportCodec() (reportCodec, error) {
+	enc, err := cbor.CoreDetEncOptions().EncMode()
+	if err != nil {
+		return reportCodec{}, err
+	}
+	dec, err := cbor.DecOptions{
+		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
+		MaxArrayElements: maxReportItems, MaxMapPairs: 16, MaxNestedLevels: 4,
+	}.DecMode()
+	return reportCodec{enc, dec}, err
+}
+
+// encode cuts what is too long rather than failing: a report with less is better than none.
+func (c reportCodec) encode(r report) ([]byte, error) {
+	r.Deployments = r.Deployments[:min(len(r.Deployments), maxReportItems)]
+	for i := range r.Deployments {
+		r.Deployments[i].Why = cut(r.Deployments[i].Why)
+	}
+	r.Blobs = r.Blobs[:min(len(r.Blobs), maxReportItems)]
+	r.Addrs = r.Addrs[:min(len(r.Addrs), maxReportAddrs)]
+	return c.enc.Marshal(r)
+}
+
+// decode reads another node's report. Unknown fields are passed over: they are a newer version's.
+func (c reportCodec) decode(data []byte) (report, error) {
+	var r report
+	if len(data) > maxReport {
+		return r, fmt.Errorf("decode report: longer than %d bytes", maxReport)
+	}
+	if err := c.dec.Unmarshal(data, &r); err != nil {
+		return report{}, fmt.Errorf("decode report: %w", err)
+	}
+	for _, b := range r.Blobs {
+		if len(b) != blobPrefixBytes {
+			return report{}, fmt.Errorf("decode report: a blob is named with %d bytes", len(b))
+		}
+	}
+	return r, r.bounded()
+}
+
+func (r report) bounded() error {
+	texts := append([]string{r.Platform, r.Version}, r.Addrs...)
+	for _, d := range r.Deployments {
+		texts = append(texts, d.Name, d.Release, d.Target, d.Phase, d.Address, d.Why)
+	}
+	for _, t := range texts {
+		if len(t) > maxReportText {
+			return fmt.Errorf("decode report: a text of %d bytes", len(t))
+		}
+	}
+	return nil
+}
+
+// cut shortens s to what a report may hold, marks that it did, and leaves valid UTF-8: what a
+// program printed before it died may be anything.
+func cut(s string) string {
+	const mark = "..."
+	if len(s) > maxReportText {
+		s = s[:maxReportText-len(mark)] + mark
+	}
+	return strings.ToValidUTF8(s, "")
+}
