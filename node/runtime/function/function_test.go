@@ -84,7 +84,7 @@ func ask(t testing.TB, method, addr, path string, body io.Reader) (int, string) 
 
 func TestContract(t *testing.T) {
 	w := work("quiet@1", moduleSilent)
-	other := work("quiet@2", append(bytes.Clone(moduleSilent), 0, 2, 1, 'x')) // and a custom section named x
+	other := work("quiet@2", append(bytes.Clone(moduleSilent), 0, 3, 1, 'x', 0)) // and a custom section named x
 	runtimetest.Run(t, func(t *testing.T) runtime.Driver {
 		root := runtimetest.NewRoot(t)
 		return New(Config{FS: root, Root: root.Dir})

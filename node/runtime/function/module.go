@@ -136,10 +136,13 @@ func (m *module) run(ctx context.Context, env map[string]string, stdin io.Reader
 	}
 	instance, err := m.runtime.InstantiateModule(ctx, m.compiled, config.WithStartFunctions(entry))
 	if err == nil {
-		return instance.Close(ctx)
+		err = instance.Close(ctx)
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil { // also of a program that ended well because its sleep was cut short
 		return ctx.Err()
+	}
+	if err == nil {
+		return nil
 	}
 	if exit, ok := errors.AsType[*sys.ExitError](err); ok {
 		return fmt.Errorf("exit code %d", exit.ExitCode())

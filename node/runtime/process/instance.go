@@ -1,0 +1,257 @@
+//go:build unix
+
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path"
+	goruntime "runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"selvage/node/runtime"
+	"selvage/node/runtime/internal/slots"
+)
+
+const (
+	busyTries = 20                    // launches of a file that somebody still has open for writing
+	busyWait  = 10 * time.Millisecond // between them
+	pipeWait  = 2 * time.Second       // for output of children that have left the group
+)
+
+// instance is a program that is kept running. One goroutine, its supervisor, launches it,
+// waits for it and signals it.
+type instance struct {
+	driver    *Driver
+	workload  runtime.Workload
+	addr      string
+	port      int
+	log       *logFile
+	condition runtime.Condition
+
+	ending sync.Once
+	stop   chan struct{} // closed when it shall end
+	gone   chan struct{} // closed when it has ended and the supervisor is done
+}
+
+var _ runtime.Instance = (*instance)(nil)
+
+// supervise launches the program and returns once it runs. An error means that it could not be
+// launched, and that there is no instance.
+func supervise(d *Driver, w runtime.Workload, port int) (*instance, error) {
+	i := &instance{
+		driver:   d,
+		workload: w,
+		port:     port,
+		addr:     net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+		log:      &logFile{fs: d.config.FS, name: path.Join(runtime.Dir(w.Deployment), "log")},
+		stop:     make(chan struct{}),
+		gone:     make(chan struct{}),
+	}
+	i.condition.Enter(runtime.PhaseRunning)
+	launched := make(chan error, 1)
+	d.all.Go(func() { i.run(launched) })
+	if err := <-launched; err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+func (i *instance) Addr() string             { return i.addr }
+func (i *instance) Status() runtime.Status   { return i.condition.Status() }
+func (i *instance) Changed() <-chan struct{} { return i.condition.Changed() }
+
+// Stop ends the program as the package comment says.
+func (i *instance) Stop(ctx context.Context) error {
+	i.end()
+	select {
+	case <-i.gone:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stop process %s: %w", i.workload.Release, ctx.Err())
+	}
+}
+
+func (i *instance) end() { i.ending.Do(func() { close(i.stop) }) }
+
+// over reports whether nothing of the instance runs any more.
+func (i *instance) over() bool {
+	select {
+	case <-i.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// run is the supervisor. It keeps its thread, because the kernel takes the end of the thread
+// that launched a program for the end of the node (PR_SET_PDEATHSIG in prctl(2)).
+func (i *instance) run(launched chan<- error) {
+	goruntime.LockOSThread()
+	defer goruntime.UnlockOSThread()
+	defer close(i.gone)
+	defer i.log.close()
+	cmd, err := i.launch()
+	launched <- err
+	if err != nil {
+		return
+	}
+	wait := backoff{min: i.driver.config.MinBackoff, max: i.driver.config.MaxBackoff, stable: i.driver.config.StableIn}
+	for {
+		began := time.Now()
+		if cmd != nil {
+			err = i.watch(cmd)
+		}
+		if i.stopping() {
+			break
+		}
+		ran := time.Since(began)
+		i.report(err, ran)
+		if !i.sleep(wait.next(ran)) {
+			break
+		}
+		if cmd, err = i.launch(); err == nil {
+			i.condition.Restarted()
+		}
+	}
+	i.condition.Enter(runtime.PhaseExited)
+}
+
+func (i *instance) stopping() bool {
+	select {
+	case <-i.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// sleep reports whether it slept for all of d, and was not told to stop.
+func (i *instance) sleep(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-i.stop:
+		return false
+	}
+}
+
+// launch starts the program. A file that was written a moment ago may be busy for as long as a
+// process that another goroutine is forking holds a copy of the descriptor (golang/go#22315).
+func (i *instance) launch() (*exec.Cmd, error) {
+	i.log.begin()
+	for try := 1; ; try++ {
+		cmd := i.command()
+		err := cmd.Start()
+		if err == nil {
+			return cmd, nil
+		}
+		if errors.Is(err, syscall.ETXTBSY) && try < busyTries && i.sleep(busyWait) {
+			continue
+		}
+		for _, hopeless := range []error{syscall.ENOEXEC, syscall.ENOENT, syscall.EACCES, syscall.E2BIG} {
+			if errors.Is(err, hopeless) {
+				return nil, fmt.Errorf("%w: launch program: %w", runtime.ErrInvalid, err)
+			}
+		}
+		return nil, fmt.Errorf("launch program: %w", err)
+	}
+}
+
+func (i *instance) command() *exec.Cmd {
+	d, w := i.driver, i.workload
+	cmd := exec.Command(d.host(path.Join(slots.Dir(w), program)), w.Args...)
+	cmd.Dir = d.host(path.Join(runtime.Dir(w.Deployment), dataDir))
+	cmd.Env = i.environ(cmd.Dir)
+	cmd.Stdout, cmd.Stderr = i.log, i.log
+	cmd.WaitDelay = pipeWait
+	cmd.SysProcAttr = attributes()
+	return cmd
+}
+
+func (i *instance) environ(home string) []string {
+	w := i.workload
+	env := map[string]string{"HOME": home}
+	for _, k := range []string{"PATH", "LANG", "TZ"} {
+		if v, set := os.LookupEnv(k); set {
+			env[k] = v
+		}
+	}
+	maps.Copy(env, w.Env)
+	env["PORT"] = strconv.Itoa(i.port)
+	env["SELVAGE_RELEASE"] = w.Release
+	env["SELVAGE_NODE"] = w.Node
+	env["SELVAGE_SITE"] = w.Site
+	list := make([]string, 0, len(env))
+	for _, k := range slices.Sorted(maps.Keys(env)) {
+		list = append(list, k+"="+env[k])
+	}
+	return list
+}
+
+// watch waits until the program has ended, by itself or because it was told to, and nothing is
+// left of its group. The error says how it ended; nil is exit status 0.
+func (i *instance) watch(cmd *exec.Cmd) error {
+	group := cmd.Process.Pid
+	ended := make(chan error, 1)
+	go func() { ended <- reap(cmd) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-i.stop:
+	}
+	signalGroup(group, syscall.SIGTERM)
+	timer := time.NewTimer(i.driver.config.Grace)
+	defer timer.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-timer.C:
+	}
+	i.driver.config.Logger.Warn("program killed", "deployment", i.workload.Deployment, "release", i.workload.Release, "grace", i.driver.config.Grace)
+	signalGroup(group, syscall.SIGKILL)
+	return <-ended
+}
+
+// report says why the program is about to be started again.
+func (i *instance) report(err error, ran time.Duration) {
+	how := "exit status 0"
+	if err != nil {
+		how = err.Error()
+	}
+	reason := fmt.Sprintf("program ended after %s: %s", ran.Round(time.Millisecond), how)
+	if tail := strings.TrimSpace(i.log.tail()); tail != "" {
+		reason += "; last printed: " + tail
+	}
+	i.condition.Fail(runtime.PhaseRestarting, reason)
+	i.driver.config.Logger.Warn("program ended", "deployment", i.workload.Deployment, "release", i.workload.Release, "reason", reason)
+}
+
+// backoff says how long to wait before a program is started again.
+type backoff struct {
+	min, max, stable time.Duration
+	last             time.Duration // 0 before the first
+}
+
+// next returns the wait after a run of the given length: min after a stable one or at first,
+// otherwise twice the last, and never more than max.
+func (b *backoff) next(ran time.Duration) time.Duration {
+	if ran >= b.stable || b.last == 0 {
+		b.last = b.min
+	} else {
+		b.last = min(2*b.last, b.max)
+	}
+	return b.last
+}
