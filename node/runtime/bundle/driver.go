@@ -1,0 +1,177 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"path"
+
+	"selvage/internal/disk"
+	"selvage/node/runtime"
+	"selvage/node/runtime/internal/slots"
+	"selvage/node/runtime/internal/turns"
+)
+
+const (
+	current = "current"
+	next    = ".current" // the link while it is being made
+)
+
+// Config is what a Driver needs.
+type Config struct {
+	FS     disk.FS      // the state directory
+	Logger *slog.Logger // nil discards
+}
+
+// Driver puts bundles in place. It implements runtime.Driver.
+type Driver struct {
+	fs    disk.FS
+	log   *slog.Logger
+	table turns.Table[instance]
+}
+
+var _ runtime.Driver = (*Driver)(nil)
+
+// New returns a driver.
+func New(c Config) *Driver {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Driver{fs: c.FS, log: c.Logger}
+}
+
+// Replaces reports true: see the package comment.
+func (d *Driver) Replaces() bool { return true }
+
+// Start unpacks the bundle and makes it the current one.
+func (d *Driver) Start(ctx context.Context, w runtime.Workload) (runtime.Instance, error) {
+	if err := w.Validate(); err != nil {
+		return nil, err
+	}
+	row, err := d.table.Take(ctx, w.Deployment)
+	if err != nil {
+		return nil, fmt.Errorf("start bundle %s: %w", w.Release, err)
+	}
+	defer row.Give()
+	old := row.Instance
+	if old != nil && old.workload.Equal(w) && old.Status().Phase == runtime.PhaseRunning {
+		return old, nil
+	}
+	previous, err := d.place(ctx, w)
+	if err != nil {
+		return nil, fmt.Errorf("start bundle %s: %w", w.Release, err)
+	}
+	if previous != w.Slot() {
+		row.Previous = previous
+	}
+	inst := &instance{workload: w}
+	inst.condition.Enter(runtime.PhaseRunning)
+	row.Instance = inst
+	if old != nil {
+		old.condition.Enter(runtime.PhaseExited)
+	}
+	if err := slots.Prune(d.fs, w.Deployment, w.Slot(), row.Previous); err != nil {
+		d.log.Warn("old bundle not removed", "deployment", w.Deployment, "error", err)
+	}
+	return inst, nil
+}
+
+// place makes the slot and switches to it. It returns the slot that was current before, if any.
+func (d *Driver) place(ctx context.Context, w runtime.Workload) (previous string, err error) {
+	made, err := slots.Make(d.fs, w, func(dir string) error {
+		if err := w.Artifact.CopyTo(io.Discard); err != nil { // before a byte of it is believed
+			return err
+		}
+		blob, err := w.Artifact.Open()
+		if err != nil {
+			return fmt.Errorf("open blob: %w", err)
+		}
+		defer blob.Close()
+		return unpack(ctx, d.fs, dir, w.Artifact, blob)
+	})
+	if err == nil {
+		previous, err = d.switchTo(w)
+	}
+	if err != nil && made {
+		err = errors.Join(err, slots.Drop(d.fs, w))
+	}
+	return previous, err
+}
+
+// switchTo points the current link to the workload's slot.
+func (d *Driver) switchTo(w runtime.Workload) (previous string, err error) {
+	dir := runtime.Dir(w.Deployment)
+	link, tmp := path.Join(dir, current), path.Join(dir, next)
+	previous, err = d.fs.Readlink(link)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("read current link: %w", err)
+	}
+	if err == nil && previous == w.Slot() {
+		return previous, nil
+	}
+	if err := d.fs.RemoveAll(tmp); err != nil {
+		return "", fmt.Errorf("clear %s: %w", tmp, err)
+	}
+	if err := d.fs.Symlink(w.Slot(), tmp); err != nil {
+		return "", fmt.Errorf("make current link: %w", err)
+	}
+	if err := d.fs.Rename(tmp, link); err != nil {
+		return "", fmt.Errorf("switch current link: %w", err)
+	}
+	// The link has been switched for all who look: a failure to make that durable must not
+	// take the slot from under it.
+	if err := d.fs.SyncDir(dir); err != nil {
+		d.log.Warn("current link not durable yet", "deployment", w.Deployment, "error", err)
+	}
+	return previous, nil
+}
+
+// Remove deletes a deployment's files, once its instance has been stopped.
+func (d *Driver) Remove(ctx context.Context, deployment string) error {
+	if err := runtime.CheckDeployment(deployment); err != nil {
+		return err
+	}
+	row, err := d.table.Take(ctx, deployment)
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", deployment, err)
+	}
+	defer row.Give()
+	if row.Instance != nil && row.Instance.Status().Phase == runtime.PhaseRunning {
+		return fmt.Errorf("remove %s: %w", deployment, runtime.ErrRunning)
+	}
+	row.Instance, row.Previous = nil, ""
+	return slots.Remove(d.fs, deployment)
+}
+
+// Close stops every instance; the files stay.
+func (d *Driver) Close(ctx context.Context) error {
+	all, err := d.table.Close(ctx)
+	for _, inst := range all {
+		inst.condition.Enter(runtime.PhaseExited)
+	}
+	if err != nil {
+		return fmt.Errorf("close bundles: %w", err)
+	}
+	return nil
+}
+
+// instance is a bundle that was put in place.
+type instance struct {
+	workload  runtime.Workload
+	condition runtime.Condition
+}
+
+var _ runtime.Instance = (*instance)(nil)
+
+func (i *instance) Addr() string             { return "" }
+func (i *instance) Status() runtime.Status   { return i.condition.Status() }
+func (i *instance) Changed() <-chan struct{} { return i.condition.Changed() }
+
+// Stop ends the instance; the files stay.
+func (i *instance) Stop(context.Context) error {
+	i.condition.Enter(runtime.PhaseExited)
+	return nil
+}

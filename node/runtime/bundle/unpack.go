@@ -1,0 +1,203 @@
+package bundle
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"selvage/internal/disk"
+	"selvage/node/runtime"
+)
+
+const (
+	maxEntries   = 20_000
+	maxUnpacked  = 4 << 30 // bytes
+	maxExpansion = 100     // times the archive's size
+	freeUnpacked = 64 << 20
+	// maxDirectory bounds what is read of a zip before its entries can be counted: archive/zip reads the directory
+	// at the end whole, whatever it claims.
+	maxDirectory = maxEntries * 512
+	tarHeader    = 512
+)
+
+// unpack writes what an artifact holds below dir. Its errors have runtime.ErrInvalid in their chain
+// where the artifact is to blame.
+func unpack(ctx context.Context, f disk.FS, dir string, a runtime.Artifact, blob io.ReaderAt) error {
+	limit := min(maxUnpacked, a.Size*maxExpansion+freeUnpacked)
+	if free, _, err := f.Free(); err == nil && uint64(a.Size) > free {
+		return fmt.Errorf("unpack %d bytes with %d free: %w", a.Size, free, disk.ErrFull)
+	}
+	t := &tree{ctx: ctx, fs: f, dir: dir, left: limit, limit: limit, kinds: map[string]kind{".": kindDir}}
+	err := t.take(a, io.NewSectionReader(blob, 0, a.Size))
+	if err == nil {
+		err = t.finish()
+	}
+	if err != nil {
+		return fmt.Errorf("unpack: %w", err)
+	}
+	return nil
+}
+
+// take reads the artifact by what it looks like.
+func (t *tree) take(a runtime.Artifact, r *io.SectionReader) error {
+	head := make([]byte, tarHeader)
+	n, err := r.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read blob: %w", err)
+	}
+	head = head[:n]
+	switch {
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")):
+		return t.takeZip(r)
+	case isTar(head):
+		return t.takeTar(r)
+	case isTarGz(r):
+		z, err := gzip.NewReader(bufio.NewReader(r))
+		if err != nil {
+			return invalid("read gzip: %w", err)
+		}
+		return t.takeTar(z)
+	}
+	name := a.File
+	if name == "" {
+		name = "file"
+	}
+	if strings.Contains(name, "/") {
+		return invalid("bad file name %.80q", name)
+	}
+	t.left, t.limit = a.Size, a.Size
+	return t.file(name, 0o644, r)
+}
+
+func isTar(head []byte) bool { return len(head) == tarHeader && string(head[257:262]) == "ustar" }
+
+// isTarGz leaves r's position where it was.
+func isTarGz(r *io.SectionReader) bool {
+	z, err := gzip.NewReader(io.NewSectionReader(r, 0, r.Size()))
+	if err != nil {
+		return false
+	}
+	head := make([]byte, tarHeader)
+	_, err = io.ReadFull(z, head)
+	return err == nil && isTar(head)
+}
+
+func (t *tree) takeTar(r io.Reader) error {
+	// What is between the files counts as well: headers can be as much of a bomb as bytes.
+	archive := tar.NewReader(&metered{r: r, left: t.limit + maxEntries*2*tarHeader})
+	for count := 0; ; count++ {
+		h, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return invalid("read tar: %w", err)
+		}
+		if count == maxEntries {
+			return invalid("archive has more than %d entries", maxEntries)
+		}
+		switch h.Typeflag {
+		case tar.TypeXGlobalHeader:
+			continue
+		case tar.TypeDir:
+			err = t.directory(h.Name)
+		case tar.TypeReg:
+			err = t.file(h.Name, h.FileInfo().Mode(), archive)
+		case tar.TypeSymlink:
+			err = t.link(h.Name, h.Linkname)
+		case tar.TypeLink:
+			err = invalid("%.80q is a hard link", h.Name)
+		default:
+			err = invalid("%.80q is a device, a pipe or something else that is no file (tar type %q)", h.Name, h.Typeflag)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (t *tree) takeZip(r *io.SectionReader) error {
+	directory := &meteredAt{r: r, left: maxDirectory}
+	archive, err := zip.NewReader(directory, r.Size())
+	if err != nil {
+		return invalid("read zip: %w", err)
+	}
+	if len(archive.File) > maxEntries {
+		return invalid("archive has more than %d entries", maxEntries)
+	}
+	directory.off = true
+	for _, f := range archive.File {
+		if err := t.takeZipped(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tree) takeZipped(f *zip.File) error {
+	mode := f.Mode()
+	if strings.HasSuffix(f.Name, "/") || mode.IsDir() {
+		return t.directory(f.Name)
+	}
+	if !mode.IsRegular() && mode.Type() != fs.ModeSymlink {
+		return invalid("%.80q is a device, a pipe or something else that is no file (%s)", f.Name, mode)
+	}
+	r, err := f.Open()
+	if err != nil {
+		return invalid("read zip: %w", err)
+	}
+	defer r.Close()
+	if mode.IsRegular() {
+		return t.file(f.Name, mode, r)
+	}
+	target, err := io.ReadAll(io.LimitReader(r, maxPath+1))
+	if err != nil {
+		return invalid("read zip: %w", err)
+	}
+	return t.link(f.Name, string(target))
+}
+
+// invalid is an error that the artifact is to blame for.
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", runtime.ErrInvalid, fmt.Errorf(format, args...))
+}
+
+var errTooMuch = errors.New("archive unpacks to too much")
+
+// metered fails once more than left bytes have been read.
+type metered struct {
+	r    io.Reader
+	left int64
+}
+
+func (m *metered) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	if m.left -= int64(n); m.left < 0 {
+		return 0, errTooMuch
+	}
+	return n, err
+}
+
+// meteredAt does the same for reads anywhere, until it is off.
+type meteredAt struct {
+	r    io.ReaderAt
+	left int64
+	off  bool
+}
+
+func (m *meteredAt) ReadAt(p []byte, at int64) (int, error) {
+	if !m.off {
+		if m.left -= int64(len(p)); m.left < 0 {
+			return 0, errTooMuch
+		}
+	}
+	return m.r.ReadAt(p, at)
+}
