@@ -1,0 +1,142 @@
+package trust
+
+import (
+	"crypto/ed25519"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"time"
+)
+
+// Invite is permission to join one site. It travels in a Ticket.
+type Invite struct {
+	Fleet     FleetID           `json:"fleet"`
+	Serial    string            `json:"serial"` // 16 random bytes, hex
+	Site      string            `json:"site"`
+	Labels    map[string]string `json:"labels,omitempty"` // given to every node that joins with it
+	Uses      int               `json:"uses"`             // how many nodes may join with it
+	Issued    time.Time         `json:"issued"`
+	Expires   time.Time         `json:"expires"`   // until when a node may join with it
+	Lifetime  Lifetime          `json:"lifetime"`  // of the credential, from Issued
+	Bootstrap []string          `json:"bootstrap"` // multiaddrs of nodes to begin with
+	Key       []byte            `json:"key"`       // public half of the ticket's one-time key
+}
+
+// Lifetime is a duration written in seconds.
+type Lifetime time.Duration
+
+// MarshalJSON writes whole seconds.
+func (l Lifetime) MarshalJSON() ([]byte, error) {
+	return json.Marshal(int64(time.Duration(l) / time.Second))
+}
+
+// UnmarshalJSON reads whole seconds.
+func (l *Lifetime) UnmarshalJSON(b []byte) error {
+	var s int64
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	if s < 0 || s > int64(maxLifetime/time.Second) {
+		return fmt.Errorf("a lifetime of %d s", s)
+	}
+	*l = Lifetime(time.Duration(s) * time.Second)
+	return nil
+}
+
+// DefaultLifetime is how long a credential is good for, unless the invite says otherwise.
+const DefaultLifetime = Lifetime(90 * 24 * time.Hour)
+
+// Bounds of an invite.
+const (
+	TypeInvite   = "application/vnd.selvage.invite+json"
+	maxLifetime  = 100 * 365 * 24 * time.Hour
+	maxUses      = 10000
+	maxLabels    = 32
+	maxBootstrap = 16
+	maxText      = 256 // bytes of a label's value, or an address
+)
+
+var nameForm = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+func (i Invite) check() error {
+	serial, err := hex.DecodeString(i.Serial)
+	switch {
+	case err != nil || len(serial) != 16:
+		return errors.New("bad serial")
+	case !nameForm.MatchString(i.Site):
+		return fmt.Errorf("%.80q cannot name a site: use a-z, 0-9 and '-', at most 63", i.Site)
+	case i.Uses < 1 || i.Uses > maxUses:
+		return fmt.Errorf("%d uses, want 1 to %d", i.Uses, maxUses)
+	case !i.Issued.Before(i.Expires) || i.Lifetime <= 0:
+		return errors.New("expires before it is issued")
+	case len(i.Key) != ed25519.PublicKeySize:
+		return errors.New("bad one-time key")
+	case len(i.Labels) > maxLabels || len(i.Bootstrap) > maxBootstrap:
+		return errors.New("too many labels or addresses")
+	}
+	for k, v := range i.Labels {
+		if !nameForm.MatchString(k) || len(v) > maxText {
+			return fmt.Errorf("%.80q cannot be a label", k+"="+v)
+		}
+	}
+	for _, a := range i.Bootstrap {
+		if len(a) > maxText {
+			return fmt.Errorf("an address of %d bytes", len(a))
+		}
+	}
+	return nil
+}
+
+// good is how long a credential from this invite is good.
+func (i Invite) good() time.Time { return i.Issued.Add(time.Duration(i.Lifetime)) }
+
+// NewTicket makes a ticket of inv, whose Serial and Key it fills in from rand, and whose Lifetime
+// if it is 0. The signers need the role admit; peers will check that, not this function.
+func NewTicket(inv Invite, rand io.Reader, signers ...ed25519.PrivateKey) (Ticket, error) {
+	var serial [16]byte
+	if _, err := io.ReadFull(rand, serial[:]); err != nil {
+		return Ticket{}, err
+	}
+	var seed [ed25519.SeedSize]byte
+	if _, err := io.ReadFull(rand, seed[:]); err != nil {
+		return Ticket{}, err
+	}
+	key := ed25519.NewKeyFromSeed(seed[:])
+	inv.Serial, inv.Key = hex.EncodeToString(serial[:]), publicOf(key)
+	if inv.Lifetime == 0 {
+		inv.Lifetime = DefaultLifetime
+	}
+	if err := inv.check(); err != nil {
+		return Ticket{}, fmt.Errorf("invite: %w", err)
+	}
+	payload, err := json.Marshal(inv)
+	if err != nil {
+		return Ticket{}, err
+	}
+	e, err := Sign(TypeInvite, payload, signers...)
+	return Ticket{e, key}, err
+}
+
+// peekInvite reads an invite without asking who signed it.
+func peekInvite(e Envelope) (Invite, error) {
+	payload, err := e.DecodeB64Payload()
+	if err != nil {
+		return Invite{}, fmt.Errorf("%w: invite: %w", ErrMalformed, err)
+	}
+	return decodeInvite(payload)
+}
+
+func decodeInvite(payload []byte) (Invite, error) {
+	var i Invite
+	err := decodeStrict(payload, &i)
+	if err == nil {
+		err = i.check()
+	}
+	if err != nil {
+		return Invite{}, fmt.Errorf("%w: invite: %w", ErrMalformed, err)
+	}
+	return i, nil
+}
