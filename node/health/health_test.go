@@ -174,7 +174,7 @@ func TestWatchProbe(t *testing.T) {
 		reason  string
 	}{
 		{"good", "till:80", func(http.ResponseWriter, *http.Request) {}, []State{Pending, Healthy}, ""},
-		{"redirect", "till:80", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://away/", 302) }, []State{Pending, Healthy}, ""},
+		{"redirect", "till:80", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://away/", http.StatusFound) }, []State{Pending, Healthy}, ""},
 		{"error", "till:80", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, []State{Pending, Failed}, "probe till:80/healthz: status 503"},
 		{"silent", "till:80", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, []State{Pending, Failed}, "no answer within 1s"},
 		{"refused", "till:81", nil, []State{Pending, Failed}, "connection refused"},

@@ -173,6 +173,20 @@ func TestRequestFails(t *testing.T) {
 	}
 }
 
+// The memory that an instance leaves is zero again when the next gets it.
+func TestMemoryIsCleared(t *testing.T) {
+	var all memories
+	first := all.Allocate(0, 0)
+	copy(first.Reallocate(100), "secret")
+	copy(first.Reallocate(200)[150:], "secret")
+	first.Free()
+	for n := range 3 { // whether the pool gives the same one back or not
+		if got := all.Allocate(0, 0).Reallocate(200); len(bytes.Trim(got, "\x00")) != 0 || cap(got) != 200 {
+			t.Errorf("memory %d holds %q, capacity %d", n, bytes.Trim(got, "\x00"), cap(got))
+		}
+	}
+}
+
 func TestPortTaken(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 	wasi "github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/tetratelabs/wazero/sys"
 
@@ -32,6 +33,7 @@ type module struct {
 	compiled wazero.CompiledModule
 	args     []string
 	rand     io.Reader
+	memories memories
 }
 
 // compile checks that code is a program that can run within the memory limit, and readies it.
@@ -130,6 +132,7 @@ func (m *module) config(ctx context.Context) wazero.ModuleConfig {
 // run runs the program once. The error is ctx's when ctx ended it; otherwise it says why the
 // program failed.
 func (m *module) run(ctx context.Context, env map[string]string, stdin io.Reader, stdout, stderr io.Writer) error {
+	ctx = experimental.WithMemoryAllocator(ctx, &m.memories)
 	config := m.config(ctx).WithArgs(m.args...).WithStdin(stdin).WithStdout(stdout).WithStderr(stderr)
 	for _, k := range slices.Sorted(maps.Keys(env)) {
 		config = config.WithEnv(k, env[k])

@@ -28,8 +28,13 @@ func (r *Root) OpenFile(name string, flag int, perm fs.FileMode) (disk.File, err
 	if err != nil {
 		return nil, err // not f: a nil *os.File in an interface is not nil
 	}
-	return f, nil
+	return unsynced{f}, nil
 }
+
+// unsynced spares the tests what they could not see anyway.
+type unsynced struct{ *os.File }
+
+func (unsynced) Sync() error { return nil }
 
 func (r *Root) MkdirAll(name string, perm fs.FileMode) error { return os.MkdirAll(r.host(name), perm) }
 func (r *Root) Rename(oldName, newName string) error {
