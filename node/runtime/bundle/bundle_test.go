@@ -158,12 +158,16 @@ func TestUnpacks(t *testing.T) {
 	}
 }
 
+// small limits keep the tests short.
+var small = limits{entries: 300, bytes: 4 << 20, allowance: 1 << 20}
+
 func TestRefuses(t *testing.T) {
 	var many []entry
-	for n := range maxEntries + 1 {
+	for n := range small.entries + 1 {
 		many = append(many, file(fmt.Sprintf("f%d", n), ""))
 	}
-	bomb := strings.Repeat("\x00", 80<<20)
+	deep := strings.Repeat("d/", 350)
+	bomb := strings.Repeat("\x00", 2<<20)
 	for _, c := range []struct {
 		name    string
 		entries []entry
@@ -180,8 +184,9 @@ func TestRefuses(t *testing.T) {
 		{"file through a link", []entry{symlinkTo("l", "."), file("l/x", "")}, "something else as well"},
 		{"link over a directory", []entry{file("l/x", ""), symlinkTo("l", ".")}, "there twice"},
 		{"twice", []entry{file("x", "1"), file("./x", "2")}, "there twice"},
+		{"secret directories", []entry{file("a/"+deep+"f", ""), file("b/"+deep+"f", "")}, "files and directories"},
 		{"pipe", []entry{special("p", tar.TypeFifo)}, "pipe"},
-		{"too many", many, "more than 20000"},
+		{"too many", many, "more than 300"},
 		{"bomb", []entry{file("zeros", bomb)}, "unpacks to too much"},
 	} {
 		for kind, data := range map[string][]byte{"tar.gz": gz(tarOf(c.entries...)), "zip": zipOf(c.entries...)} {
@@ -203,6 +208,7 @@ func refuses(t *testing.T, data []byte, reason string) {
 	t.Helper()
 	root := runtimetest.NewRoot(t)
 	d := New(Config{FS: root})
+	d.limits = small
 	old, err := d.Start(t.Context(), work("site@1", []byte("old")))
 	must(err)
 	_, err = d.Start(t.Context(), work("site@2", data))
@@ -333,7 +339,7 @@ func FuzzUnpack(f *testing.F) {
 		blob, err := w.Artifact.Open()
 		must(err)
 		must(os.Mkdir(filepath.Join(root.Dir, "in"), 0o755))
-		err = unpack(t.Context(), root, "in", w.Artifact, blob)
+		err = unpack(t.Context(), root, "in", small, w.Artifact, blob)
 		if entries, _ := os.ReadDir(root.Dir); len(entries) != 1 {
 			t.Fatalf("outside lie %v", entries)
 		}

@@ -28,9 +28,10 @@ type Config struct {
 
 // Driver puts bundles in place. It implements runtime.Driver.
 type Driver struct {
-	fs    disk.FS
-	log   *slog.Logger
-	table turns.Table[instance]
+	fs     disk.FS
+	log    *slog.Logger
+	limits limits
+	table  turns.Table[instance]
 }
 
 var _ runtime.Driver = (*Driver)(nil)
@@ -40,7 +41,7 @@ func New(c Config) *Driver {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Driver{fs: c.FS, log: c.Logger}
+	return &Driver{fs: c.FS, log: c.Logger, limits: usual}
 }
 
 // Replaces reports true: see the package comment.
@@ -90,7 +91,7 @@ func (d *Driver) place(ctx context.Context, w runtime.Workload) (previous string
 			return fmt.Errorf("open blob: %w", err)
 		}
 		defer blob.Close()
-		return unpack(ctx, d.fs, dir, w.Artifact, blob)
+		return unpack(ctx, d.fs, dir, d.limits, w.Artifact, blob)
 	})
 	if err == nil {
 		previous, err = d.switchTo(w)

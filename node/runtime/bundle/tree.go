@@ -33,13 +33,14 @@ const (
 // Invariant: what kinds calls a directory is one, made by this tree; so a path whose parents
 // are all directories there stays below dir.
 type tree struct {
-	ctx   context.Context // unpack's; a tree does not outlive the call
-	fs    disk.FS
-	dir   string
-	left  int64 // bytes that may still be written
-	limit int64
-	kinds map[string]kind
-	links []symlink
+	ctx    context.Context // unpack's; a tree does not outlive the call
+	fs     disk.FS
+	dir    string
+	limits limits
+	left   int64 // bytes that may still be written
+	limit  int64
+	kinds  map[string]kind
+	links  []symlink
 }
 
 type symlink struct{ name, target string }
@@ -91,8 +92,8 @@ func (t *tree) mkdir(p string) error {
 		return err
 	}
 	// Parents count, or a few entries of a thousand parts each would make many directories.
-	if len(t.kinds) > 2*maxEntries {
-		return invalid("archive has more than %d files and directories", 2*maxEntries)
+	if len(t.kinds) > 2*t.limits.entries {
+		return invalid("archive has more than %d files and directories", 2*t.limits.entries)
 	}
 	t.kinds[p] = kindDir
 	return t.fs.MkdirAll(path.Join(t.dir, p), 0o755)

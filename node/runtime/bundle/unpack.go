@@ -18,24 +18,31 @@ import (
 )
 
 const (
-	maxEntries   = 20_000
-	maxUnpacked  = 4 << 30 // bytes
-	maxExpansion = 100     // times the archive's size
-	freeUnpacked = 64 << 20
-	// maxDirectory bounds what is read of a zip before its entries can be counted: archive/zip reads the directory
-	// at the end whole, whatever it claims.
-	maxDirectory = maxEntries * 512
-	tarHeader    = 512
+	tarHeader    = 512 // bytes
+	maxExpansion = 100 // times the archive's size
 )
+
+// limits bound what an archive unpacks to.
+type limits struct {
+	entries   int
+	bytes     int64 // never more
+	allowance int64 // bytes on top of maxExpansion times the archive's size
+}
+
+var usual = limits{entries: 20_000, bytes: 4 << 30, allowance: 64 << 20}
+
+// directory bounds what is read of a zip before its entries can be counted: archive/zip reads
+// the directory at its end whole, whatever that claims.
+func (l limits) directory() int64 { return int64(l.entries)*512 + 128<<10 }
 
 // unpack writes what an artifact holds below dir. Its errors have runtime.ErrInvalid in their chain
 // where the artifact is to blame.
-func unpack(ctx context.Context, f disk.FS, dir string, a runtime.Artifact, blob io.ReaderAt) error {
-	limit := min(maxUnpacked, a.Size*maxExpansion+freeUnpacked)
+func unpack(ctx context.Context, f disk.FS, dir string, l limits, a runtime.Artifact, blob io.ReaderAt) error {
+	limit := min(l.bytes, a.Size*maxExpansion+l.allowance)
 	if free, _, err := f.Free(); err == nil && uint64(a.Size) > free {
 		return fmt.Errorf("unpack %d bytes with %d free: %w", a.Size, free, disk.ErrFull)
 	}
-	t := &tree{ctx: ctx, fs: f, dir: dir, left: limit, limit: limit, kinds: map[string]kind{".": kindDir}}
+	t := &tree{ctx: ctx, fs: f, dir: dir, limits: l, left: limit, limit: limit, kinds: map[string]kind{".": kindDir}}
 	err := t.take(a, io.NewSectionReader(blob, 0, a.Size))
 	if err == nil {
 		err = t.finish()
@@ -92,7 +99,7 @@ func isTarGz(r *io.SectionReader) bool {
 
 func (t *tree) takeTar(r io.Reader) error {
 	// What is between the files counts as well: headers can be as much of a bomb as bytes.
-	archive := tar.NewReader(&metered{r: r, left: t.limit + maxEntries*2*tarHeader})
+	archive := tar.NewReader(&metered{r: r, left: t.limit + int64(t.limits.entries)*2*tarHeader})
 	for count := 0; ; count++ {
 		h, err := archive.Next()
 		if errors.Is(err, io.EOF) {
@@ -101,8 +108,8 @@ func (t *tree) takeTar(r io.Reader) error {
 		if err != nil {
 			return invalid("read tar: %w", err)
 		}
-		if count == maxEntries {
-			return invalid("archive has more than %d entries", maxEntries)
+		if count == t.limits.entries {
+			return invalid("archive has more than %d entries", t.limits.entries)
 		}
 		switch h.Typeflag {
 		case tar.TypeXGlobalHeader:
@@ -125,13 +132,13 @@ func (t *tree) takeTar(r io.Reader) error {
 }
 
 func (t *tree) takeZip(r *io.SectionReader) error {
-	directory := &meteredAt{r: r, left: maxDirectory}
+	directory := &meteredAt{r: r, left: t.limits.directory()}
 	archive, err := zip.NewReader(directory, r.Size())
 	if err != nil {
 		return invalid("read zip: %w", err)
 	}
-	if len(archive.File) > maxEntries {
-		return invalid("archive has more than %d entries", maxEntries)
+	if len(archive.File) > t.limits.entries {
+		return invalid("archive has more than %d entries", t.limits.entries)
 	}
 	directory.off = true
 	for _, f := range archive.File {
