@@ -1,0 +1,43 @@
+package ledger
+
+import "errors"
+
+// ErrNotFound: the log does not hold what was asked for.
+var ErrNotFound = errors.New("not found in the ledger's log")
+
+// Log is where a ledger keeps its entries. ledger/boltlog keeps them on disk, ledger/memlog in
+// memory; ledger/ledgertest checks both. A Log is safe for concurrent use.
+type Log interface {
+	// Commit stores a batch: all of it or nothing. It is durable when Commit returns nil.
+	Commit(Batch) error
+	// Get returns an entry's bytes; ErrNotFound is in the error's chain if there is none.
+	Get(feed string, seq uint64) ([]byte, error)
+	// Scan calls f for every entry, by feed and then by seq. The bytes are f's only during the call.
+	Scan(f func(feed string, seq uint64, data []byte) error) error
+	// Meta returns what was last stored under a key; nil if nothing was.
+	Meta(key string) ([]byte, error)
+	Close() error
+}
+
+// Batch is what is stored at once.
+type Batch struct {
+	Put    []Item            // entries; one that is there already is replaced
+	Delete []Item            // entries to forget, by feed and seq; Data is not looked at
+	Meta   map[string][]byte // small values; at most 1 MiB each
+}
+
+// Item is one entry of a log. Feed is a Feed's Key, at most 128 bytes.
+type Item struct {
+	Feed string
+	Seq  uint64
+	Data []byte
+}
+
+func (b *Batch) setMeta(key string, value []byte) {
+	if b.Meta == nil {
+		b.Meta = map[string][]byte{}
+	}
+	b.Meta[key] = value
+}
+
+func (b *Batch) empty() bool { return len(b.Put)+len(b.Delete)+len(b.Meta) == 0 }

@@ -1,0 +1,203 @@
+package ledger
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"selvage/internal/ident"
+	"selvage/ledger/trust"
+)
+
+// Node is a member of the fleet.
+type Node struct {
+	trust.Member
+	Quarantined string    // why nothing that it says of itself is believed; "" if it is
+	Last        Timestamp // of its newest entry
+}
+
+// Report is the newest report of a node. Its body is package node's to read.
+type Report struct {
+	Node     ident.NodeID
+	Seq      uint64
+	Time     Timestamp
+	Received time.Time // by this node's clock; after a restart, the entry's own time
+	Body     []byte
+}
+
+// SignedRelease is a release that counts.
+type SignedRelease struct {
+	Release
+	Digest  string   // of the statement
+	Signers []string // key IDs
+	Rivals  []string // statements that say something else of the same name and version
+}
+
+// DeploymentState is what the ledger wants under one name.
+type DeploymentState struct {
+	Deployment          // the head that all nodes follow
+	Digest     string   // of its statement
+	Heads      []string // all that nothing supersedes; more than one is a conflict
+	Signers    []string
+}
+
+// nodes lists the members by name, then ID.
+func (f *fold) nodes() []Node {
+	out := make([]Node, 0, len(f.members))
+	for _, m := range f.members {
+		out = append(out, Node{m.Member, f.quarantined(m.Member), m.last})
+	}
+	slices.SortFunc(out, func(a, b Node) int {
+		return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.Name, b.Name), a.Node.Compare(b.Node))
+	})
+	return out
+}
+
+// valid returns the statements of a kind that count, grouped by name.
+func (f *fold) valid(kind Kind, name func(*statement) string) map[string][]*statement {
+	out := map[string][]*statement{}
+	for _, s := range f.statements {
+		if s.kind == kind && s.signers != nil {
+			out[name(s)] = append(out[name(s)], s)
+		}
+	}
+	return out
+}
+
+// releases lists the releases by name and version. Of statements that contradict each other the
+// one created first stands, so that a later one cannot replace bytes that nodes run already.
+func (f *fold) releases() []SignedRelease {
+	var out []SignedRelease
+	for _, all := range f.valid(KindRelease, func(s *statement) string { return s.release.Ref() }) {
+		slices.SortFunc(all, func(a, b *statement) int {
+			return cmp.Or(a.release.Created.Compare(b.release.Created), strings.Compare(a.digest, b.digest))
+		})
+		r := SignedRelease{Release: all[0].release, Digest: all[0].digest, Signers: all[0].signers}
+		for _, rival := range all[1:] {
+			r.Rivals = append(r.Rivals, rival.digest)
+		}
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b SignedRelease) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), a.Created.Compare(b.Created), strings.Compare(a.Version, b.Version))
+	})
+	return out
+}
+
+// deployments lists what is wanted by name. Among several heads all nodes follow the one of the
+// highest generation, the latest declared, the highest digest, in this order.
+func (f *fold) deployments() []DeploymentState {
+	var out []DeploymentState
+	for _, all := range f.valid(KindDeployment, func(s *statement) string { return s.deployment.Name }) {
+		superseded := map[string]bool{}
+		for _, s := range all {
+			for _, d := range s.deployment.Supersedes {
+				superseded[d] = d != s.digest
+			}
+		}
+		heads := slices.DeleteFunc(all, func(s *statement) bool { return superseded[s.digest] })
+		if len(heads) == 0 { // statements that supersede each other in a ring cannot be made without breaking SHA-256
+			continue
+		}
+		slices.SortFunc(heads, func(a, b *statement) int {
+			return -cmp.Or(cmp.Compare(a.deployment.Generation, b.deployment.Generation),
+				a.deployment.Declared.Compare(b.deployment.Declared), strings.Compare(a.digest, b.digest))
+		})
+		d := DeploymentState{Deployment: heads[0].deployment, Digest: heads[0].digest, Signers: heads[0].signers}
+		for _, h := range heads {
+			d.Heads = append(d.Heads, h.digest)
+		}
+		out = append(out, d)
+	}
+	slices.SortFunc(out, func(a, b DeploymentState) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// Chain returns the fleet's charters; nil until one is known.
+func (l *Ledger) Chain() *trust.Chain {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fold.chain
+}
+
+// Nodes returns the fleet's members by site and name.
+func (l *Ledger) Nodes() []Node {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fold.nodes()
+}
+
+// Node returns one member.
+func (l *Ledger) Node(id ident.NodeID) (Node, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m, ok := l.fold.members[id]
+	return Node{m.Member, l.fold.quarantined(m.Member), m.last}, ok
+}
+
+// Invited returns the nodes that joined with an invite.
+func (l *Ledger) Invited(serial string) []Node {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []Node
+	for _, id := range l.fold.uses[serial] {
+		m := l.fold.members[id]
+		out = append(out, Node{m.Member, l.fold.quarantined(m.Member), m.last})
+	}
+	return out
+}
+
+// Releases returns every release that counts, by name and time.
+func (l *Ledger) Releases() []SignedRelease {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fold.releases()
+}
+
+// Release returns the release with this NAME@VERSION.
+func (l *Ledger) Release(ref string) (SignedRelease, bool) {
+	for _, r := range l.Releases() {
+		if r.Ref() == ref {
+			return r, true
+		}
+	}
+	return SignedRelease{}, false
+}
+
+// Deployments returns what is wanted, by name.
+func (l *Ledger) Deployments() []DeploymentState {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fold.deployments()
+}
+
+// Reports returns the newest report of each member that is not quarantined, by node.
+func (l *Ledger) Reports() []Report {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []Report
+	for id, r := range l.fold.reports {
+		if l.fold.quarantined(l.fold.members[id].Member) == "" {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b Report) int { return a.Node.Compare(b.Node) })
+	return out
+}
+
+// Judge says why a statement does not count here: it cannot be read, or who signed it may not
+// say it. It returns the statement's digest otherwise.
+func (l *Ledger) Judge(kind Kind, envelope []byte) (string, error) {
+	var env trust.Envelope
+	if err := json.Unmarshal(envelope, &env); err != nil {
+		return "", err
+	}
+	s, err := readStatement(kind, env)
+	if err != nil {
+		return "", err
+	}
+	_, err = s.verify(l.Chain().Latest())
+	return s.digest, err
+}
