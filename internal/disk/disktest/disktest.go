@@ -1,0 +1,125 @@
+// Package disktest holds the tests that every disk.FS passes.
+package disktest
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"testing"
+
+	"selvage/internal/disk"
+)
+
+// Run checks a kind of file system; open returns an empty one.
+func Run(t *testing.T, open func(t *testing.T) disk.FS) {
+	for name, test := range map[string]func(*testing.T, disk.FS){
+		"files": testFiles, "names": testNames, "write file": testWriteFile, "links": testLinks, "confined": testConfined,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func testFiles(t *testing.T, f disk.FS) {
+	must(t, f.MkdirAll("a/b", 0o700))
+	file, err := f.OpenFile("a/b/c", os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	must(t, err)
+	_, err = file.WriteAt([]byte("world"), 6)
+	must(t, err)
+	_, err = file.Write([]byte("hello"))
+	must(t, err)
+	must(t, file.Sync())
+	buf := make([]byte, 16)
+	n, err := file.ReadAt(buf, 0)
+	if n != 11 || !errors.Is(err, io.EOF) || string(buf[:n]) != "hello\x00world" {
+		t.Errorf("ReadAt: %q, %v", buf[:n], err)
+	}
+	must(t, file.Truncate(5))
+	if info, err := file.Stat(); err != nil || info.Size() != 5 {
+		t.Errorf("Stat: %v, %v", info, err)
+	}
+	must(t, file.Close())
+	if _, err := f.OpenFile("a/b/c", os.O_CREATE|os.O_EXCL, 0o600); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("O_EXCL: %v", err)
+	}
+	if b, err := disk.ReadFile(f, "a/b/c", 5); err != nil || string(b) != "hello" {
+		t.Errorf("ReadFile: %q, %v", b, err)
+	}
+	if _, err := disk.ReadFile(f, "a/b/c", 4); err == nil {
+		t.Error("ReadFile passed its limit")
+	}
+	if _, err := f.OpenFile("a/none", os.O_RDONLY, 0); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("open nothing: %v", err)
+	}
+}
+
+func testNames(t *testing.T, f disk.FS) {
+	must(t, f.MkdirAll("d/e", 0o700))
+	must(t, f.MkdirAll("d/e", 0o700))
+	must(t, disk.WriteFile(f, "d/x", []byte("x"), 0o600))
+	must(t, disk.WriteFile(f, "d/y", []byte("y"), 0o600))
+	must(t, f.Rename("d/x", "d/y"))
+	if b, err := disk.ReadFile(f, "d/y", 9); err != nil || string(b) != "x" {
+		t.Errorf("after rename: %q, %v", b, err)
+	}
+	list, err := f.ReadDir("d")
+	must(t, err)
+	if len(list) != 2 {
+		t.Errorf("ReadDir: %v", list)
+	}
+	if err := f.Remove("d"); err == nil {
+		t.Error("removed a directory that is not empty")
+	}
+	must(t, f.Remove("d/y"))
+	if err := f.Remove("d/y"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("removed twice: %v", err)
+	}
+	must(t, f.RemoveAll("d"))
+	must(t, f.RemoveAll("d"))
+	if _, err := f.Stat("d"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after RemoveAll: %v", err)
+	}
+	if free, total, err := f.Free(); err != nil || free == 0 || free > total {
+		t.Errorf("Free: %d of %d, %v", free, total, err)
+	}
+}
+
+func testWriteFile(t *testing.T, f disk.FS) {
+	for _, text := range []string{"one", "two and more", ""} {
+		must(t, disk.WriteFile(f, "f", []byte(text), 0o600))
+		if b, err := disk.ReadFile(f, "f", 100); err != nil || string(b) != text {
+			t.Errorf("%q, %v", b, err)
+		}
+	}
+	if list, err := f.ReadDir("."); err != nil || len(list) != 1 {
+		t.Errorf("leftovers: %v, %v", list, err)
+	}
+}
+
+func testLinks(t *testing.T, f disk.FS) {
+	must(t, f.MkdirAll("v1", 0o700))
+	must(t, f.Symlink("v1", "current"))
+	if to, err := f.Readlink("current"); err != nil || to != "v1" {
+		t.Errorf("Readlink: %q, %v", to, err)
+	}
+	must(t, f.Symlink("v2", "next"))
+	must(t, f.Rename("next", "current"))
+	if to, err := f.Readlink("current"); err != nil || to != "v2" {
+		t.Errorf("after the switch: %q, %v", to, err)
+	}
+}
+
+func testConfined(t *testing.T, f disk.FS) {
+	for _, name := range []string{"../x", "/etc/passwd", "a/../../x"} {
+		if _, err := f.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600); err == nil {
+			t.Errorf("opened %s", name)
+		}
+	}
+}
