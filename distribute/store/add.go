@@ -1,0 +1,185 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+
+	chunkers "github.com/PlakarKorp/go-cdc-chunkers"
+	_ "github.com/PlakarKorp/go-cdc-chunkers/chunkers/fastcdc" // registers the algorithm by name
+	"golang.org/x/sync/errgroup"
+
+	"selvage/internal/disk"
+)
+
+// Chunk sizes, bytes. They are part of the format.
+const (
+	minChunk     = 8 << 10
+	averageChunk = 32 << 10
+	MaxChunk     = 128 << 10
+
+	algorithm = "fastcdc-v1.0.0"
+	blockSize = 1 << 20 // bytes that travel together through the stages of Add
+)
+
+// Add puts a blob into the store. A blob that is there already is stored once. When the disk is
+// full, disk.ErrFull is in the error's chain and nothing of the blob stays.
+func (s *Store) Add(ctx context.Context, r io.Reader) (*Object, error) {
+	temp := s.tempName()
+	file, err := s.fs.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("add blob: %w", err)
+	}
+	a, err := s.cut(ctx, r, file)
+	if err == nil {
+		err = file.Sync()
+	}
+	if cerr := file.Close(); err == nil {
+		err = cerr
+	}
+	var o *Object
+	if err == nil {
+		o, err = s.adopt(temp, a)
+	}
+	if err != nil {
+		_ = s.fs.Remove(temp) // it may have been renamed or never been there
+		return nil, fmt.Errorf("add blob: %w", err)
+	}
+	return o, nil
+}
+
+// added is what the stages of Add found out.
+type added struct {
+	want   Want
+	chunks []Chunk
+	nodes  [][]byte
+}
+
+// cut reads a blob once: one stage finds chunks and writes the file, one names the chunks, one
+// names the whole, each on its own goroutine.
+func (s *Store) cut(ctx context.Context, r io.Reader, w io.Writer) (added, error) {
+	g, ctx := errgroup.WithContext(ctx)
+	toName, toSum := make(chan block, 4), make(chan block, 4)
+	var chunks []Chunk
+	whole := sha256.New()
+	g.Go(func() error {
+		defer close(toName)
+		defer close(toSum)
+		return split(ctx, r, w, toName, toSum)
+	})
+	g.Go(func() error {
+		chunks = nameChunks(toName)
+		return nil
+	})
+	g.Go(func() error {
+		sumBlocks(whole, toSum)
+		return nil
+	})
+	if err := g.Wait(); err != nil {
+		return added{}, err
+	}
+	if len(chunks) == 0 {
+		chunks = []Chunk{{Hash: sha256.Sum256(nil)}}
+	}
+	root, nodes, err := buildDAG(chunks)
+	if err != nil {
+		return added{}, err
+	}
+	last := chunks[len(chunks)-1]
+	return added{Want{Digest(whole.Sum(nil)), last.Offset + int64(last.Size), root}, chunks, nodes}, nil
+}
+
+// block is some consecutive chunks: their bytes, and where each ends in them.
+type block struct {
+	data []byte
+	ends []int
+}
+
+func split(ctx context.Context, r io.Reader, w io.Writer, outs ...chan<- block) error {
+	cdc, err := chunkers.NewChunker(algorithm, r, &chunkers.ChunkerOpts{MinSize: minChunk, NormalSize: averageChunk, MaxSize: MaxChunk})
+	if err != nil {
+		return err
+	}
+	for done := false; !done; {
+		b := block{data: make([]byte, 0, blockSize+MaxChunk)}
+		for len(b.data) < blockSize && !done {
+			chunk, err := cdc.Next()
+			if done = errors.Is(err, io.EOF); err != nil && !done {
+				return fmt.Errorf("read blob: %w", err)
+			}
+			if len(chunk) > 0 {
+				b.data = append(b.data, chunk...)
+				b.ends = append(b.ends, len(b.data))
+			}
+		}
+		if _, err := w.Write(b.data); err != nil {
+			return err
+		}
+		for _, out := range outs {
+			select {
+			case out <- b:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return nil
+}
+
+func nameChunks(in <-chan block) []Chunk {
+	var chunks []Chunk
+	var offset int64
+	for b := range in {
+		begin := 0
+		for _, end := range b.ends {
+			chunks = append(chunks, Chunk{sha256.Sum256(b.data[begin:end]), offset + int64(begin), int32(end - begin)})
+			begin = end
+		}
+		offset += int64(len(b.data))
+	}
+	return chunks
+}
+
+func sumBlocks(h hash.Hash, in <-chan block) {
+	for b := range in {
+		h.Write(b.data) // a hash never fails
+	}
+}
+
+// adopt makes a checked file the blob that it is.
+func (s *Store) adopt(temp string, a added) (*Object, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o := s.objects[a.want.Digest]; o != nil && o.Complete() {
+		return o, s.fs.Remove(temp)
+	}
+	if err := s.saveNodes(a.want.Digest, a.nodes); err != nil {
+		return nil, err
+	}
+	o := s.objects[a.want.Digest] // somebody may be fetching it
+	if o == nil {
+		o = newObject(s, a.want)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := s.moveIn(temp, o); err != nil {
+		return nil, err
+	}
+	o.learn(a.chunks, nil)
+	o.have.SetAll()
+	o.haveBytes, o.local = a.want.Size, a.want.Size
+	s.indexChunks(o)
+	return o, nil
+}
+
+// saveNodes is durable when it returns.
+func (s *Store) saveNodes(d Digest, nodes [][]byte) error {
+	if len(nodes) == 0 {
+		return nil
+	}
+	return disk.WriteFile(s.fs, s.dagName(d), EncodeNodes(nodes), 0o600)
+}

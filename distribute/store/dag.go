@@ -1,0 +1,236 @@
+package store
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/ipfs/boxo/ipld/merkledag"
+	"github.com/ipfs/boxo/ipld/unixfs"
+	"github.com/ipfs/go-cid"
+	format "github.com/ipfs/go-ipld-format"
+)
+
+// ErrDAG: a chunk list does not hold together, or is not the one that was asked for.
+var ErrDAG = errors.New("bad chunk list")
+
+// Bounds of a DAG. Those of the builder are part of the format; those of the reader are wider.
+const (
+	minLinks  = 32
+	maxLinks  = 512
+	linkBound = 2 // of 256: a node ends on average 128 children after its minLinks-th
+
+	maxDepth     = 8
+	maxNode      = 256 << 10 // bytes
+	maxDAG       = 64 << 20  // bytes of all nodes
+	maxNodeLinks = 2048
+	minAverage   = 4 << 10 // bytes of a chunk, on average: bounds their number
+)
+
+// child is a link with what lies below it.
+type child struct {
+	cid  cid.Cid
+	hash [sha256.Size]byte
+	size uint64 // bytes of the blob
+	tree uint64 // bytes of the subtree as blocks, for the link's Tsize
+	node []byte // nil for a leaf
+	subs []*child
+}
+
+// buildDAG returns the root of the chunks' DAG and its nodes, each before its children.
+func buildDAG(chunks []Chunk) (cid.Cid, [][]byte, error) {
+	level := make([]*child, len(chunks))
+	for i, c := range chunks {
+		level[i] = &child{cid: c.CID(), hash: c.Hash, size: uint64(c.Size), tree: uint64(c.Size)}
+	}
+	for len(level) > 1 {
+		var next []*child
+		for len(level) > 0 {
+			n := nodeEnd(level)
+			node, err := newNode(level[:n])
+			if err != nil {
+				return cid.Undef, nil, err
+			}
+			next = append(next, node)
+			level = level[n:]
+		}
+		level = next
+	}
+	var nodes [][]byte
+	level[0].walk(func(c *child) { nodes = append(nodes, c.node) })
+	return level[0].cid, nodes, nil
+}
+
+// nodeEnd returns how many of the next children go into one node.
+func nodeEnd(level []*child) int {
+	for i, c := range level {
+		if i+1 >= maxLinks || i+1 >= minLinks && c.hash[sha256.Size-1] < linkBound {
+			return i + 1
+		}
+	}
+	return len(level)
+}
+
+func newNode(children []*child) (*child, error) {
+	file := unixfs.NewFSNode(unixfs.TFile)
+	node := new(merkledag.ProtoNode)
+	if err := node.SetCidBuilder(merkledag.V1CidPrefix()); err != nil {
+		return nil, err
+	}
+	out := &child{subs: children}
+	for _, c := range children {
+		file.AddBlockSize(c.size)
+		if err := node.AddRawLink("", &format.Link{Cid: c.cid, Size: c.tree}); err != nil {
+			return nil, err
+		}
+		out.size += c.size
+		out.tree += c.tree
+	}
+	data, err := file.GetBytes()
+	if err != nil {
+		return nil, err
+	}
+	node.SetData(data)
+	if out.node, err = node.EncodeProtobuf(false); err != nil {
+		return nil, err
+	}
+	out.tree += uint64(len(out.node))
+	out.hash = sha256.Sum256(out.node)
+	out.cid = cidOf(cid.DagProtobuf, out.hash)
+	return out, nil
+}
+
+// walk calls f for every inner node, each before its children.
+func (c *child) walk(f func(*child)) {
+	if c.node == nil {
+		return
+	}
+	f(c)
+	for _, s := range c.subs {
+		s.walk(f)
+	}
+}
+
+// dagReader follows a DAG through nodes that come each before its children.
+type dagReader struct {
+	nodes  [][]byte
+	chunks []Chunk
+	offset int64
+	most   int // chunks
+}
+
+// readDAG checks nodes against the root that a blob was promised to have, and returns its chunks.
+func readDAG(w Want, nodes [][]byte) ([]Chunk, error) {
+	if w.Size < 0 {
+		return nil, fmt.Errorf("%w: a blob of %d bytes", ErrDAG, w.Size)
+	}
+	r := &dagReader{nodes: nodes, most: int(min(w.Size/minAverage+16, MaxBits))}
+	if err := r.read(w.Root, uint64(w.Size), 0); err != nil {
+		return nil, err
+	}
+	if len(r.nodes) > 0 {
+		return nil, fmt.Errorf("%w: %d nodes too many", ErrDAG, len(r.nodes))
+	}
+	return r.chunks, nil
+}
+
+func (r *dagReader) read(c cid.Cid, size uint64, depth int) error {
+	hash, codec, err := hashOf(c)
+	if err != nil {
+		return err
+	}
+	if codec == cid.Raw {
+		return r.leaf(hash, size, depth)
+	}
+	if depth >= maxDepth || len(r.nodes) == 0 {
+		return fmt.Errorf("%w: too deep, or a node is missing", ErrDAG)
+	}
+	data := r.nodes[0]
+	r.nodes = r.nodes[1:]
+	if len(data) > maxNode || sha256.Sum256(data) != hash {
+		return fmt.Errorf("%w: a node is not what its CID says", ErrDAG)
+	}
+	links, sizes, err := readNode(data)
+	if err != nil {
+		return err
+	}
+	for i, l := range links {
+		if sizes[i] > size {
+			return fmt.Errorf("%w: children are larger than their node", ErrDAG)
+		}
+		size -= sizes[i]
+		if err := r.read(l, sizes[i], depth+1); err != nil {
+			return err
+		}
+	}
+	if size != 0 {
+		return fmt.Errorf("%w: children are smaller than their node", ErrDAG)
+	}
+	return nil
+}
+
+func (r *dagReader) leaf(hash [sha256.Size]byte, size uint64, depth int) error {
+	if size > MaxChunk || size == 0 && depth > 0 || len(r.chunks) >= r.most {
+		return fmt.Errorf("%w: a chunk of %d bytes, or too many chunks", ErrDAG, size)
+	}
+	r.chunks = append(r.chunks, Chunk{hash, r.offset, int32(size)})
+	r.offset += int64(size)
+	return nil
+}
+
+// readNode returns an inner node's links and the bytes of the blob below each.
+func readNode(data []byte) ([]cid.Cid, []uint64, error) {
+	node, err := merkledag.DecodeProtobuf(data)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrDAG, err)
+	}
+	file, err := unixfs.FSNodeFromBytes(node.Data())
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrDAG, err)
+	}
+	links := node.Links()
+	if file.Type() != unixfs.TFile || len(file.Data()) > 0 || file.NumChildren() != len(links) || len(links) == 0 || len(links) > maxNodeLinks {
+		return nil, nil, fmt.Errorf("%w: not a node of a file", ErrDAG)
+	}
+	cids, sizes := make([]cid.Cid, len(links)), make([]uint64, len(links))
+	for i, l := range links {
+		cids[i], sizes[i] = l.Cid, file.BlockSize(i)
+	}
+	return cids, sizes, nil
+}
+
+// EncodeNodes writes nodes as they lie on disk and travel: uvarint length and bytes, each.
+func EncodeNodes(nodes [][]byte) []byte {
+	var out []byte
+	for _, n := range nodes {
+		out = append(binary.AppendUvarint(out, uint64(len(n))), n...)
+	}
+	return out
+}
+
+// DecodeNodes reads what EncodeNodes writes, to the end.
+func DecodeNodes(r io.Reader) ([][]byte, error) {
+	br, total := bufio.NewReader(r), uint64(0)
+	var nodes [][]byte
+	for {
+		n, err := binary.ReadUvarint(br)
+		if err == io.EOF { // within a number it would be io.ErrUnexpectedEOF
+			return nodes, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read chunk list: %w", err)
+		}
+		if total += n; n > maxNode || total > maxDAG {
+			return nil, fmt.Errorf("%w: too large", ErrDAG)
+		}
+		var b bytes.Buffer
+		if _, err := io.CopyN(&b, br, int64(n)); err != nil {
+			return nil, fmt.Errorf("read chunk list: %w", err)
+		}
+		nodes = append(nodes, b.Bytes())
+	}
+}

@@ -1,0 +1,419 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ipfs/go-cid"
+
+	"selvage/internal/disk"
+)
+
+var (
+	// ErrCorrupt: bytes are not what their name says.
+	ErrCorrupt = errors.New("bytes do not match their digest")
+	// ErrMissing: a blob, or a part of it, is not here.
+	ErrMissing = errors.New("blob is not here")
+)
+
+// The media type and annotations of the index.
+const (
+	mediaType     = "application/vnd.selvage.blob.v1"
+	annRoot       = "dev.selvage.root"
+	annCompleted  = "dev.selvage.completed"
+	maxIndex      = 16 << 20 // bytes
+	blobsDir      = "blobs/sha256"
+	tempPrefix    = "add-"
+	layoutVersion = `{"imageLayoutVersion":"1.0.0"}`
+)
+
+// Store is a directory of blobs. It is safe for concurrent use.
+type Store struct {
+	fs  disk.FS
+	dir string
+
+	mu      sync.Mutex // taken before an object's
+	objects map[Digest]*Object
+	index   map[[32]byte]place // where complete blobs have each chunk
+	temps   int
+}
+
+// place is a chunk in a complete blob.
+type place struct {
+	object *Object
+	chunk  int32
+}
+
+// Open opens the store in a directory of fs, made if need be, and finishes or removes what a
+// crash left half done.
+func Open(fs disk.FS, dir string) (*Store, error) {
+	s := &Store{fs: fs, dir: dir, objects: map[Digest]*Object{}, index: map[[32]byte]place{}}
+	for _, d := range []string{blobsDir, "dag", "partial"} {
+		if err := fs.MkdirAll(path.Join(dir, d), 0o700); err != nil {
+			return nil, fmt.Errorf("open store: %w", err)
+		}
+	}
+	for _, step := range []func() error{s.writeLayout, s.readIndex, s.readPartials, s.sweep} {
+		if err := step(); err != nil {
+			return nil, fmt.Errorf("open store: %w", err)
+		}
+	}
+	return s, nil
+}
+
+func (s *Store) name(parts ...string) string        { return path.Join(append([]string{s.dir}, parts...)...) }
+func (s *Store) blobName(d Digest) string           { return s.name(blobsDir, d.String()) }
+func (s *Store) dagName(d Digest) string            { return s.name("dag", d.String()) }
+func (s *Store) partName(d Digest, e string) string { return s.name("partial", d.String()+e) }
+
+func (s *Store) tempName() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.temps++
+	return s.name("partial", fmt.Sprintf("%s%d", tempPrefix, s.temps))
+}
+
+func (s *Store) writeLayout() error {
+	name := s.name("oci-layout")
+	if _, err := s.fs.Stat(name); err == nil {
+		return nil
+	}
+	return disk.WriteFile(s.fs, name, []byte(layoutVersion), 0o600)
+}
+
+// ociIndex is the part of an OCI image index that the store uses (image-spec 1.1, image-index.md).
+type ociIndex struct {
+	SchemaVersion int             `json:"schemaVersion"`
+	MediaType     string          `json:"mediaType"`
+	Manifests     []ociDescriptor `json:"manifests"`
+}
+
+type ociDescriptor struct {
+	MediaType   string            `json:"mediaType"`
+	Digest      string            `json:"digest"`
+	Size        int64             `json:"size"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+func (s *Store) readIndex() error {
+	data, err := disk.ReadFile(s.fs, s.name("index.json"), maxIndex)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s.writeIndex()
+	}
+	if err != nil {
+		return err
+	}
+	all, err := parseIndex(data)
+	if err != nil {
+		return err
+	}
+	for _, b := range all {
+		if err := s.load(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// indexed is a blob that the index lists.
+type indexed struct {
+	Want
+	at time.Time
+}
+
+// parseIndex passes over what is not a blob of ours.
+func parseIndex(data []byte) ([]indexed, error) {
+	var idx ociIndex
+	if err := json.Unmarshal(data, &idx); err != nil {
+		return nil, fmt.Errorf("read index.json: it is damaged: %w", err)
+	}
+	var all []indexed
+	for _, d := range idx.Manifests {
+		if d.MediaType != mediaType {
+			continue
+		}
+		digest, err := ParseDigest(strings.TrimPrefix(d.Digest, "sha256:"))
+		if err != nil {
+			return nil, fmt.Errorf("read index.json: %w", err)
+		}
+		root, err := cid.Decode(d.Annotations[annRoot])
+		if err != nil {
+			return nil, fmt.Errorf("read index.json: %w", err)
+		}
+		at, err := time.Parse(time.RFC3339Nano, d.Annotations[annCompleted])
+		if err != nil {
+			return nil, fmt.Errorf("read index.json: %w", err)
+		}
+		all = append(all, indexed{Want{digest, d.Size, root}, at})
+	}
+	return all, nil
+}
+
+// load takes in a complete blob that the index lists. One whose file is gone, or has another
+// size, is dropped: it will be fetched again when it is wanted.
+func (s *Store) load(b indexed) error {
+	info, err := s.fs.Stat(s.blobName(b.Digest))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() != b.Size {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	o := newObject(s, b.Want)
+	nodes, err := s.readNodes(b.Digest)
+	if err != nil {
+		return err
+	}
+	chunks, err := readDAG(b.Want, nodes)
+	if err != nil {
+		return nil // its chunk list is damaged: as good as not here
+	}
+	o.learn(chunks, nil)
+	o.have.SetAll()
+	o.haveBytes = b.Size
+	o.complete, o.completedAt = true, b.at
+	s.objects[b.Digest] = o
+	s.indexChunks(o)
+	return nil
+}
+
+func (s *Store) readNodes(d Digest) ([][]byte, error) {
+	f, err := s.fs.OpenFile(s.dagName(d), os.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return DecodeNodes(f)
+}
+
+func (s *Store) indexChunks(o *Object) {
+	for i, c := range o.chunks {
+		s.index[c.Hash] = place{o, int32(i)}
+	}
+}
+
+// writeIndex is durable when it returns. The caller holds mu, or nobody else knows s.
+func (s *Store) writeIndex(extra ...*Object) error {
+	idx := ociIndex{SchemaVersion: 2, MediaType: "application/vnd.oci.image.index.v1+json", Manifests: []ociDescriptor{}}
+	all := map[Digest]*Object{}
+	for d, o := range s.objects {
+		if o.complete {
+			all[d] = o
+		}
+	}
+	for _, o := range extra {
+		all[o.Digest] = o
+	}
+	for _, d := range slices.SortedFunc(maps.Keys(all), func(a, b Digest) int { return bytes.Compare(a[:], b[:]) }) {
+		o := all[d]
+		idx.Manifests = append(idx.Manifests, ociDescriptor{MediaType: mediaType, Digest: "sha256:" + d.String(), Size: o.Size,
+			Annotations: map[string]string{annRoot: o.Root.String(), annCompleted: o.completedAt.UTC().Format(time.RFC3339Nano)}})
+	}
+	data, err := json.Marshal(idx)
+	if err != nil {
+		return err
+	}
+	return disk.WriteFile(s.fs, s.name("index.json"), data, 0o600)
+}
+
+// moveIn gives a checked and synced file the name of its blob, and lists it. The caller holds
+// s.mu and o.mu.
+func (s *Store) moveIn(temp string, o *Object) error {
+	if err := s.fs.Rename(temp, s.blobName(o.Digest)); err != nil {
+		return err
+	}
+	if err := s.fs.SyncDir(s.name(blobsDir)); err != nil {
+		return err
+	}
+	o.completedAt = time.Now()
+	if err := s.writeIndex(o); err != nil {
+		return err
+	}
+	o.complete = true
+	o.closeFile()
+	s.objects[o.Digest] = o
+	for _, e := range []string{"", ".have", ".want"} {
+		_ = s.fs.Remove(s.partName(o.Digest, e)) // a leftover is swept at the next start
+	}
+	return nil
+}
+
+// wantFile is a .want file.
+type wantFile struct {
+	Digest string `json:"digest"`
+	Size   int64  `json:"size"`
+	Root   string `json:"root"`
+}
+
+func parseWant(data []byte) (Want, error) {
+	var f wantFile
+	if err := json.Unmarshal(data, &f); err != nil {
+		return Want{}, err
+	}
+	digest, err := ParseDigest(f.Digest)
+	if err != nil {
+		return Want{}, err
+	}
+	root, err := cid.Decode(f.Root)
+	if err == nil && f.Size < 0 {
+		err = fmt.Errorf("a blob of %d bytes", f.Size)
+	}
+	return Want{digest, f.Size, root}, err
+}
+
+// readPartials takes up the blobs that were being fetched.
+func (s *Store) readPartials() error {
+	list, err := s.fs.ReadDir(s.name("partial"))
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if !strings.HasSuffix(e.Name(), ".want") {
+			continue
+		}
+		data, err := disk.ReadFile(s.fs, s.name("partial", e.Name()), 1<<12)
+		if err != nil {
+			return err
+		}
+		w, err := parseWant(data)
+		if err != nil || w.Digest.String()+".want" != e.Name() || s.objects[w.Digest] != nil {
+			continue // sweep removes it
+		}
+		if err := s.resume(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resume takes up one partial blob with the chunks that its .have file vouches for.
+func (s *Store) resume(w Want) error {
+	o := newObject(s, w)
+	s.objects[w.Digest] = o
+	nodes, err := s.readNodes(w.Digest)
+	if err != nil {
+		return nil // the list will be fetched anew
+	}
+	chunks, err := readDAG(w, nodes)
+	if err != nil {
+		return nil
+	}
+	data, err := disk.ReadFile(s.fs, s.partName(w.Digest, ".have"), MaxBits/8+64)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	info, serr := s.fs.Stat(s.partName(w.Digest, ""))
+	have, err := parseHave(data)
+	if err != nil || serr != nil || info.Size() != w.Size || have.Len() != len(chunks) {
+		have = nil
+	}
+	o.learn(chunks, have)
+	return nil
+}
+
+// sweep removes what belongs to nothing.
+func (s *Store) sweep() error {
+	for dir, keep := range map[string]func(Digest, string) bool{
+		blobsDir: func(d Digest, _ string) bool { o := s.objects[d]; return o != nil && o.complete },
+		"dag":    func(d Digest, _ string) bool { return s.objects[d] != nil },
+		"partial": func(d Digest, _ string) bool {
+			o := s.objects[d]
+			return o != nil && !o.complete
+		},
+	} {
+		list, err := s.fs.ReadDir(s.name(dir))
+		if err != nil {
+			return err
+		}
+		for _, e := range list {
+			base, ext, _ := strings.Cut(e.Name(), ".")
+			d, err := ParseDigest(base)
+			if err == nil && ext != "tmp" && !strings.HasSuffix(ext, ".tmp") && keep(d, ext) {
+				continue
+			}
+			if err := s.fs.RemoveAll(s.name(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Begin returns the object of a blob that is to be had, which may be here, in part or whole. It
+// fails with disk.ErrFull in the chain if there is no room for what is missing.
+func (s *Store) Begin(w Want) (*Object, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o := s.objects[w.Digest]; o != nil {
+		if o.Size != w.Size || !o.Root.Equals(w.Root) {
+			return nil, fmt.Errorf("blob %s: known with another size or chunk list", w.Digest)
+		}
+		return o, nil
+	}
+	if free, _, err := s.fs.Free(); err != nil {
+		return nil, err
+	} else if uint64(w.Size) > free {
+		return nil, fmt.Errorf("fetch blob of %d bytes: %w: %d free", w.Size, disk.ErrFull, free)
+	}
+	data, err := json.Marshal(wantFile{w.Digest.String(), w.Size, w.Root.String()})
+	if err != nil {
+		return nil, err
+	}
+	if err := disk.WriteFile(s.fs, s.partName(w.Digest, ".want"), data, 0o600); err != nil {
+		return nil, fmt.Errorf("fetch blob: %w", err)
+	}
+	o := newObject(s, w)
+	if _, codec, err := hashOf(w.Root); err != nil {
+		return nil, err
+	} else if codec == cid.Raw { // the one chunk is the whole list
+		chunks, err := readDAG(w, nil)
+		if err != nil {
+			return nil, err
+		}
+		o.learn(chunks, nil)
+	}
+	s.objects[w.Digest] = o
+	return o, nil
+}
+
+// Object returns what the store has of a blob.
+func (s *Store) Object(d Digest) (*Object, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o, ok := s.objects[d]
+	return o, ok
+}
+
+// Objects returns all of them, by digest.
+func (s *Store) Objects() []*Object {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.objects), func(a, b *Object) int { return bytes.Compare(a.Digest[:], b.Digest[:]) })
+}
+
+// Close lets go of open files. Nothing may use the store after it.
+func (s *Store) Close() error {
+	var first error
+	for _, o := range s.Objects() {
+		if err := o.Flush(); err != nil && first == nil {
+			first = err
+		}
+		o.mu.Lock()
+		o.closeFile()
+		o.mu.Unlock()
+	}
+	return first
+}
