@@ -1,0 +1,196 @@
+package gossip
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+const (
+	maxFrame       = 256 << 10 // bytes of a frame without its length
+	maxPayload     = 250 << 10 // bytes of records or marks that are put into one frame
+	recordOverhead = 24        // bytes that a record's array, lengths and number take, at most
+	maxRecords     = 8 << 10   // records in a frame
+	frameTimeout   = 30 * time.Second
+)
+
+// errFrame is wrapped by errors that only a broken or hostile peer causes.
+var errFrame = errors.New("malformed frame")
+
+type frameKind uint8
+
+const (
+	kindRoot     frameKind = 1 + iota // initiator: its root
+	kindSame                          // responder: the same root; the session ends
+	kindFrontier                      // responder: its marks
+	kindWants                         // initiator: what it lacks
+	kindRecords                       // either
+	kindDone                          // either: all that it sends
+)
+
+// frame is every message of both stream protocols; package doc says which fields a kind has.
+type frame struct {
+	Kind    frameKind    `cbor:"1,keyasint"`
+	Root    []byte       `cbor:"2,keyasint,omitempty"`
+	Local   bool         `cbor:"3,keyasint,omitempty"`
+	Marks   []byte       `cbor:"4,keyasint,omitempty"`
+	Wants   []byte       `cbor:"5,keyasint,omitempty"`
+	Records []wireRecord `cbor:"6,keyasint,omitempty"`
+	Last    bool         `cbor:"7,keyasint,omitempty"`
+	Stored  uint32       `cbor:"8,keyasint,omitempty"`
+	More    bool         `cbor:"9,keyasint,omitempty"`
+}
+
+type wireRecord struct {
+	_    struct{} `cbor:",toarray"`
+	Feed string
+	Seq  uint64
+	Data []byte
+}
+
+// codec encodes frames deterministically (RFC 8949, section 4.2) and decodes them strictly, but
+// lets pass fields that later versions may add.
+type codec struct {
+	enc cbor.EncMode
+	dec cbor.DecMode
+}
+
+func newCodec() (codec, error) {
+	enc, err := cbor.CoreDetEncOptions().EncMode()
+	if err != nil {
+		return codec{}, fmt.Errorf("set up the encoder: %w", err)
+	}
+	dec, err := cbor.DecOptions{
+		DupMapKey:        cbor.DupMapKeyEnforcedAPF,
+		IndefLength:      cbor.IndefLengthForbidden,
+		TagsMd:           cbor.TagsForbidden,
+		MaxArrayElements: maxRecords,
+		MaxMapPairs:      16,
+		MaxNestedLevels:  4,
+	}.DecMode()
+	if err != nil {
+		return codec{}, fmt.Errorf("set up the decoder: %w", err)
+	}
+	return codec{enc, dec}, nil
+}
+
+func (c codec) encode(f frame) ([]byte, error) {
+	b, err := c.enc.Marshal(f)
+	if err != nil {
+		return nil, fmt.Errorf("encode frame: %w", err)
+	}
+	if len(b) > maxFrame {
+		return nil, fmt.Errorf("encode frame: %d bytes are more than %d", len(b), maxFrame)
+	}
+	return b, nil
+}
+
+// decode reads a frame from a peer. Errors wrap errFrame.
+func (c codec) decode(b []byte) (frame, error) {
+	var f frame
+	if err := c.dec.Unmarshal(b, &f); err != nil {
+		return frame{}, fmt.Errorf("%w: %w", errFrame, err)
+	}
+	switch {
+	case f.Kind < kindRoot || f.Kind > kindDone:
+		return frame{}, fmt.Errorf("%w: unknown kind %d", errFrame, f.Kind)
+	case f.Kind == kindRoot && len(f.Root) != 32:
+		return frame{}, fmt.Errorf("%w: a root of %d bytes", errFrame, len(f.Root))
+	}
+	for _, r := range f.Records {
+		if len(r.Feed) == 0 || len(r.Feed) > MaxFeed || len(r.Data) > MaxData {
+			return frame{}, fmt.Errorf("%w: a record out of bounds", errFrame)
+		}
+	}
+	return f, nil
+}
+
+func (f frame) records() []Record {
+	rs := make([]Record, len(f.Records))
+	for i, r := range f.Records {
+		rs[i] = Record{Feed: r.Feed, Seq: r.Seq, Data: r.Data}
+	}
+	return rs
+}
+
+func recordsFrame(rs []Record) frame {
+	f := frame{Kind: kindRecords, Records: make([]wireRecord, len(rs))}
+	for i, r := range rs {
+		f.Records[i] = wireRecord{Feed: r.Feed, Seq: r.Seq, Data: r.Data}
+	}
+	return f
+}
+
+// link sends and receives frames on a connection. One goroutine may send while another receives.
+type link struct {
+	codec codec
+	conn  net.Conn
+	in    *bufio.Reader
+}
+
+func newLink(c codec, conn net.Conn) *link {
+	return &link{codec: c, conn: conn, in: bufio.NewReader(conn)}
+}
+
+// send writes a frame within frameTimeout.
+func (l *link) send(f frame) error {
+	b, err := l.codec.encode(f)
+	if err != nil {
+		return err
+	}
+	out := make([]byte, 4, 4+len(b))
+	binary.BigEndian.PutUint32(out, uint32(len(b)))
+	if err := l.conn.SetWriteDeadline(time.Now().Add(frameTimeout)); err != nil {
+		return fmt.Errorf("send frame: %w", err)
+	}
+	if _, err := l.conn.Write(append(out, b...)); err != nil {
+		return fmt.Errorf("send frame: %w", err)
+	}
+	return nil
+}
+
+// receive waits up to d for a frame to begin, or for ever if d is 0, and then up to frameTimeout
+// for the rest of it.
+func (l *link) receive(d time.Duration) (frame, error) {
+	var begin time.Time
+	if d > 0 {
+		begin = time.Now().Add(d)
+	}
+	if err := l.conn.SetReadDeadline(begin); err != nil {
+		return frame{}, fmt.Errorf("receive frame: %w", err)
+	}
+	if _, err := l.in.Peek(1); err != nil {
+		return frame{}, fmt.Errorf("receive frame: %w", err)
+	}
+	if err := l.conn.SetReadDeadline(time.Now().Add(frameTimeout)); err != nil {
+		return frame{}, fmt.Errorf("receive frame: %w", err)
+	}
+	b, err := readFrame(l.in)
+	if err != nil {
+		return frame{}, err
+	}
+	return l.codec.decode(b)
+}
+
+// readFrame reads a length and as many bytes.
+func readFrame(r io.Reader) ([]byte, error) {
+	var head [4]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, fmt.Errorf("receive frame: %w", err)
+	}
+	n := binary.BigEndian.Uint32(head[:])
+	if n == 0 || n > maxFrame {
+		return nil, fmt.Errorf("%w: a length of %d", errFrame, n)
+	}
+	b := make([]byte, n)
+	if _, err := io.ReadFull(r, b); err != nil {
+		return nil, fmt.Errorf("receive frame: %w", err)
+	}
+	return b, nil
+}

@@ -1,0 +1,121 @@
+package gossip
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"selvage/internal/ident"
+)
+
+const (
+	firstSync = 200 * time.Millisecond // the first session with a peer begins within
+	awaitPeer = 5 * time.Second        // how long a stream waits for the PeerUp of who opened it
+)
+
+// peer is a neighbour between PeerUp and PeerDown. Replicator.mu guards all fields that change.
+type peer struct {
+	id    ident.NodeID
+	local bool
+	ctx   context.Context // ends at PeerDown
+	stop  context.CancelFunc
+	queue *queue
+
+	next     time.Time          // of the next session to initiate
+	dirty    bool               // a push to it was lost since the last session began
+	failures int                // sessions that failed in a row
+	streams  map[int]cancelFunc // cut when it misbehaves
+	served   map[string]int     // the stream that is served, by protocol
+	streamNo int
+}
+
+type cancelFunc = context.CancelFunc
+
+func newPeer(parent context.Context, id ident.NodeID, local bool) *peer {
+	ctx, stop := context.WithCancel(parent)
+	return &peer{
+		id: id, local: local, ctx: ctx, stop: stop, queue: newQueue(),
+		next:    time.Now().Add(rand.N(firstSync)),
+		streams: make(map[int]cancelFunc),
+		served:  make(map[string]int),
+	}
+}
+
+// attach binds a connection to the peer: it is closed when the returned context ends, at the
+// latest after d, or when the peer goes down or misbehaves. The caller calls release when it is done with it.
+func (r *Replicator) attach(p *peer, conn net.Conn, d time.Duration) (ctx context.Context, no int, release func()) {
+	ctx, cancel := context.WithTimeout(p.ctx, d)
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	r.mu.Lock()
+	p.streamNo++
+	no = p.streamNo
+	p.streams[no] = cancel
+	r.mu.Unlock()
+	return ctx, no, func() {
+		r.mu.Lock()
+		delete(p.streams, no)
+		r.mu.Unlock()
+		stop()
+		cancel()
+		conn.Close()
+	}
+}
+
+// serve runs f on a stream that a peer opened. A stream that arrives before PeerUp waits for it
+// for a while. A peer has one stream of each protocol: the newest, as its sender has given up the
+// others.
+func (r *Replicator) serve(from ident.NodeID, conn net.Conn, protocol string, limit time.Duration, f func(context.Context, *peer, *link)) {
+	defer conn.Close()
+	if !r.enter() {
+		return
+	}
+	defer r.wg.Done()
+	p := r.awaitPeer(from)
+	if p == nil {
+		return
+	}
+	ctx, no, release := r.attach(p, conn, limit)
+	defer release()
+	r.mu.Lock()
+	older := p.streams[p.served[protocol]]
+	p.served[protocol] = no
+	r.mu.Unlock()
+	if older != nil {
+		older()
+	}
+	f(ctx, p, newLink(r.codec, conn))
+}
+
+// awaitPeer returns the peer, or nil if it does not come up in time or is ignored.
+func (r *Replicator) awaitPeer(id ident.NodeID) *peer {
+	ctx, cancel := context.WithTimeout(r.ctx, awaitPeer)
+	defer cancel()
+	for {
+		r.mu.Lock()
+		p, changed, ignored := r.peers[id], r.changed, r.ignoredUntil(id).After(time.Now())
+		r.mu.Unlock()
+		if ignored {
+			return nil
+		}
+		if p != nil {
+			return p
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// remember notes a finished session with a peer, forgetting another's if there are too many.
+func (r *Replicator) remember(id ident.NodeID) {
+	if _, known := r.synced[id]; !known && len(r.synced) >= maxRemembered {
+		for other := range r.synced {
+			delete(r.synced, other)
+			break
+		}
+	}
+	r.synced[id] = time.Now()
+}

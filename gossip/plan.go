@@ -1,0 +1,61 @@
+package gossip
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+)
+
+// span is the part of a feed after a number.
+type span struct {
+	Feed  string
+	After uint64
+}
+
+// plan is what the initiator of a session does about two frontiers.
+type plan struct {
+	Give []span // by feed
+	Want []want // by hash
+}
+
+// compare finds what each side lacks. A feed whose digests differ at the same number goes both
+// ways as a whole: either side may lack something in the middle, as registers leave holes.
+func compare(mine map[string]Mark, theirs map[feedHash]Mark) plan {
+	var p plan
+	seen := make(map[feedHash]bool, len(mine))
+	for feed, m := range mine {
+		h := hashFeed(feed)
+		seen[h] = true
+		t, known := theirs[h]
+		switch {
+		case !known, m.Seq > t.Seq:
+			p.Give = append(p.Give, span{feed, t.Seq})
+		case m.Seq < t.Seq:
+			p.Want = append(p.Want, want{h, m.Seq})
+		case m.Digest != t.Digest:
+			p.Give = append(p.Give, span{feed, 0})
+			p.Want = append(p.Want, want{h, 0})
+		}
+	}
+	for h := range theirs {
+		if !seen[h] {
+			p.Want = append(p.Want, want{h, 0})
+		}
+	}
+	slices.SortFunc(p.Give, func(a, b span) int { return strings.Compare(a.Feed, b.Feed) })
+	slices.SortFunc(p.Want, func(a, b want) int { return a.Feed.compare(b.Feed) })
+	return p
+}
+
+// rotate has the lists begin at random places. A session that follows another does so lest feeds
+// that cannot be judged yet fill every session up to its bound, before the feed that would settle
+// them has had its turn.
+func (p plan) rotate() plan { return plan{rotated(p.Give), rotated(p.Want)} }
+
+func rotated[T any](s []T) []T {
+	if len(s) < 2 {
+		return s
+	}
+	i := rand.IntN(len(s))
+	return append(slices.Clone(s[i:]), s[:i]...)
+}

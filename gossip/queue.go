@@ -1,0 +1,78 @@
+package gossip
+
+import (
+	"context"
+	"sync"
+)
+
+const (
+	maxQueued      = 1024    // records in a neighbour's queue
+	maxQueuedBytes = 4 << 20 // bytes in it
+)
+
+// queue holds the records to push to one neighbour.
+type queue struct {
+	ready chan struct{} // holds a token if records may be there
+
+	mu      sync.Mutex
+	records []Record
+	bytes   int
+}
+
+func newQueue() *queue { return &queue{ready: make(chan struct{}, 1)} }
+
+// put reports whether there was room for r.
+func (q *queue) put(r Record) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.records) == maxQueued || q.bytes+r.size() > maxQueuedBytes {
+		return false
+	}
+	q.records = append(q.records, r)
+	q.bytes += r.size()
+	q.signal()
+	return true
+}
+
+func (q *queue) signal() {
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+}
+
+// take waits for records and returns as many as a frame holds; nil when ctx has ended.
+func (q *queue) take(ctx context.Context) []Record {
+	for {
+		select {
+		case <-q.ready:
+		case <-ctx.Done():
+			return nil
+		}
+		if rs := q.next(); rs != nil {
+			return rs
+		}
+	}
+}
+
+func (q *queue) next() []Record {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, size := 0, 0
+	for n < len(q.records) && size+q.records[n].size() <= maxPayload {
+		size += q.records[n].size()
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	rs := q.records[:n:n]
+	q.records = q.records[n:]
+	q.bytes -= size
+	if len(q.records) > 0 {
+		q.signal()
+	} else {
+		q.records = nil
+	}
+	return rs
+}

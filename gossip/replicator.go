@@ -1,0 +1,198 @@
+package gossip
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"selvage/internal/ident"
+)
+
+// Stream protocols of the replicator.
+const (
+	syncProtocol = "/selvage/sync/1"
+	pushProtocol = "/selvage/push/1"
+)
+
+const (
+	defaultLocalPace  = 30 * time.Second
+	defaultUplinkPace = 60 * time.Second
+	maxRemembered     = 4096 // peers whose last session or misdeeds are remembered
+)
+
+// Config is what a Replicator works with.
+type Config struct {
+	Network Network
+	Log     Log
+	Self    ident.NodeID
+	// Mates returns the live members of this node's site, with or without itself. It is called
+	// often, from Push too, and must not block.
+	Mates func() []ident.NodeID
+	// Misbehaved is told of a peer that breaks the protocol. It may be nil.
+	Misbehaved func(peer ident.NodeID, reason string)
+	// LocalPace and UplinkPace are the times between two sessions with a peer of this site and of
+	// another; 0 is 30 s and 60 s.
+	LocalPace, UplinkPace time.Duration
+	Logger                *slog.Logger // nil discards
+}
+
+func (c Config) withDefaults() Config {
+	if c.LocalPace <= 0 {
+		c.LocalPace = defaultLocalPace
+	}
+	if c.UplinkPace <= 0 {
+		c.UplinkPace = defaultUplinkPace
+	}
+	if c.Mates == nil {
+		c.Mates = func() []ident.NodeID { return nil }
+	}
+	if c.Misbehaved == nil {
+		c.Misbehaved = func(ident.NodeID, string) {}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Replicator keeps a Log equal to those of its peers. All methods may be called at any time from
+// any goroutine.
+type Replicator struct {
+	cfg   Config
+	codec codec
+	ctx   context.Context // ends at Close
+	stop  context.CancelFunc
+	wake  chan struct{} // the schedule changed
+	wg    sync.WaitGroup
+
+	mu        sync.Mutex
+	closed    bool
+	changed   chan struct{} // closed at the next PeerUp
+	peers     map[ident.NodeID]*peer
+	synced    map[ident.NodeID]time.Time
+	offenders map[ident.NodeID]*offender
+}
+
+// NewReplicator serves both protocols on the network and waits for PeerUp. It panics if a frame
+// codec cannot be made, which no input decides.
+func NewReplicator(cfg Config) *Replicator {
+	c, err := newCodec()
+	if err != nil {
+		panic(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	r := &Replicator{
+		cfg: cfg.withDefaults(), codec: c, ctx: ctx, stop: stop,
+		wake:      make(chan struct{}, 1),
+		changed:   make(chan struct{}),
+		peers:     make(map[ident.NodeID]*peer),
+		synced:    make(map[ident.NodeID]time.Time),
+		offenders: make(map[ident.NodeID]*offender),
+	}
+	r.cfg.Network.Handle(syncProtocol, func(from ident.NodeID, conn net.Conn) {
+		r.serve(from, conn, syncProtocol, sessionLimit, r.respond)
+	})
+	r.cfg.Network.Handle(pushProtocol, func(from ident.NodeID, conn net.Conn) {
+		r.serve(from, conn, pushProtocol, pushLimit, r.receivePushes)
+	})
+	r.start(r.schedule)
+	return r
+}
+
+// start runs f in a goroutine that Close waits for, unless the replicator is closed.
+func (r *Replicator) start(f func()) {
+	if !r.enter() {
+		return
+	}
+	go func() {
+		defer r.wg.Done()
+		f()
+	}()
+}
+
+// enter makes Close wait for r.wg.Done. It reports whether the replicator is still open.
+func (r *Replicator) enter() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	r.wg.Add(1)
+	return true
+}
+
+// PeerUp starts replication with a peer. local says that it is of this node's site.
+func (r *Replicator) PeerUp(id ident.NodeID, local bool) {
+	p := r.addPeer(id, local)
+	if p == nil {
+		return
+	}
+	r.start(func() { r.push(p) })
+	r.poke()
+}
+
+func (r *Replicator) addPeer(id ident.NodeID, local bool) *peer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || id == r.cfg.Self {
+		return nil
+	}
+	if old := r.peers[id]; old != nil {
+		if old.local == local {
+			old.next = time.Now()
+			return nil
+		}
+		old.stop()
+	}
+	p := newPeer(r.ctx, id, local)
+	r.peers[id] = p
+	close(r.changed)
+	r.changed = make(chan struct{})
+	return p
+}
+
+// PeerDown ends replication with a peer and cuts its streams.
+func (r *Replicator) PeerDown(id ident.NodeID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.peers[id]; p != nil {
+		p.stop()
+		delete(r.peers, id)
+	}
+}
+
+// Kick has a session with every peer run soon.
+func (r *Replicator) Kick() {
+	r.mu.Lock()
+	for _, p := range r.peers {
+		p.next = time.Now()
+	}
+	r.mu.Unlock()
+	r.poke()
+}
+
+// Synced returns when a session with a peer last ran to its end; zero if none has.
+func (r *Replicator) Synced(id ident.NodeID) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.synced[id]
+}
+
+// Close cuts all streams and waits for all goroutines of the replicator.
+func (r *Replicator) Close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.stop()
+	r.wg.Wait()
+}
+
+// poke has the schedule looked at again.
+func (r *Replicator) poke() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}

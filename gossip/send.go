@@ -1,0 +1,78 @@
+package gossip
+
+import "time"
+
+// sessionPause is how long a side may take to begin its next frame: it may be writing the other's
+// records to a slow disk.
+const sessionPause = time.Minute
+
+// sendRecords sends spans of feeds in frames, up to the session's bound.
+func (s *session) sendRecords(spans []span) error {
+	b := batch{send: s.link.send}
+	for _, sp := range spans {
+		if s.r.cfg.Log.Site(sp.Feed) && !s.local {
+			continue
+		}
+		full, err := s.sendSpan(&b, sp)
+		if err != nil {
+			return err
+		}
+		if full {
+			s.result.More = true
+			break
+		}
+	}
+	return b.flush()
+}
+
+// sendSpan reports whether the session is full.
+func (s *session) sendSpan(b *batch, sp span) (full bool, err error) {
+	for after := sp.After; ; {
+		rs, err := s.r.cfg.Log.Read(sp.Feed, after, maxPayload)
+		if err != nil || len(rs) == 0 {
+			return false, err
+		}
+		for _, r := range rs {
+			if b.total+r.size() > maxSession {
+				return true, nil
+			}
+			if err := b.add(r); err != nil {
+				return false, err
+			}
+		}
+		last := rs[len(rs)-1].Seq
+		if last <= after {
+			return false, nil // the log has put something behind the feed's end; there is no next
+		}
+		after = last
+	}
+}
+
+// batch collects records into frames.
+type batch struct {
+	send    func(frame) error
+	records []Record
+	size    int
+	total   int // bytes added so far
+}
+
+func (b *batch) add(r Record) error {
+	if b.size+r.size() > maxPayload || len(b.records) == maxRecords {
+		if err := b.flush(); err != nil {
+			return err
+		}
+	}
+	b.records = append(b.records, r)
+	b.size += r.size()
+	b.total += r.size()
+	return nil
+}
+
+func (b *batch) flush() error {
+	if len(b.records) == 0 {
+		return nil
+	}
+	err := b.send(recordsFrame(b.records))
+	b.records, b.size = nil, 0
+	return err
+}

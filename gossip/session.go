@@ -1,0 +1,235 @@
+package gossip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+const maxSession = 16 << 20 // bytes of records that one side sends in a session
+
+// result is what a session brought to both sides.
+type result struct {
+	Stored uint32 // records that were new to the one who got them
+	More   bool   // a side had more to send than a session may hold
+}
+
+// session is one exchange with a peer. Its two sides take turns, so neither waits for the other to
+// read while the other waits for it.
+type session struct {
+	r      *Replicator
+	p      *peer
+	link   *link
+	local  bool // both sides hold that they are of one site
+	result result
+}
+
+// initiate runs the initiator's side. again says that the session follows another at once.
+func (s *session) initiate(again bool) error {
+	root := s.r.cfg.Log.Root(s.p.local)
+	if err := s.link.send(frame{Kind: kindRoot, Root: root[:], Local: s.p.local}); err != nil {
+		return err
+	}
+	theirs, same, err := s.receiveFrontier()
+	if err != nil || same {
+		return err
+	}
+	todo := compare(s.r.cfg.Log.Frontier(s.local), theirs)
+	if again {
+		todo = todo.rotate()
+	}
+	if err := s.sendWants(todo.Want); err != nil {
+		return err
+	}
+	if err := s.sendRecords(todo.Give); err != nil {
+		return err
+	}
+	if err := s.link.send(frame{Kind: kindDone, More: s.result.More}); err != nil {
+		return err
+	}
+	return s.receiveRecords(nil)
+}
+
+// receiveFrontier reads the responder's answer to the root.
+func (s *session) receiveFrontier() (theirs map[feedHash]Mark, same bool, err error) {
+	theirs = make(map[feedHash]Mark)
+	for {
+		f, err := s.link.receive(frameTimeout)
+		if err != nil {
+			return nil, false, err
+		}
+		if f.Kind == kindSame {
+			return nil, true, nil
+		}
+		es, err := decodeMarks(f.Marks)
+		if err != nil {
+			return nil, false, err
+		}
+		if f.Kind != kindFrontier || len(theirs)+len(es) > maxMarks || len(es) == 0 && !f.Last {
+			return nil, false, fmt.Errorf("%w: not a frontier", errFrame)
+		}
+		for _, e := range es {
+			theirs[e.Feed] = e.Mark
+		}
+		s.local = s.p.local && f.Local
+		if f.Last {
+			return theirs, false, nil
+		}
+	}
+}
+
+// respond runs the responder's side of one session.
+func (r *Replicator) respond(ctx context.Context, p *peer, l *link) {
+	s := session{r: r, p: p, link: l}
+	if err := s.respond(); err != nil {
+		if ctx.Err() == nil {
+			r.cfg.Logger.Debug("sync failed as responder", "peer", p.id, "err", err)
+			r.blame(p.id, err)
+		}
+		return
+	}
+	r.finished(p, s.result)
+}
+
+func (s *session) respond() error {
+	f, err := s.link.receive(frameTimeout)
+	if err != nil {
+		return err
+	}
+	if f.Kind != kindRoot {
+		return fmt.Errorf("%w: a session begins with kind %d", errFrame, f.Kind)
+	}
+	s.local = s.p.local && f.Local
+	if s.r.cfg.Log.Root(s.local) == [32]byte(f.Root) {
+		return s.link.send(frame{Kind: kindSame})
+	}
+	frontier := s.r.cfg.Log.Frontier(s.local)
+	if err := s.sendFrontier(frontierOf(frontier)); err != nil {
+		return err
+	}
+	var wants []want
+	if err := s.receiveRecords(&wants); err != nil {
+		return err
+	}
+	if err := s.sendRecords(wanted(wants, frontier)); err != nil {
+		return err
+	}
+	return s.link.send(frame{Kind: kindDone, More: s.result.More, Stored: s.result.Stored})
+}
+
+// wanted finds the feeds of a want-list, in its order, each once. What the frontier shown to the
+// peer does not hold is left out: it was not offered.
+func wanted(ws []want, frontier map[string]Mark) []span {
+	names := make(map[feedHash]string, len(frontier))
+	for feed := range frontier {
+		names[hashFeed(feed)] = feed
+	}
+	var spans []span
+	for _, w := range ws {
+		if feed, ok := names[w.Feed]; ok {
+			spans = append(spans, span{feed, w.After})
+			delete(names, w.Feed)
+		}
+	}
+	return spans
+}
+
+func (s *session) sendFrontier(es []markEntry) error {
+	if len(es) > maxMarks {
+		return fmt.Errorf("send frontier: %d feeds are more than %d", len(es), maxMarks)
+	}
+	for {
+		n := min(len(es), maxPayload/maxMark)
+		last := n == len(es)
+		if err := s.link.send(frame{Kind: kindFrontier, Marks: encodeMarks(es[:n]), Local: s.local, Last: last}); err != nil || last {
+			return err
+		}
+		es = es[n:]
+	}
+}
+
+func (s *session) sendWants(ws []want) error {
+	for len(ws) > 0 {
+		n := min(len(ws), maxPayload/maxMark)
+		if err := s.link.send(frame{Kind: kindWants, Wants: encodeWants(ws[:n])}); err != nil {
+			return err
+		}
+		ws = ws[n:]
+	}
+	return nil
+}
+
+// receiveRecords offers what the peer sends until it is done. wants collects the peer's want-list;
+// nil says that it may send none.
+func (s *session) receiveRecords(wants *[]want) error {
+	for received := 0; ; {
+		f, err := s.link.receive(sessionPause)
+		if err != nil {
+			return err
+		}
+		switch {
+		case f.Kind == kindDone:
+			s.result.More = s.result.More || f.More
+			s.result.Stored += f.Stored
+			return nil
+		case f.Kind == kindWants && wants != nil:
+			ws, err := decodeWants(f.Wants)
+			if err != nil {
+				return err
+			}
+			if len(ws) == 0 || len(*wants)+len(ws) > maxMarks {
+				return fmt.Errorf("%w: a want-list of %d", errFrame, len(*wants)+len(ws))
+			}
+			*wants = append(*wants, ws...)
+		case f.Kind == kindRecords && len(f.Records) > 0:
+			rs := f.records()
+			for _, r := range rs {
+				received += r.size()
+			}
+			if received > maxSession+maxFrame {
+				return fmt.Errorf("%w: more records than a session holds", errFrame)
+			}
+			if err := s.offer(rs); err != nil {
+				return err
+			}
+		default:
+			return fmt.Errorf("%w: kind %d out of turn", errFrame, f.Kind)
+		}
+	}
+}
+
+var errOwnTrouble = errors.New("cannot store records")
+
+// offer gives records to the log. It fails if this node cannot store them.
+func (s *session) offer(rs []Record) error {
+	stored, err := s.r.offer(s.p, rs)
+	s.result.Stored += stored
+	return err
+}
+
+// offer gives records of a peer to the log and returns how many were new. A record of a feed that
+// must not leave a site is rejected unless it comes from within.
+func (r *Replicator) offer(p *peer, rs []Record) (stored uint32, err error) {
+	var rejected []error
+	fit := rs[:0:0]
+	for _, rec := range rs {
+		if !p.local && r.cfg.Log.Site(rec.Feed) {
+			rejected = append(rejected, fmt.Errorf("feed %q must not leave its site", rec.Feed))
+			continue
+		}
+		fit = append(fit, rec)
+	}
+	outcomes, errs := r.cfg.Log.Offer(p.id, fit)
+	for i, o := range outcomes {
+		switch {
+		case o == Stored:
+			stored++
+		case o == Rejected && errors.Is(errs[i], ErrNotStored):
+			err = fmt.Errorf("%w: %w", errOwnTrouble, errs[i])
+		case o == Rejected:
+			rejected = append(rejected, errs[i])
+		}
+	}
+	r.reject(p.id, rejected)
+	return stored, err
+}
