@@ -1,0 +1,128 @@
+package gossip
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"selvage/internal/ident"
+)
+
+// memNet is a network of nodes in one process. It can be cut between any two of them.
+type memNet struct {
+	mu    sync.Mutex
+	nodes map[ident.NodeID]*memPort
+	cut   map[[2]ident.NodeID]bool
+	conns map[*memConn]bool
+	bytes atomic.Int64 // written by anybody
+	spy   func(from, to ident.NodeID, protocol string, b []byte)
+}
+
+// memPort is one node's Network.
+type memPort struct {
+	net      *memNet
+	id       ident.NodeID
+	handlers map[string]func(ident.NodeID, net.Conn)
+}
+
+var _ Network = (*memPort)(nil)
+
+// memConn is one end of a stream.
+type memConn struct {
+	net.Conn
+	net      *memNet
+	from, to ident.NodeID
+	protocol string
+}
+
+func newMemNet() *memNet {
+	return &memNet{nodes: map[ident.NodeID]*memPort{}, cut: map[[2]ident.NodeID]bool{}, conns: map[*memConn]bool{}}
+}
+
+func nodeID(site, n int) ident.NodeID { return ident.NodeID{byte(site + 1), byte(n + 1)} }
+
+func (n *memNet) port(id ident.NodeID) *memPort {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p := &memPort{net: n, id: id, handlers: map[string]func(ident.NodeID, net.Conn){}}
+	n.nodes[id] = p
+	return p
+}
+
+func pair(a, b ident.NodeID) [2]ident.NodeID {
+	if a.Compare(b) > 0 {
+		a, b = b, a
+	}
+	return [2]ident.NodeID{a, b}
+}
+
+// set cuts or heals the link between two nodes. A cut closes their streams.
+func (n *memNet) set(a, b ident.NodeID, cut bool) {
+	n.mu.Lock()
+	n.cut[pair(a, b)] = cut
+	var closing []*memConn
+	for c := range n.conns {
+		if cut && pair(c.from, c.to) == pair(a, b) {
+			closing = append(closing, c)
+		}
+	}
+	n.mu.Unlock()
+	for _, c := range closing {
+		c.Close()
+	}
+}
+
+// drop takes a node off the network.
+func (n *memNet) drop(id ident.NodeID) {
+	n.mu.Lock()
+	var others []ident.NodeID
+	for o := range n.nodes {
+		others = append(others, o)
+	}
+	n.mu.Unlock()
+	for _, o := range others {
+		n.set(id, o, true)
+	}
+}
+
+func (p *memPort) Handle(protocol string, serve func(ident.NodeID, net.Conn)) {
+	p.net.mu.Lock()
+	defer p.net.mu.Unlock()
+	p.handlers[protocol] = serve
+}
+
+var errUnreachable = errors.New("unreachable")
+
+func (p *memPort) Open(ctx context.Context, to ident.NodeID, protocol string) (net.Conn, error) {
+	n := p.net
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	peer := n.nodes[to]
+	if peer == nil || n.cut[pair(p.id, to)] || peer.handlers[protocol] == nil || ctx.Err() != nil {
+		return nil, errUnreachable
+	}
+	a, b := net.Pipe()
+	mine := &memConn{a, n, p.id, to, protocol}
+	theirs := &memConn{b, n, to, p.id, protocol}
+	n.conns[mine], n.conns[theirs] = true, true
+	go peer.handlers[protocol](p.id, theirs)
+	return mine, nil
+}
+
+func (c *memConn) Write(b []byte) (int, error) {
+	if c.net.spy != nil {
+		c.net.spy(c.from, c.to, c.protocol, b)
+	}
+	k, err := c.Conn.Write(b)
+	c.net.bytes.Add(int64(k))
+	return k, err
+}
+
+func (c *memConn) Close() error {
+	c.net.mu.Lock()
+	delete(c.net.conns, c)
+	c.net.mu.Unlock()
+	return c.Conn.Close()
+}
