@@ -34,7 +34,8 @@ type File interface {
 	Stat() (fs.FileInfo, error)
 }
 
-// FS is a tree of files. It is safe for concurrent use.
+// FS is a tree of files. It is safe for concurrent use. Links within the tree are followed, but for
+// one at the very end of a name that is renamed, removed or made.
 // Errors satisfy errors.Is with fs.ErrNotExist and fs.ErrExist, and with ErrFull where space ran out.
 type FS interface {
 	// OpenFile takes os.O_* flags.
@@ -44,6 +45,7 @@ type FS interface {
 	Rename(oldName, newName string) error
 	Remove(name string) error
 	RemoveAll(name string) error
+	// ReadDir lists a directory in the order of names.
 	ReadDir(name string) ([]fs.DirEntry, error)
 	Stat(name string) (fs.FileInfo, error)
 	// Symlink makes newName a link to target, which is read relative to newName's directory.

@@ -2,10 +2,12 @@
 package disktest
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
+	"sync"
 	"testing"
 
 	"selvage/internal/disk"
@@ -15,6 +17,7 @@ import (
 func Run(t *testing.T, open func(t *testing.T) disk.FS) {
 	for name, test := range map[string]func(*testing.T, disk.FS){
 		"files": testFiles, "names": testNames, "write file": testWriteFile, "links": testLinks, "confined": testConfined,
+		"sparse": testSparse, "directories": testDirectories, "concurrent": testConcurrent,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -113,6 +116,103 @@ func testLinks(t *testing.T, f disk.FS) {
 	must(t, f.Rename("next", "current"))
 	if to, err := f.Readlink("current"); err != nil || to != "v2" {
 		t.Errorf("after the switch: %q, %v", to, err)
+	}
+	must(t, f.MkdirAll("v2", 0o700))
+	must(t, disk.WriteFile(f, "v2/x", []byte("two"), 0o600))
+	if b, err := disk.ReadFile(f, "current/x", 9); err != nil || string(b) != "two" {
+		t.Errorf("through the link: %q, %v", b, err)
+	}
+	if info, err := f.Stat("current"); err != nil || !info.IsDir() {
+		t.Errorf("Stat of the link: %v, %v", info, err)
+	}
+	must(t, f.Remove("current"))
+	if _, err := f.Stat("v2/x"); err != nil {
+		t.Errorf("removing the link took what it leads to: %v", err)
+	}
+	must(t, f.Symlink("../..", "out"))
+	if _, err := f.OpenFile("out/etc/passwd", os.O_RDONLY, 0); err == nil {
+		t.Error("a link led out of the tree")
+	}
+	must(t, f.Symlink("loop", "loop"))
+	if _, err := f.OpenFile("loop", os.O_RDONLY, 0); err == nil {
+		t.Error("a link to itself led somewhere")
+	}
+}
+
+func testSparse(t *testing.T, f disk.FS) {
+	file, err := f.OpenFile("f", os.O_RDWR|os.O_CREATE, 0o600)
+	must(t, err)
+	defer file.Close()
+	const size = 200 << 20
+	must(t, file.Truncate(size))
+	_, err = file.WriteAt([]byte("end"), size-3)
+	must(t, err)
+	buf := make([]byte, 8)
+	if _, err := file.ReadAt(buf, size-8); err != nil || string(buf) != "\x00\x00\x00\x00\x00end" {
+		t.Errorf("%q, %v", buf, err)
+	}
+	must(t, file.Truncate(size-2))
+	must(t, file.Truncate(size))
+	if _, err := file.ReadAt(buf, size-8); err != nil || string(buf) != "\x00\x00\x00\x00\x00e\x00\x00" {
+		t.Errorf("what was cut off came back: %q, %v", buf, err)
+	}
+	if _, err := file.ReadAt(buf, size); !errors.Is(err, io.EOF) {
+		t.Errorf("beyond the end: %v", err)
+	}
+}
+
+func testDirectories(t *testing.T, f disk.FS) {
+	must(t, f.MkdirAll("a/b", 0o700))
+	for _, name := range []string{"a/b/2", "a/b/1", "a/b/3"} {
+		must(t, disk.WriteFile(f, name, []byte(name), 0o600))
+	}
+	must(t, f.Rename("a", "c"))
+	list, err := f.ReadDir("c/b")
+	must(t, err)
+	if len(list) != 3 || list[0].Name() != "1" || list[2].Name() != "3" {
+		t.Errorf("ReadDir is not in order: %v", list)
+	}
+	if _, err := f.Stat("a"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the old name: %v", err)
+	}
+	if err := f.Rename("c", "none/c"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("rename into nothing: %v", err)
+	}
+	if err := f.MkdirAll("c/b/1/x", 0o700); err == nil {
+		t.Error("made a directory below a file")
+	}
+	must(t, f.SyncDir("c/b"))
+	if err := f.SyncDir("none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("sync of nothing: %v", err)
+	}
+}
+
+func testConcurrent(t *testing.T, f disk.FS) {
+	file, err := f.OpenFile("f", os.O_RDWR|os.O_CREATE, 0o600)
+	must(t, err)
+	const workers, part = 4, 100 << 10
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			if _, err := file.WriteAt(bytes.Repeat([]byte{byte(w + 1)}, part), int64(w*part)); err != nil {
+				t.Error(err)
+			}
+			if err := file.Sync(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	must(t, file.Close())
+	b, err := disk.ReadFile(f, "f", workers*part)
+	must(t, err)
+	for w := range workers {
+		if b[w*part] != byte(w+1) || b[(w+1)*part-1] != byte(w+1) {
+			t.Errorf("part %d is not as written", w)
+		}
+	}
+	if _, err := file.ReadAt(b[:1], 0); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("read of a closed file: %v", err)
 	}
 }
 

@@ -1,54 +1,50 @@
-// Package memdisk is a disk.FS in memory, for tests and simulations. It can be given a size, made
-// to fail at any operation, and made to lose what was not synced, as a power cut does.
 package memdisk
 
 import (
-	"fmt"
-	"io"
+	"errors"
 	"io/fs"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"path"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"selvage/internal/disk"
 )
 
-// FS is a tree of files in memory. Make one with New.
+// FS is a tree of files in memory. Make one with New. It is safe for concurrent use.
 type FS struct {
 	// OnOp, if set, is called before each operation that changes something, with its name
 	// ("write", "sync", "rename", ...) and the file's; the operation fails with what it returns.
+	// Set it while nothing uses the tree. It is called from any goroutine.
 	OnOp func(op, name string) error
 
-	mu       sync.Mutex
-	nodes    map[string]*node // by clean path; "." is the root
-	durable  map[string]*node // the names as they were last synced
-	capacity int64            // bytes; 0 is no limit
-	used     int64
+	capacity int64        // bytes; 0 is no limit
+	used     atomic.Int64 // bytes of all pages that a name leads to
+
+	mu      sync.Mutex       // taken before a node's
+	nodes   map[string]*node // by clean path; "." is the root
+	durable map[string]*node // the names as a power cut leaves them for certain
+	waiting []change         // what happened to names since, in order
 }
 
-// node is a file, a directory or a link.
-type node struct {
-	mode   fs.FileMode
-	data   []byte
-	synced []byte // what a power cut leaves for certain
-	dirty  bool   // data differs from synced
-	target string
-	mtime  time.Time
-}
+// change is one step from one tree of names to the next: what each of its names leads to then,
+// nil if to nothing.
+type change map[string]*node
 
 var _ disk.FS = (*FS)(nil)
 
-// New returns an empty tree that holds at most capacity bytes of data; 0 is no limit.
+// New returns an empty tree that holds at most capacity bytes of data; 0 is no limit. Holes in
+// files cost nothing.
 func New(capacity int64) *FS {
 	root := &node{mode: fs.ModeDir | 0o700}
 	return &FS{nodes: map[string]*node{".": root}, durable: map[string]*node{".": root}, capacity: capacity}
 }
 
+// op asks OnOp.
 func (f *FS) op(op, name string) error {
 	if f.OnOp == nil {
 		return nil
@@ -56,185 +52,261 @@ func (f *FS) op(op, name string) error {
 	return f.OnOp(op, name)
 }
 
+// begin checks and cleans the name of an operation that changes something, and asks OnOp.
+func (f *FS) begin(op, name string) (string, error) {
+	p, err := clean(op, name)
+	if err != nil {
+		return "", err
+	}
+	return p, f.op(op, p)
+}
+
 func clean(op, name string) (string, error) {
-	if !fs.ValidPath(path.Clean(name)) {
+	p := path.Clean(name)
+	if !fs.ValidPath(p) {
 		return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
-	return path.Clean(name), nil
+	return p, nil
 }
 
-func missing(op, name string) error { return &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist} }
+const maxLinks = 16 // followed for one name
 
-// parent checks that name's directory is there. The caller holds mu.
-func (f *FS) parent(op, name string) error {
-	if p := f.nodes[path.Dir(name)]; p == nil || !p.mode.IsDir() {
-		return missing(op, name)
+// resolve follows links in a clean name; one at its very end only if last is set. A link that
+// leads out of the tree leads nowhere. The caller holds mu.
+func (f *FS) resolve(op, name string, last bool) (string, error) {
+	at, rest := ".", name
+	for links := 0; rest != ""; {
+		first, more, _ := strings.Cut(rest, "/")
+		next := path.Join(at, first)
+		n := f.nodes[next]
+		if n == nil || n.mode&fs.ModeSymlink == 0 || more == "" && !last {
+			at, rest = next, more
+			continue
+		}
+		target := path.Join(at, n.target)
+		if links++; links > maxLinks || path.IsAbs(n.target) || !fs.ValidPath(target) {
+			return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+		}
+		at, rest = ".", path.Join(target, more)
 	}
-	return nil
+	return at, nil
 }
 
-// OpenFile implements disk.FS. Links are not followed.
+// lookup returns where a clean name leads, and the node there; fs.ErrNotExist if there is none.
+// The caller holds mu.
+func (f *FS) lookup(op, name string, last bool) (string, *node, error) {
+	p, err := f.resolve(op, name, last)
+	if err != nil {
+		return "", nil, err
+	}
+	n := f.nodes[p]
+	if n == nil {
+		return p, nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
+	}
+	return p, n, nil
+}
+
+// vacant returns where a clean name can be made: nothing is there, and its directory is. The
+// caller holds mu.
+func (f *FS) vacant(op, name string) (string, error) {
+	p, err := f.resolve(op, name, false)
+	if err != nil {
+		return "", err
+	}
+	if f.nodes[p] != nil {
+		return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrExist}
+	}
+	if dir := f.nodes[path.Dir(p)]; dir == nil || !dir.mode.IsDir() {
+		return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
+	}
+	return p, nil
+}
+
+// apply changes names, and remembers that it did. The caller holds mu.
+func (f *FS) apply(c change) {
+	gone := map[*node]bool{}
+	for p := range c {
+		if was := f.nodes[p]; was != nil {
+			gone[was] = true
+		}
+	}
+	for _, n := range c {
+		delete(gone, n)
+	}
+	for n := range gone {
+		f.used.Add(-n.unlink())
+	}
+	c.into(f.nodes)
+	f.waiting = append(f.waiting, c)
+}
+
+// into makes the change in a tree of names.
+func (c change) into(names map[string]*node) {
+	for p, n := range c {
+		if n == nil {
+			delete(names, p)
+		} else {
+			names[p] = n
+		}
+	}
+}
+
+// OpenFile implements disk.FS.
 func (f *FS) OpenFile(name string, flag int, perm fs.FileMode) (disk.File, error) {
 	p, err := clean("open", name)
+	if err == nil && flag&(os.O_CREATE|os.O_TRUNC) != 0 {
+		err = f.op("open", p)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if flag&(os.O_CREATE|os.O_TRUNC) != 0 {
-		if err := f.op("open", p); err != nil {
-			return nil, err
-		}
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n := f.nodes[p]
+	p, n, err := f.lookup("open", p, flag&os.O_EXCL == 0)
+	if err != nil && (flag&os.O_CREATE == 0 || !errors.Is(err, fs.ErrNotExist)) {
+		return nil, err
+	}
 	switch {
-	case n == nil && flag&os.O_CREATE == 0:
-		return nil, missing("open", name)
 	case n == nil:
-		if err := f.parent("open", p); err != nil {
+		if p, err = f.vacant("open", p); err != nil {
 			return nil, err
 		}
-		n = &node{mode: perm, mtime: time.Now()}
-		f.nodes[p] = n
+		n = &node{mode: perm & fs.ModePerm, mtime: time.Now()}
+		f.apply(change{p: n})
 	case flag&os.O_EXCL != 0:
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrExist}
 	case n.mode.IsDir():
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	case flag&os.O_TRUNC != 0:
-		f.used -= int64(len(n.data))
-		n.data, n.dirty = nil, true
+		f.used.Add(n.truncate(0))
 	}
 	return &file{fs: f, n: n, name: p, appends: flag&os.O_APPEND != 0, writes: flag&(os.O_WRONLY|os.O_RDWR) != 0}, nil
 }
 
 // MkdirAll implements disk.FS.
 func (f *FS) MkdirAll(name string, perm fs.FileMode) error {
-	p, err := clean("mkdir", name)
+	name, err := f.begin("mkdir", name)
 	if err != nil {
-		return err
-	}
-	if err := f.op("mkdir", p); err != nil {
 		return err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for at := ""; at != p; {
-		rest := strings.TrimPrefix(p, at)
-		next, _, _ := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
-		at = path.Join(at, next)
-		if n := f.nodes[at]; n == nil {
-			f.nodes[at] = &node{mode: fs.ModeDir | perm, mtime: time.Now()}
-		} else if !n.mode.IsDir() {
+	at := "."
+	for _, part := range strings.Split(name, "/") {
+		p, n, err := f.lookup("mkdir", path.Join(at, part), true)
+		switch {
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return err
+		case n == nil:
+			f.apply(change{p: &node{mode: fs.ModeDir | perm&fs.ModePerm, mtime: time.Now()}})
+		case !n.mode.IsDir():
 			return &fs.PathError{Op: "mkdir", Path: name, Err: fs.ErrExist}
 		}
+		at = p
 	}
 	return nil
 }
 
 // Rename implements disk.FS.
 func (f *FS) Rename(oldName, newName string) error {
-	from, err := clean("rename", oldName)
+	oldName, err := clean("rename", oldName)
 	if err != nil {
 		return err
 	}
-	to, err := clean("rename", newName)
-	if err != nil {
-		return err
-	}
-	if err := f.op("rename", to); err != nil {
+	if newName, err = f.begin("rename", newName); err != nil {
 		return err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.nodes[from] == nil {
-		return missing("rename", oldName)
-	}
-	if err := f.parent("rename", to); err != nil {
+	from, n, err := f.lookup("rename", oldName, false)
+	if err != nil {
 		return err
 	}
-	if from == to {
+	to, old, err := f.lookup("rename", newName, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		to, err = f.vacant("rename", to)
+	}
+	switch {
+	case err != nil:
+		return err
+	case from == to:
 		return nil
+	case strings.HasPrefix(to, from+"/") || from == ".":
+		return &fs.PathError{Op: "rename", Path: newName, Err: fs.ErrInvalid}
+	case old != nil && (old.mode.IsDir() != n.mode.IsDir() || len(f.below(to)) > 1):
+		return &fs.PathError{Op: "rename", Path: newName, Err: fs.ErrExist}
 	}
-	if old := f.nodes[to]; old != nil {
-		if old.mode.IsDir() && f.hasChildren(to) {
-			return &fs.PathError{Op: "rename", Path: newName, Err: fs.ErrExist}
-		}
-		f.forget(to)
+	c := change{}
+	for _, p := range f.below(from) {
+		c[p] = nil
+		c[to+strings.TrimPrefix(p, from)] = f.nodes[p]
 	}
-	for p, n := range maps.Clone(f.nodes) {
-		if p == from || strings.HasPrefix(p, from+"/") {
-			delete(f.nodes, p)
-			f.nodes[to+strings.TrimPrefix(p, from)] = n
-		}
-	}
+	f.apply(c)
 	return nil
 }
 
-func (f *FS) hasChildren(p string) bool {
-	for q := range f.nodes {
-		if strings.HasPrefix(q, p+"/") {
-			return true
+// below returns name and all names below it, parents first. The caller holds mu.
+func (f *FS) below(name string) []string {
+	var out []string
+	for p := range f.nodes {
+		if p == name || strings.HasPrefix(p, name+"/") {
+			out = append(out, p)
 		}
 	}
-	return false
-}
-
-// forget drops a name. The caller holds mu.
-func (f *FS) forget(p string) {
-	f.used -= int64(len(f.nodes[p].data))
-	delete(f.nodes, p)
+	slices.Sort(out)
+	return out
 }
 
 // Remove implements disk.FS.
 func (f *FS) Remove(name string) error {
-	p, err := clean("remove", name)
+	name, err := f.begin("remove", name)
 	if err != nil {
-		return err
-	}
-	if err := f.op("remove", p); err != nil {
 		return err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.nodes[p] == nil {
-		return missing("remove", name)
+	p, _, err := f.lookup("remove", name, false)
+	if err != nil {
+		return err
 	}
-	if f.hasChildren(p) || p == "." {
+	if p == "." || len(f.below(p)) > 1 {
 		return &fs.PathError{Op: "remove", Path: name, Err: fs.ErrExist}
 	}
-	f.forget(p)
+	f.apply(change{p: nil})
 	return nil
 }
 
 // RemoveAll implements disk.FS.
 func (f *FS) RemoveAll(name string) error {
-	p, err := clean("removeall", name)
+	name, err := f.begin("removeall", name)
 	if err != nil {
-		return err
-	}
-	if err := f.op("removeall", p); err != nil {
 		return err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for q := range maps.Clone(f.nodes) {
-		if q == p || strings.HasPrefix(q, p+"/") {
-			f.forget(q)
-		}
+	p, err := f.resolve("removeall", name, false)
+	if err != nil {
+		return err
+	}
+	if p == "." {
+		return &fs.PathError{Op: "removeall", Path: name, Err: fs.ErrInvalid}
+	}
+	for _, q := range slices.Backward(f.below(p)) {
+		f.apply(change{q: nil})
 	}
 	return nil
 }
 
 // ReadDir implements disk.FS.
 func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
-	p, err := clean("readdir", name)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p, n, err := f.lookup("readdir", path.Clean(name), true)
 	if err != nil {
 		return nil, err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if n := f.nodes[p]; n == nil || !n.mode.IsDir() {
-		return nil, missing("readdir", name)
+	if !n.mode.IsDir() {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrInvalid}
 	}
 	var out []fs.DirEntry
 	for _, q := range slices.Sorted(maps.Keys(f.nodes)) {
@@ -247,300 +319,49 @@ func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
 
 // Stat implements disk.FS.
 func (f *FS) Stat(name string) (fs.FileInfo, error) {
-	p, err := clean("stat", name)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, n, err := f.lookup("stat", path.Clean(name), true)
 	if err != nil {
 		return nil, err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	n := f.nodes[p]
-	if n != nil && n.mode&fs.ModeSymlink != 0 {
-		n = f.nodes[path.Join(path.Dir(p), n.target)]
-	}
-	if n == nil {
-		return nil, missing("stat", name)
-	}
-	return n.info(p), nil
+	return n.info(name), nil
 }
 
 // Symlink implements disk.FS.
 func (f *FS) Symlink(target, newName string) error {
-	p, err := clean("symlink", newName)
+	newName, err := f.begin("symlink", newName)
 	if err != nil {
-		return err
-	}
-	if err := f.op("symlink", p); err != nil {
 		return err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.nodes[p] != nil {
-		return &fs.PathError{Op: "symlink", Path: newName, Err: fs.ErrExist}
-	}
-	if err := f.parent("symlink", p); err != nil {
+	p, err := f.vacant("symlink", newName)
+	if err != nil {
 		return err
 	}
-	f.nodes[p] = &node{mode: fs.ModeSymlink | 0o777, target: target, mtime: time.Now()}
+	f.apply(change{p: &node{mode: fs.ModeSymlink | 0o777, target: target, mtime: time.Now()}})
 	return nil
 }
 
 // Readlink implements disk.FS.
 func (f *FS) Readlink(name string) (string, error) {
-	p, err := clean("readlink", name)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, n, err := f.lookup("readlink", path.Clean(name), false)
 	if err != nil {
 		return "", err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	n := f.nodes[p]
-	switch {
-	case n == nil:
-		return "", missing("readlink", name)
-	case n.mode&fs.ModeSymlink == 0:
+	if n.mode&fs.ModeSymlink == 0 {
 		return "", &fs.PathError{Op: "readlink", Path: name, Err: fs.ErrInvalid}
 	}
 	return n.target, nil
 }
 
-// SyncDir implements disk.FS.
-func (f *FS) SyncDir(name string) error {
-	p, err := clean("syncdir", name)
-	if err != nil {
-		return err
-	}
-	if err := f.op("syncdir", p); err != nil {
-		return err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if n := f.nodes[p]; n == nil || !n.mode.IsDir() {
-		return missing("syncdir", name)
-	}
-	for q := range f.durable {
-		if q != "." && path.Dir(q) == p && f.nodes[q] == nil {
-			delete(f.durable, q)
-		}
-	}
-	for q, n := range f.nodes {
-		if q == p || path.Dir(q) == p {
-			f.durable[q] = n
-		}
-	}
-	return nil
-}
-
 // Free implements disk.FS.
 func (f *FS) Free() (free, total uint64, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if f.capacity == 0 {
 		return 1 << 40, 1 << 40, nil
 	}
-	return uint64(max(0, f.capacity-f.used)), uint64(f.capacity), nil
-}
-
-// Crash returns the tree as a power cut may leave it. Names that were not synced with their
-// directory are as before, or as after, as r decides; so is each 4 KiB page of bytes not synced.
-// The tree it is called on must not be used any more.
-func (f *FS) Crash(r *rand.Rand) *FS {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	out := New(f.capacity)
-	names := map[string]*node{}
-	for _, p := range slices.Sorted(maps.Keys(f.durable)) {
-		if f.nodes[p] == f.durable[p] || r.IntN(2) == 0 {
-			names[p] = f.durable[p]
-		} else if n := f.nodes[p]; n != nil {
-			names[p] = n
-		}
-	}
-	for _, p := range slices.Sorted(maps.Keys(f.nodes)) {
-		if _, known := f.durable[p]; !known && r.IntN(2) == 0 {
-			names[p] = f.nodes[p]
-		}
-	}
-	for _, p := range slices.Sorted(maps.Keys(names)) {
-		if dir := names[path.Dir(p)]; p != "." && (dir == nil || !dir.mode.IsDir()) {
-			delete(names, p) // its directory did not come through
-			continue
-		}
-		n := *names[p]
-		n.data = n.survive(r)
-		n.synced, n.dirty = slices.Clone(n.data), false
-		out.nodes[p], out.durable[p] = &n, &n
-		out.used += int64(len(n.data))
-	}
-	return out
-}
-
-const page = 4096 // bytes that are torn as one
-
-// survive returns what is left of a file's bytes.
-func (n *node) survive(r *rand.Rand) []byte {
-	if !n.dirty || n.mode&(fs.ModeDir|fs.ModeSymlink) != 0 {
-		return slices.Clone(n.data)
-	}
-	size := len(n.synced)
-	if r.IntN(2) == 0 {
-		size = len(n.data)
-	}
-	out := make([]byte, size)
-	copy(out, n.synced)
-	for at := 0; at < min(size, len(n.data)); at += page {
-		if r.IntN(2) == 0 {
-			end := min(at+page, size, len(n.data))
-			copy(out[at:end], n.data[at:end])
-		}
-	}
-	return out
-}
-
-func (n *node) info(p string) fs.FileInfo {
-	return info{name: path.Base(p), size: int64(len(n.data)), mode: n.mode, mtime: n.mtime}
-}
-
-type info struct {
-	name  string
-	size  int64
-	mode  fs.FileMode
-	mtime time.Time
-}
-
-func (i info) Name() string       { return i.name }
-func (i info) Size() int64        { return i.size }
-func (i info) Mode() fs.FileMode  { return i.mode }
-func (i info) ModTime() time.Time { return i.mtime }
-func (i info) IsDir() bool        { return i.mode.IsDir() }
-func (i info) Sys() any           { return nil }
-
-// file is an open file.
-type file struct {
-	fs      *FS
-	n       *node
-	name    string
-	appends bool
-	writes  bool
-
-	at     int64 // guarded by fs.mu
-	closed bool
-}
-
-func (f *file) ReadAt(p []byte, off int64) (int, error) {
-	f.fs.mu.Lock()
-	defer f.fs.mu.Unlock()
-	if f.closed {
-		return 0, fs.ErrClosed
-	}
-	if off >= int64(len(f.n.data)) {
-		return 0, io.EOF
-	}
-	n := copy(p, f.n.data[off:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-func (f *file) Read(p []byte) (int, error) {
-	f.fs.mu.Lock()
-	at := f.at
-	f.fs.mu.Unlock()
-	n, err := f.ReadAt(p, at)
-	f.fs.mu.Lock()
-	f.at += int64(n)
-	f.fs.mu.Unlock()
-	if n > 0 {
-		err = nil
-	}
-	return n, err
-}
-
-func (f *file) Write(p []byte) (int, error) {
-	f.fs.mu.Lock()
-	at := f.at
-	if f.appends {
-		at = int64(len(f.n.data))
-	}
-	f.fs.mu.Unlock()
-	n, err := f.WriteAt(p, at)
-	f.fs.mu.Lock()
-	f.at = at + int64(n)
-	f.fs.mu.Unlock()
-	return n, err
-}
-
-func (f *file) WriteAt(p []byte, off int64) (int, error) {
-	if err := f.fs.op("write", f.name); err != nil {
-		return 0, err
-	}
-	f.fs.mu.Lock()
-	defer f.fs.mu.Unlock()
-	if f.closed || !f.writes {
-		return 0, &fs.PathError{Op: "write", Path: f.name, Err: fs.ErrPermission}
-	}
-	if err := f.resize(max(int64(len(f.n.data)), off+int64(len(p)))); err != nil {
-		return 0, err
-	}
-	f.n.dirty, f.n.mtime = true, time.Now()
-	return copy(f.n.data[off:], p), nil
-}
-
-// resize grows or cuts the file. The caller holds the tree's mu.
-func (f *file) resize(size int64) error {
-	grow := size - int64(len(f.n.data))
-	if f.fs.capacity > 0 && f.fs.used+grow > f.fs.capacity {
-		return fmt.Errorf("write %s: %w", f.name, disk.ErrFull)
-	}
-	f.fs.used += grow
-	if grow <= 0 {
-		f.n.data = f.n.data[:size]
-		return nil
-	}
-	if need := int(size); need > cap(f.n.data) {
-		bigger := make([]byte, len(f.n.data), max(need, 2*cap(f.n.data)))
-		copy(bigger, f.n.data)
-		f.n.data = bigger
-	}
-	old := len(f.n.data)
-	f.n.data = f.n.data[:size]
-	clear(f.n.data[old:])
-	return nil
-}
-
-func (f *file) Truncate(size int64) error {
-	if err := f.fs.op("truncate", f.name); err != nil {
-		return err
-	}
-	f.fs.mu.Lock()
-	defer f.fs.mu.Unlock()
-	f.n.dirty = true
-	return f.resize(size)
-}
-
-func (f *file) Sync() error {
-	if err := f.fs.op("sync", f.name); err != nil {
-		return err
-	}
-	f.fs.mu.Lock()
-	defer f.fs.mu.Unlock()
-	if f.n.dirty {
-		f.n.synced, f.n.dirty = slices.Clone(f.n.data), false
-	}
-	return nil
-}
-
-func (f *file) Stat() (fs.FileInfo, error) {
-	f.fs.mu.Lock()
-	defer f.fs.mu.Unlock()
-	return f.n.info(f.name), nil
-}
-
-func (f *file) Close() error {
-	f.fs.mu.Lock()
-	defer f.fs.mu.Unlock()
-	if f.closed {
-		return fs.ErrClosed
-	}
-	f.closed = true
-	return nil
+	return uint64(max(0, f.capacity-f.used.Load())), uint64(f.capacity), nil
 }

@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"selvage/internal/disk"
 )
@@ -35,8 +36,11 @@ func Open(dir string) (*FS, error) {
 	return &FS{dir, root}, nil
 }
 
-// Path returns where a file lies on the host, for those who must hand a path to others.
-func (f *FS) Path(name string) string { return filepath.Join(f.dir, filepath.FromSlash(name)) }
+// Path returns where a file lies on the host, for those who must hand a path to others. It is
+// below the directory whatever the name, but links in it are not looked at.
+func (f *FS) Path(name string) string {
+	return filepath.Join(f.dir, filepath.FromSlash(path.Clean("/"+name)))
+}
 
 // Close lets go of the directory.
 func (f *FS) Close() error { return f.root.Close() }
@@ -94,7 +98,9 @@ func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
 		return nil, err
 	}
 	defer d.Close()
-	return d.ReadDir(-1)
+	list, err := d.ReadDir(-1)
+	slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return list, err
 }
 
 // Stat implements disk.FS.
@@ -114,13 +120,4 @@ func (f *FS) SyncDir(name string) error {
 	}
 	defer d.Close()
 	return full(d.Sync())
-}
-
-// Free implements disk.FS: what an ordinary user may still write.
-func (f *FS) Free() (free, total uint64, err error) {
-	var s unix.Statfs_t
-	if err := unix.Statfs(f.dir, &s); err != nil {
-		return 0, 0, fmt.Errorf("statfs %s: %w", f.dir, err)
-	}
-	return s.Bavail * uint64(s.Bsize), s.Blocks * uint64(s.Bsize), nil
 }
