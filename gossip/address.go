@@ -29,12 +29,3 @@ func syntheticAddr(id ident.NodeID) *net.TCPAddr {
 func joinName(id ident.NodeID) string {
 	return id.String() + "/" + net.JoinHostPort(syntheticIP(id).String(), strconv.Itoa(serfPort))
 }
-
-// addressed is a connection whose ends have synthetic addresses.
-type addressed struct {
-	net.Conn
-	local, remote net.Addr
-}
-
-func (c addressed) LocalAddr() net.Addr  { return c.local }
-func (c addressed) RemoteAddr() net.Addr { return c.remote }

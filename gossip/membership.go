@@ -15,6 +15,16 @@ import (
 	"selvage/internal/ident"
 )
 
+// Linger is how long goroutines of memberlist may outlive Close: it does not cut short a probe of a
+// member that does not answer, and stretches probes when it suspects its own node. They touch
+// nothing any more. Who counts goroutines waits for so long.
+const Linger = awareness*probeInterval + time.Second
+
+const (
+	probeInterval = 2 * time.Second
+	awareness     = 4 // times probeInterval, at most, that an ailing node gives a probe
+)
+
 const (
 	maxJoins  = 64  // nodes to join that wait for their turn; more are dropped
 	maxEvents = 256 // serf events that wait to be drained
@@ -47,6 +57,7 @@ type Membership struct {
 	ctx    context.Context // ends at Close
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
+	leave  sync.WaitGroup // serf.Leave; memberlist panics if it is shut down meanwhile
 
 	mu      sync.Mutex
 	closed  bool
@@ -90,13 +101,16 @@ func (m *Membership) serfConfig() *serf.Config {
 	c.DisableCoordinates = true
 	c.EnableNameConflictResolution = false
 	c.LeavePropagateDelay = time.Second
+	c.BroadcastTimeout = 2 * time.Second
 	c.MemberlistConfig = memberlist.DefaultLANConfig()
 	c.MemberlistConfig.Logger = logger
 	c.MemberlistConfig.Transport = m.trans
 	c.MemberlistConfig.BindAddr = syntheticIP(m.cfg.Self).String()
 	c.MemberlistConfig.Alive = aliveGuard{m.trans}
-	c.MemberlistConfig.ProbeInterval = 2 * time.Second
+	c.MemberlistConfig.ProbeInterval = probeInterval
+	c.MemberlistConfig.AwarenessMaxMultiplier = awareness
 	c.MemberlistConfig.ProbeTimeout = time.Second
+	c.MemberlistConfig.RetransmitMult = 8 // costs nothing while nothing happens
 	c.MemberlistConfig.PushPullInterval = time.Minute
 	return c
 }
@@ -194,11 +208,11 @@ func (m *Membership) Leave(ctx context.Context) error {
 		m.mu.Unlock()
 		return errClosed
 	}
-	m.wg.Add(1)
+	m.leave.Add(1)
 	m.mu.Unlock()
 	left := make(chan error, 1)
 	go func() {
-		defer m.wg.Done()
+		defer m.leave.Done()
 		left <- m.serf.Leave()
 	}()
 	select {
@@ -209,11 +223,13 @@ func (m *Membership) Leave(ctx context.Context) error {
 	}
 }
 
-// Close ends the membership without a word to the others, and waits for its goroutines.
+// Close ends the membership without a word to the others, and waits for its goroutines; see Linger
+// for those of memberlist. A Leave that is under way is let finish, which takes up to 5 s.
 func (m *Membership) Close() error {
 	m.mu.Lock()
 	m.closed = true
 	m.mu.Unlock()
+	m.leave.Wait()
 	err := m.serf.Shutdown()
 	m.stop()
 	m.wg.Wait()

@@ -45,6 +45,7 @@ type transport struct {
 	closed bool
 	known  map[string]ident.NodeID // by synthetic address
 	out    map[ident.NodeID]chan []byte
+	held   map[*addressed]struct{} // connections that memberlist has
 }
 
 var _ memberlist.NodeAwareTransport = (*transport)(nil)
@@ -57,6 +58,7 @@ func newTransport(n Network, self ident.NodeID, inSite func(ident.NodeID) bool) 
 		streams: make(chan net.Conn),
 		known:   make(map[string]ident.NodeID),
 		out:     make(map[ident.NodeID]chan []byte),
+		held:    make(map[*addressed]struct{}),
 	}
 	n.Handle(packetProtocol, func(from ident.NodeID, conn net.Conn) { t.serve(from, conn, t.receivePackets) })
 	n.Handle(streamProtocol, func(from ident.NodeID, conn net.Conn) { t.serve(from, conn, t.handOver) })
@@ -118,10 +120,14 @@ func (t *transport) enter() bool {
 
 // handOver gives a stream to memberlist, which closes it.
 func (t *transport) handOver(from ident.NodeID, conn net.Conn) {
+	c := t.hold(from, conn)
+	if c == nil {
+		return
+	}
 	select {
-	case t.streams <- addressed{conn, syntheticAddr(t.self), syntheticAddr(from)}:
+	case t.streams <- c:
 	case <-t.ctx.Done():
-		conn.Close()
+		c.Close()
 	}
 }
 
@@ -152,15 +158,19 @@ func (t *transport) DialAddressTimeout(a memberlist.Address, d time.Duration) (n
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", id.Short(), err)
 	}
-	return addressed{conn, syntheticAddr(t.self), syntheticAddr(id)}, nil
+	if c := t.hold(id, conn); c != nil {
+		return c, nil
+	}
+	return nil, errClosed
 }
 
-// Shutdown cuts the packet streams and waits for all goroutines of the transport.
+// Shutdown cuts all streams and waits for all goroutines of the transport.
 func (t *transport) Shutdown() error {
 	t.mu.Lock()
 	t.closed = true
 	t.mu.Unlock()
 	t.stop()
+	t.release()
 	t.wg.Wait()
 	return nil
 }
