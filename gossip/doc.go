@@ -1,4 +1,92 @@
-// Package gossip spreads news: a Replicator keeps an append-only log equal on all nodes of a fleet,
-// and a Membership knows which nodes of one site are alive. It knows the log's entries as opaque
-// bytes.
+// Package gossip spreads news: a Replicator keeps a log equal on all nodes of a fleet, and a
+// Membership knows which nodes of one site are alive. Both work over streams between nodes that
+// have proven who they are (Network). The log's entries are opaque bytes to gossip.
+//
+// # Words
+//
+// A record is a number and bytes in a feed. A feed's mark is its highest number and a digest of
+// what is kept of it; a frontier is the marks of all feeds; the root is a digest of the frontier.
+// A site feed must not leave its site. A peer is local if it is of this node's site, a mate if it
+// is also a live member of it.
+//
+// # Replication
+//
+// Records travel in two ways. Push sends a new record to the neighbours at once. That is quick but
+// forgetful: a full queue or a broken stream loses records. Sessions repair what push lost and what
+// a cut kept away: soon after PeerUp, after a lost push, on Kick, and at a slow pace for ever. A
+// node initiates one session at a time, so that after a heal its neighbours do not all send it the
+// same.
+//
+// Few records cross the edge between two sites more than once. A node pushes what it wrote to all
+// neighbours and what came over the edge to all local peers; anything else goes across, or round
+// within the site, only through the two mates that come first in the feed's rendezvous order.
+//
+// The owner calls PeerUp and PeerDown as connections come and go, and Push for every record that
+// the log has stored, with the peer that it came from.
+//
+// # Frames
+//
+// Both stream protocols carry frames: a length of 4 bytes, big-endian, from 1 to 262,144, and as
+// many bytes of deterministic CBOR (RFC 8949, section 4.2), a map with these keys:
+//
+//	1 kind     1 root, 2 same, 3 frontier, 4 wants, 5 records, 6 done
+//	2 root     32 bytes                                      kind 1
+//	3 local    the sender holds the other to be local        kinds 1 and 3
+//	4 marks    see below                                     kind 3
+//	5 wants    see below                                     kind 4
+//	6 records  arrays of feed, number and data               kind 5
+//	7 last     no more frames of this kind follow            kind 3
+//	8 stored   how many records were new to the sender       kind 6
+//	9 more     the sender had more than a session holds      kind 6
+//
+// Absent is zero; other keys are ignored. Marks and wants are strings of bytes, one after another:
+//
+//	mark: feed hash (8 bytes: SHA-256 of the name, cut), number (unsigned varint), digest (8 bytes)
+//	want: feed hash (8 bytes), number after which records are wanted (unsigned varint)
+//
+// A push stream, /selvage/push/1, is frames of kind 5 in one direction, for as long as both sides
+// are up. A session, /selvage/sync/1, is:
+//
+//	initiator            responder
+//	root            ──►
+//	                ◄──  same, and the session ends; or frontier, frontier, ... last
+//	wants, ...      ──►  (where the responder is ahead, or digests differ)
+//	records, ...    ──►  (where the initiator is ahead, or digests differ)
+//	done            ──►
+//	                ◄──  records, ... done
+//
+// Where two digests differ at one number the whole feed goes both ways, as either side may lack
+// something in the middle. Each side sends up to 16 MiB of records. A session that brought anything
+// new is followed by another at once, up to 4 times, or 16 times if it hit its bound: records that
+// had to wait for another feed are judged then. A cut in the middle loses nothing, as every frame
+// of records is durable before the next is read.
+//
+// # Peers that misbehave
+//
+// A frame that cannot be read, one out of turn, or eight rejected records within a minute: the
+// peer's streams are cut, it is ignored for a minute, and Config.Misbehaved is told. Errors that
+// wrap ErrNotStored are this node's own trouble and blame nobody.
+//
+// # Membership
+//
+// Membership is serf over memberlist, whose packets and streams go through Network streams:
+// /selvage/serf-packet/1 has packets of up to 16 KiB, each after its length (2 bytes, big-endian);
+// /selvage/serf-stream/1 is memberlist's own protocol. Serf knows a node by the text of its ID and
+// a synthetic address under fd00::/8 that is computed from the ID. Only members of the site are
+// listened to, whatever they say comes from the address of the peer that has proven itself, and
+// news of nodes that are not of the site is ignored. A crash is seen within some 20 s.
+//
+// Membership is an opinion. Two nodes may disagree for as long as they like, and after a cut both
+// sides see the other as dead. Never derive a quorum from it, nor that only one node acts: it is
+// good for choosing whom to ask first, and for showing people who is there.
+//
+// # Bounds
+//
+//	a frame                256 KiB
+//	a record               feed 128 bytes, data 140 KiB
+//	a session              16 MiB of records each way, 10 min, 30 s without progress of a frame
+//	a frontier             262,144 feeds
+//	a neighbour's queue    1,024 records, 4 MiB; beyond it a session is due in a second
+//	sessions               one initiated at a time; one served per peer, the newest
+//	packets to a member    64 wait; beyond that they are dropped
 package gossip
