@@ -17,6 +17,21 @@ func TestIdleTraffic(t *testing.T) {
 		t.Cleanup(func() { time.Sleep(Linger) })
 		f := newFleet(3, 3, true)
 		defer f.close()
+		var mu sync.Mutex
+		measuring := false
+		bytes := map[string]int{}
+		f.net.spy = func(from, to ident.NodeID, protocol string, b []byte) {
+			mu.Lock()
+			defer mu.Unlock()
+			if !measuring {
+				return
+			}
+			where := " across"
+			if from[0] == to[0] {
+				where = " within"
+			}
+			bytes[protocol[:strings.LastIndexByte(protocol, '/')]+where] += len(b)
+		}
 		f.admit()
 		for _, n := range f.nodes {
 			f.startMembership(t, n)
@@ -24,18 +39,10 @@ func TestIdleTraffic(t *testing.T) {
 		f.pairs(all, f.link)
 		f.converge(t, time.Minute)
 		time.Sleep(2 * time.Minute)
+		mu.Lock()
+		measuring = true
+		mu.Unlock()
 
-		var mu sync.Mutex
-		bytes := map[string]int{}
-		f.net.spy = func(from, to ident.NodeID, protocol string, b []byte) {
-			mu.Lock()
-			defer mu.Unlock()
-			where := " across"
-			if from[0] == to[0] {
-				where = " within"
-			}
-			bytes[protocol[:strings.LastIndexByte(protocol, '/')]+where] += len(b)
-		}
 		const idle = 30 * time.Minute
 		time.Sleep(idle)
 		mu.Lock()

@@ -87,7 +87,9 @@ func TestCrashIsSeenAndHeals(t *testing.T) {
 		s.members[0].Join(s.ids...)
 		s.await(t, time.Minute, s.members...)
 		s.net.drop(s.ids[4])
+		begin := time.Now()
 		s.await(t, time.Minute, s.members[:4]...)
+		t.Logf("the crash was seen by all after %v", time.Since(begin))
 		s.await(t, 2*time.Minute, s.members[4])
 		for _, id := range s.ids[:4] {
 			s.net.set(s.ids[4], id, false)

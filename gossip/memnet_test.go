@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"sync/atomic"
 
 	"selvage/internal/ident"
 )
@@ -16,8 +15,7 @@ type memNet struct {
 	nodes map[ident.NodeID]*memPort
 	cut   map[[2]ident.NodeID]bool
 	conns map[*memConn]bool
-	bytes atomic.Int64 // written by anybody
-	spy   func(from, to ident.NodeID, protocol string, b []byte)
+	spy   func(from, to ident.NodeID, protocol string, b []byte) // sees all writes; set before the first
 }
 
 // memPort is one node's Network.
@@ -115,9 +113,7 @@ func (c *memConn) Write(b []byte) (int, error) {
 	if c.net.spy != nil {
 		c.net.spy(c.from, c.to, c.protocol, b)
 	}
-	k, err := c.Conn.Write(b)
-	c.net.bytes.Add(int64(k))
-	return k, err
+	return c.Conn.Write(b)
 }
 
 func (c *memConn) Close() error {

@@ -125,14 +125,13 @@ func (r *Replicator) enter() bool {
 
 // PeerUp starts replication with a peer. local says that it is of this node's site.
 func (r *Replicator) PeerUp(id ident.NodeID, local bool) {
-	p := r.addPeer(id, local)
-	if p == nil {
-		return
+	if p := r.addPeer(id, local); p != nil {
+		r.start(func() { r.push(p) })
 	}
-	r.start(func() { r.push(p) })
 	r.poke()
 }
 
+// addPeer returns the new peer; nil if there is one already, which then has a session soon.
 func (r *Replicator) addPeer(id ident.NodeID, local bool) *peer {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -219,7 +219,11 @@ func (r *Replicator) offer(p *peer, rs []Record) (stored uint32, err error) {
 		}
 		fit = append(fit, rec)
 	}
-	outcomes, errs := r.cfg.Log.Offer(p.id, fit)
+	var outcomes []Outcome
+	var errs []error
+	if len(fit) > 0 {
+		outcomes, errs = r.cfg.Log.Offer(p.id, fit)
+	}
 	for i, o := range outcomes {
 		switch {
 		case o == Stored:
