@@ -1,0 +1,35 @@
+// Package distribute gets blobs here, from whoever has them.
+//
+// A Swarm fetches blobs into a store and serves the store's blobs to peers. Whom to ask for what is
+// distribute/planner's decision; the swarm moves the bytes. Every chunk is checked against its
+// CID before it counts, so a peer can withhold, but not change.
+//
+// # Protocols
+//
+// Numbers are unsigned varints unless a length is given; a digest is 32 bytes.
+//
+// /selvage/have/1, control: one stream from each peer to the other, of messages
+//
+//	type     1 byte: 1 want, 2 unwant, 3 bitmap, 4 whole, 5 got
+//	digest
+//	bitmap:  length, a store.Bitmap's form      the sender has these chunks
+//	got:     count, then first and count of each run     the sender has these chunks too
+//
+// A peer that sent want is told what this node has of the blob, now and as it grows, until it
+// sends unwant. Nothing is told of blobs that were not asked for.
+//
+// /selvage/dag/1, control: the opener sends a digest and reads a status byte (0 ok, 1 not here)
+// and the nodes of the blob's DAG as store.EncodeNodes writes them, to the end of the stream.
+//
+// /selvage/fetch/1, bulk: the opener sends a digest, and then requests: the number of runs,
+// and for each the first chunk and how many. The answers come in order, for each run a status
+// byte (0 ok, 1 not here) and, if ok, the bytes of its chunks.
+//
+// /selvage/holder/1, control: the opener sends a digest and reads a status byte (0 whole, 1 in
+// part, 2 nothing), and how many bytes of it are here, 8 bytes, big endian.
+//
+// # Bounds
+//
+// A run is at most MaxRun bytes; a stream has at most maxQueued requests waiting; a peer may want
+// at most maxWants blobs. What exceeds them ends the stream.
+package distribute

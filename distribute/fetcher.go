@@ -1,0 +1,218 @@
+package distribute
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+
+	"selvage/distribute/planner"
+	"selvage/distribute/store"
+	"selvage/internal/ident"
+)
+
+func dutyHash(d Digest, id ident.NodeID) uint64 {
+	sum := sha256.Sum256(append(d[:], id[:]...))
+	return binary.BigEndian.Uint64(sum[:])
+}
+
+// fetcher is one exchange with one peer: requests go out, chunks come in, in order. A goroutine
+// writes, one reads, and one checks and stores, so that none waits for another.
+type fetcher struct {
+	task   *task
+	n      *neighbour
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	wake   chan struct{}
+
+	mu     sync.Mutex
+	unsent [][]planner.Run
+	sent   []planner.Run // asked for, in the order of the answers
+	left   int           // chunks asked for and not stored yet
+}
+
+const chunkQueue = 32 // chunks between reading and storing, of at most store.MaxChunk bytes each
+
+// arrived is a chunk on its way from reading to storing.
+type arrived struct {
+	index int
+	data  []byte
+	last  bool // of its run
+}
+
+var chunkBuffers = sync.Pool{New: func() any { return new([store.MaxChunk]byte) }}
+
+func newFetcher(t *task, n *neighbour) *fetcher {
+	f := &fetcher{task: t, n: n, wake: make(chan struct{}, 1)}
+	f.ctx, f.cancel = context.WithCancel(t.ctx)
+	f.wg.Go(f.run)
+	return f
+}
+
+// stop returns when nothing of the exchange goes on.
+func (f *fetcher) stop() {
+	f.cancel()
+	f.wg.Wait()
+}
+
+func (f *fetcher) outstanding() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.left
+}
+
+// request asks for runs. How much is asked for at a time is bounded by the planner's windows.
+func (f *fetcher) request(runs []planner.Run) {
+	f.mu.Lock()
+	f.unsent = append(f.unsent, runs)
+	for _, r := range runs {
+		f.left += r.Count
+	}
+	f.mu.Unlock()
+	select {
+	case f.wake <- struct{}{}:
+	default: // it is awake
+	}
+}
+
+func (f *fetcher) run() {
+	err := f.exchange()
+	f.cancel()
+	// The task may be waiting for this goroutine in stop: it is told by another.
+	go f.task.failed(f, err)
+}
+
+func (f *fetcher) exchange() error {
+	ctx, cancel := context.WithTimeout(f.ctx, askTimeout)
+	conn, err := f.task.swarm.cfg.Network.Open(ctx, f.n.id, FetchProtocol)
+	cancel()
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(f.ctx, func() { reset(conn) })
+	defer stop()
+	defer reset(conn)
+	chunks := make(chan arrived, chunkQueue)
+	errs := make(chan error, 3)
+	var wg sync.WaitGroup
+	end := func(err error) {
+		errs <- err
+		f.cancel()
+	}
+	wg.Go(func() { end(f.write(conn)) })
+	wg.Go(func() { end(f.read(conn, chunks)); close(chunks) })
+	wg.Go(func() { end(f.store(chunks)) })
+	wg.Wait()
+	return worst(<-errs, <-errs, <-errs)
+}
+
+// worst picks the error that says most: what the peer or the store did before what followed from it.
+func worst(errs ...error) error {
+	for _, err := range errs {
+		if errors.Is(err, store.ErrCorrupt) || errors.Is(err, errProtocol) || errors.Is(err, errLocal) {
+			return err
+		}
+	}
+	return errs[0]
+}
+
+func (f *fetcher) write(conn net.Conn) error {
+	if _, err := conn.Write(f.task.object.Digest[:]); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-f.ctx.Done():
+			return f.ctx.Err()
+		case <-f.wake:
+		}
+		f.mu.Lock()
+		requests := f.unsent
+		f.unsent = nil
+		var b []byte
+		for _, runs := range requests {
+			b = appendRuns(b, runs)
+			f.sent = append(f.sent, runs...)
+		}
+		f.mu.Unlock()
+		if _, err := conn.Write(b); err != nil {
+			return err
+		}
+	}
+}
+
+// next takes the run that is answered now.
+func (f *fetcher) next() (planner.Run, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.sent) == 0 {
+		return planner.Run{}, false
+	}
+	r := f.sent[0]
+	f.sent = f.sent[1:]
+	return r, true
+}
+
+func (f *fetcher) read(conn net.Conn, out chan<- arrived) error {
+	r := bufio.NewReaderSize(conn, 256<<10)
+	list := f.task.object.Chunks()
+	for {
+		status, err := r.ReadByte()
+		if err != nil {
+			return err
+		}
+		run, asked := f.next()
+		if !asked {
+			return fmt.Errorf("%w: it sends what was not asked for", errProtocol)
+		}
+		if status != statusOK {
+			return fmt.Errorf("fetch chunks %d+%d: %w", run.First, run.Count, store.ErrMissing)
+		}
+		for i := run.First; i < run.First+run.Count; i++ {
+			data := chunkBuffers.Get().(*[store.MaxChunk]byte)[:list[i].Size]
+			if _, err := io.ReadFull(r, data); err != nil {
+				return err
+			}
+			select {
+			case out <- arrived{i, data, i == run.First+run.Count-1}:
+			case <-f.ctx.Done():
+				return f.ctx.Err()
+			}
+		}
+	}
+}
+
+func (f *fetcher) store(in <-chan arrived) error {
+	for c := range in {
+		err := f.task.put(f.n, c.index, c.data)
+		chunkBuffers.Put((*[store.MaxChunk]byte)(c.data[:store.MaxChunk]))
+		if err != nil && !errors.Is(err, store.ErrCorrupt) {
+			err = fmt.Errorf("%w: %w", errLocal, err)
+		}
+		if err != nil {
+			return err
+		}
+		f.mu.Lock()
+		f.left--
+		f.mu.Unlock()
+		if c.last {
+			f.task.poke() // its window has room again
+		}
+	}
+	return nil
+}
+
+// reset ends a stream in both directions at once, if it can.
+func reset(conn net.Conn) {
+	if r, ok := conn.(interface{ Reset() error }); ok {
+		_ = r.Reset()
+		return
+	}
+	_ = conn.Close()
+}

@@ -1,0 +1,40 @@
+package distribute
+
+import (
+	"context"
+	"net"
+
+	"selvage/distribute/store"
+	"selvage/internal/ident"
+)
+
+// Network opens and serves streams between admitted nodes.
+type Network interface {
+	Open(ctx context.Context, to ident.NodeID, protocol string) (net.Conn, error)
+	Handle(protocol string, serve func(from ident.NodeID, conn net.Conn))
+}
+
+// The protocols. Fetch is the one whose bytes are bulk.
+const (
+	haveProtocol   = "/selvage/have/1"
+	dagProtocol    = "/selvage/dag/1"
+	FetchProtocol  = "/selvage/fetch/1"
+	holderProtocol = "/selvage/holder/1"
+)
+
+// Progress is how far a fetch has come.
+type Progress struct {
+	FromSite, FromUplink int64 // bytes that peers delivered
+	Peers                int   // that have any of it
+	Rate                 float64
+}
+
+// Holder is a node that has some of a blob.
+type Holder struct {
+	ID       ident.NodeID
+	Have     int64 // bytes
+	Complete bool
+}
+
+// Digest names a blob.
+type Digest = store.Digest

@@ -1,0 +1,279 @@
+package distribute
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"selvage/distribute/store"
+	"selvage/internal/ident"
+)
+
+// askTimeout bounds a question to one peer.
+const askTimeout = 5 * time.Second
+
+// Config is what a swarm works with. Network, Store, Self and Site must be set.
+type Config struct {
+	Network Network
+	Store   *store.Store
+	Self    ident.NodeID
+	Site    string
+	// Providers returns nodes that are said to have a blob, for when no connected peer has it.
+	Providers func(Digest) []ident.NodeID
+	// Misbehaved is told of peers that sent what they should not have.
+	Misbehaved func(id ident.NodeID, reason string)
+	// Changed is called when a blob became complete. Like the other two it must not block.
+	Changed func()
+	Logger  *slog.Logger
+}
+
+// Swarm fetches and serves blobs. It is safe for concurrent use.
+type Swarm struct {
+	cfg    Config
+	log    *slog.Logger
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	peers   map[ident.NodeID]*neighbour
+	tasks   map[Digest]*task
+	arrived chan struct{} // closed when a peer comes
+}
+
+// NewSwarm starts serving the store's blobs.
+func NewSwarm(cfg Config) *Swarm {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Providers == nil {
+		cfg.Providers = func(Digest) []ident.NodeID { return nil }
+	}
+	if cfg.Misbehaved == nil {
+		cfg.Misbehaved = func(ident.NodeID, string) {}
+	}
+	if cfg.Changed == nil {
+		cfg.Changed = func() {}
+	}
+	s := &Swarm{cfg: cfg, log: cfg.Logger, peers: map[ident.NodeID]*neighbour{}, tasks: map[Digest]*task{}, arrived: make(chan struct{})}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	cfg.Network.Handle(haveProtocol, s.serveHave)
+	cfg.Network.Handle(dagProtocol, s.serveDAG)
+	cfg.Network.Handle(FetchProtocol, s.serveFetch)
+	cfg.Network.Handle(holderProtocol, s.serveHolder)
+	return s
+}
+
+// PeerUp tells of a connected peer; local if it is of this node's site.
+func (s *Swarm) PeerUp(id ident.NodeID, local bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.peers[id] != nil || s.ctx.Err() != nil {
+		return
+	}
+	n := newNeighbour(s, id, local)
+	s.peers[id] = n
+	close(s.arrived)
+	s.arrived = make(chan struct{})
+	s.wg.Go(n.send)
+	for _, t := range s.sortedTasks() {
+		t.peerUp(n)
+	}
+}
+
+// PeerDown tells that a peer is gone.
+func (s *Swarm) PeerDown(id ident.NodeID) {
+	s.mu.Lock()
+	n := s.peers[id]
+	delete(s.peers, id)
+	tasks := s.sortedTasks()
+	s.mu.Unlock()
+	if n == nil {
+		return
+	}
+	n.cancel()
+	for _, t := range tasks {
+		t.peerDown(id)
+	}
+}
+
+// sortedTasks returns the tasks in an order that is the same in every run. The caller holds mu.
+func (s *Swarm) sortedTasks() []*task {
+	return slices.SortedFunc(maps.Values(s.tasks), func(a, b *task) int {
+		return slices.Compare(a.object.Digest[:], b.object.Digest[:])
+	})
+}
+
+func (s *Swarm) task(d Digest) *task {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tasks[d]
+}
+
+// await returns a connected peer; its first stream may be here before the news of itself. It
+// returns nil if the peer does not come soon.
+func (s *Swarm) await(id ident.NodeID) *neighbour {
+	ctx, cancel := context.WithTimeout(s.ctx, askTimeout)
+	defer cancel()
+	for {
+		s.mu.Lock()
+		n, arrived := s.peers[id], s.arrived
+		s.mu.Unlock()
+		if n != nil {
+			return n
+		}
+		select {
+		case <-arrived:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// Fetch returns when the blob is here, whole and checked. It goes on for as long as ctx lasts
+// when nobody has the blob. Errors are disk.ErrFull in the chain, store.ErrCorrupt if the
+// release contradicts itself, or ctx's. Several callers share one fetch.
+func (s *Swarm) Fetch(ctx context.Context, w store.Want) error {
+	o, err := s.cfg.Store.Begin(w)
+	if err != nil {
+		return err
+	}
+	if o.Complete() {
+		return nil
+	}
+	s.mu.Lock()
+	if s.ctx.Err() != nil {
+		s.mu.Unlock()
+		return s.ctx.Err()
+	}
+	t := s.tasks[w.Digest]
+	if t == nil {
+		t = newTask(s, o)
+		s.tasks[w.Digest] = t
+		s.wg.Go(t.run)
+		for _, n := range s.peers {
+			t.peerUp(n)
+		}
+	}
+	t.users++
+	s.mu.Unlock()
+	defer s.leave(t)
+	select {
+	case <-t.done:
+		return t.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// leave ends a task that nobody waits for any more.
+func (s *Swarm) leave(t *task) {
+	s.mu.Lock()
+	t.users--
+	last := t.users == 0
+	if last && s.tasks[t.object.Digest] == t {
+		delete(s.tasks, t.object.Digest)
+	}
+	s.mu.Unlock()
+	if last {
+		t.cancel()
+		<-t.done
+	}
+}
+
+// Progress returns how far a running fetch has come.
+func (s *Swarm) Progress(d Digest) (Progress, bool) {
+	t := s.task(d)
+	if t == nil {
+		return Progress{}, false
+	}
+	return t.snapshot(), true
+}
+
+// Tell lets peers that want a blob know that it is here: it came another way than by Fetch.
+func (s *Swarm) Tell(d Digest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.peers {
+		n.tellWhole(d)
+	}
+}
+
+// WhoHas asks every connected peer what it has of a blob. Peers that do not answer in time are left out.
+func (s *Swarm) WhoHas(ctx context.Context, d Digest) []Holder {
+	s.mu.Lock()
+	ids := slices.SortedFunc(maps.Keys(s.peers), ident.NodeID.Compare)
+	s.mu.Unlock()
+	found := make([]*Holder, len(ids))
+	var g errgroup.Group
+	g.SetLimit(16)
+	for i, id := range ids {
+		g.Go(func() error {
+			h, err := s.ask(ctx, id, d)
+			if err == nil {
+				found[i] = h
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // no goroutine returns an error
+	var out []Holder
+	for _, h := range found {
+		if h != nil && h.Have > 0 || h != nil && h.Complete {
+			out = append(out, *h)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Holder) int { return -cmp.Compare(a.Have, b.Have) })
+	return out
+}
+
+func (s *Swarm) ask(ctx context.Context, id ident.NodeID, d Digest) (*Holder, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	conn, err := s.cfg.Network.Open(ctx, id, holderProtocol)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // wakes what waits below
+	defer stop()
+	if _, err := conn.Write(d[:]); err != nil {
+		return nil, err
+	}
+	var answer [9]byte
+	if _, err := io.ReadFull(conn, answer[:]); err != nil {
+		return nil, err
+	}
+	if answer[0] > 2 {
+		return nil, errProtocol
+	}
+	return &Holder{id, int64(binary.BigEndian.Uint64(answer[1:])), answer[0] == 0}, nil
+}
+
+// Close ends all fetches and streams of this swarm. Streams that peers opened end with the network.
+func (s *Swarm) Close() {
+	s.cancel()
+	s.mu.Lock()
+	for _, n := range s.peers {
+		n.cancel()
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+}
+
+// misbehaved reports a peer that broke a rule.
+func (s *Swarm) misbehaved(id ident.NodeID, err error) {
+	if errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrDAG) || errors.Is(err, errProtocol) {
+		s.cfg.Misbehaved(id, fmt.Sprint(err))
+	}
+}

@@ -1,0 +1,134 @@
+package distribute
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"selvage/distribute/planner"
+	"selvage/distribute/store"
+)
+
+// Bounds of what peers send.
+const (
+	MaxRun     = 2 << 20 // bytes of one run's chunks
+	maxRuns    = 1024    // of one request
+	maxQueued  = 64      // requests
+	maxWants   = 256     // blobs that one peer may want at a time
+	maxGotRuns = 4096
+)
+
+var errProtocol = errors.New("peer breaks the protocol")
+
+// Kinds of messages on a have stream.
+const (
+	msgWant   = 1
+	msgUnwant = 2
+	msgBitmap = 3
+	msgWhole  = 4
+	msgGot    = 5
+)
+
+// message is one message on a have stream.
+type message struct {
+	kind   byte
+	digest Digest
+	bitmap *store.Bitmap
+	runs   []planner.Run
+}
+
+func (m message) append(b []byte) []byte {
+	b = append(append(b, m.kind), m.digest[:]...)
+	switch m.kind {
+	case msgBitmap:
+		form := m.bitmap.Marshal()
+		b = append(binary.AppendUvarint(b, uint64(len(form))), form...)
+	case msgGot:
+		b = appendRuns(b, m.runs)
+	}
+	return b
+}
+
+func appendRuns(b []byte, runs []planner.Run) []byte {
+	b = binary.AppendUvarint(b, uint64(len(runs)))
+	for _, r := range runs {
+		b = binary.AppendUvarint(b, uint64(r.First))
+		b = binary.AppendUvarint(b, uint64(r.Count))
+	}
+	return b
+}
+
+func readMessage(r *bufio.Reader) (message, error) {
+	var m message
+	var err error
+	if m.kind, err = r.ReadByte(); err != nil {
+		return m, err
+	}
+	if _, err := io.ReadFull(r, m.digest[:]); err != nil {
+		return m, err
+	}
+	switch m.kind {
+	case msgWant, msgUnwant, msgWhole:
+	case msgBitmap:
+		m.bitmap, err = readBitmap(r)
+	case msgGot:
+		m.runs, err = readRuns(r, maxGotRuns)
+	default:
+		err = fmt.Errorf("%w: a message of kind %d", errProtocol, m.kind)
+	}
+	return m, err
+}
+
+func readBitmap(r *bufio.Reader) (*store.Bitmap, error) {
+	n, err := binary.ReadUvarint(r)
+	if err != nil {
+		return nil, err
+	}
+	if n > store.MaxBits/8+16 {
+		return nil, fmt.Errorf("%w: a bitmap of %d bytes", errProtocol, n)
+	}
+	form := make([]byte, n)
+	if _, err := io.ReadFull(r, form); err != nil {
+		return nil, err
+	}
+	b, err := store.UnmarshalBitmap(form)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errProtocol, err)
+	}
+	return b, nil
+}
+
+// readRuns reads at most most runs of chunks, each within what a blob can have.
+func readRuns(r *bufio.Reader, most int) ([]planner.Run, error) {
+	n, err := binary.ReadUvarint(r)
+	if err != nil {
+		return nil, err
+	}
+	if n > uint64(most) {
+		return nil, fmt.Errorf("%w: %d runs", errProtocol, n)
+	}
+	runs := make([]planner.Run, n)
+	for i := range runs {
+		first, err := binary.ReadUvarint(r)
+		if err != nil {
+			return nil, err
+		}
+		count, err := binary.ReadUvarint(r)
+		if err != nil {
+			return nil, err
+		}
+		if first > store.MaxBits || count == 0 || count > store.MaxBits {
+			return nil, fmt.Errorf("%w: run %d+%d", errProtocol, first, count)
+		}
+		runs[i] = planner.Run{First: int(first), Count: int(count)}
+	}
+	return runs, nil
+}
+
+// Status bytes.
+const (
+	statusOK      = 0
+	statusMissing = 1
+)
