@@ -85,7 +85,7 @@ func (f *fetcher) run() {
 	err := f.exchange()
 	f.cancel()
 	// The task may be waiting for this goroutine in stop: it is told by another.
-	go f.task.failed(f, err)
+	f.task.swarm.wg.Go(func() { f.task.failed(f, err) })
 }
 
 func (f *fetcher) exchange() error {

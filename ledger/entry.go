@@ -156,6 +156,19 @@ func newCodec() (codec, error) {
 	return codec{enc, dec}, err
 }
 
+// Decode reads an entry and checks its form, its bounds and its author's signature; whether the
+// author may say what it says is the ledger's to judge. Errors wrap ErrMalformed or ErrSignature.
+func Decode(data []byte) (*Entry, error) {
+	c, err := newCodec()
+	if err != nil {
+		return nil, err
+	}
+	return c.decode(data)
+}
+
+// Hash returns the SHA-256 of an entry's bytes, by which the next entry of its feed names it.
+func Hash(data []byte) [sha256.Size]byte { return sha256.Sum256(data) }
+
 // sign returns the entry's bytes, signed.
 func (c codec) sign(e *Entry, key ed25519.PrivateKey) ([]byte, error) {
 	if err := e.check(); err != nil {

@@ -6,6 +6,9 @@ import (
 	"slices"
 )
 
+// maxRegisters is how many keys a register feed holds; those written longest ago leave first.
+const maxRegisters = 256
+
 // feedState is what the ledger knows of one feed without reading its entries.
 type feedState struct {
 	Feed
@@ -13,7 +16,11 @@ type feedState struct {
 	entries []slot            // by seq
 	byKey   map[string]uint64 // registers: the seq that holds each key
 	digest  [8]byte           // xor of the entries' hashes: equal for equal sets
-	proof   []byte            // two entries with one number; the feed is closed then
+	closed  *closedFeed       // nil unless the author forked it
+
+	// doubt says that an entry came which does not follow ours: the author may have forked the
+	// feed before it. While it is set the feed is asked for from its beginning.
+	doubt bool
 }
 
 type slot struct {
@@ -29,9 +36,14 @@ func (f *feedState) last() slot {
 	return f.entries[len(f.entries)-1]
 }
 
+// at returns where the entry with this number is, or would be.
+func (f *feedState) at(seq uint64) (int, bool) {
+	return slices.BinarySearchFunc(f.entries, seq, func(s slot, seq uint64) int { return compareSeq(s.seq, seq) })
+}
+
 // find returns the entry with this number.
 func (f *feedState) find(seq uint64) (slot, bool) {
-	i, ok := slices.BinarySearchFunc(f.entries, seq, func(s slot, seq uint64) int { return compareSeq(s.seq, seq) })
+	i, ok := f.at(seq)
 	if !ok {
 		return slot{}, false
 	}
@@ -48,47 +60,69 @@ func compareSeq(a, b uint64) int {
 	return 0
 }
 
-// put adds an entry, and returns the number of the register entry that it takes the place of; 0 if none.
-func (f *feedState) put(s slot, key string) (replaced uint64) {
+// superseded reports whether what the feed holds stands in the place of an entry that it does not hold.
+func (f *feedState) superseded(e *Entry) bool {
+	if f.Lane != Register {
+		return false
+	}
+	if seq, ok := f.byKey[e.Key]; ok {
+		return e.Seq < seq
+	}
+	return len(f.entries) == maxRegisters && e.Seq < f.entries[0].seq
+}
+
+// put adds an entry, and returns the numbers of the register entries that leave for it.
+func (f *feedState) put(s slot, key string) (left []uint64) {
 	if f.Lane == Register {
-		if replaced = f.byKey[key]; replaced != 0 {
-			f.drop(replaced)
+		if replaced, ok := f.byKey[key]; ok {
+			left = append(left, replaced)
+		} else if len(f.entries) == maxRegisters {
+			left = append(left, f.entries[0].seq)
+		}
+		for _, seq := range left {
+			f.drop(seq)
 		}
 		f.byKey[key] = s.seq
 	}
-	i, _ := slices.BinarySearchFunc(f.entries, s.seq, func(o slot, seq uint64) int { return compareSeq(o.seq, seq) })
+	i, _ := f.at(s.seq)
 	f.entries = slices.Insert(f.entries, i, s)
-	f.toggle(s)
-	return replaced
+	toggle(&f.digest, s.hash)
+	return left
 }
 
 func (f *feedState) drop(seq uint64) {
-	i, ok := slices.BinarySearchFunc(f.entries, seq, func(s slot, seq uint64) int { return compareSeq(s.seq, seq) })
-	if ok {
-		f.toggle(f.entries[i])
-		f.entries = slices.Delete(f.entries, i, i+1)
+	i, ok := f.at(seq)
+	if !ok {
+		return
+	}
+	toggle(&f.digest, f.entries[i].hash)
+	f.entries = slices.Delete(f.entries, i, i+1)
+	for k, s := range f.byKey {
+		if s == seq {
+			delete(f.byKey, k)
+		}
 	}
 }
 
-func (f *feedState) toggle(s slot) {
-	for i := range f.digest {
-		f.digest[i] ^= s.hash[i]
+func toggle(digest *[8]byte, hash [sha256.Size]byte) {
+	for i := range digest {
+		digest[i] ^= hash[i]
 	}
 }
 
-// Mark sums up a feed: the highest number in it, and a digest of the entries that are kept. A feed
-// that was forked has the mark of no other feed.
+// Mark sums up a feed: the highest number in it, and a digest of the entries that are kept. A
+// forked feed has the same number everywhere, and a digest of what is kept of all its branches.
 type Mark struct {
 	Seq    uint64
 	Digest [8]byte
 }
 
-// forkedMark is alike on all who know of the fork, whichever branch they saw.
-var forkedMark = Mark{Seq: 1 << 62, Digest: [8]byte{'f', 'o', 'r', 'k', 'e', 'd'}}
-
 func (f *feedState) mark() Mark {
-	if f.proof != nil {
-		return forkedMark
+	switch {
+	case f.closed != nil:
+		return Mark{proofSeq, f.closed.digest()}
+	case f.doubt:
+		return Mark{0, f.digest}
 	}
 	return Mark{f.last().seq, f.digest}
 }

@@ -2,60 +2,43 @@ package ledger
 
 import (
 	"cmp"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"slices"
-	"strings"
 	"time"
-
-	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
 	"selvage/internal/ident"
 	"selvage/ledger/trust"
 )
 
 // fold turns entries into what they mean. It does no I/O. Its answers depend on the set of entries
-// that were added, not on their order, nor on how often each was added.
+// that were added, not on their order, nor on how often each was added; the package comment names
+// the one exception. The entries of one durable feed are added in their order.
 type fold struct {
-	fleet trust.FleetID
-	chain *trust.Chain // nil until a charter is known
-
-	members map[ident.NodeID]member
-	uses    map[string][]ident.NodeID // by invite serial: who joined with it, the earliest first
-	forked  map[ident.NodeID]bool
+	charters charters
+	members  map[ident.NodeID]*member
+	uses     map[string][]use // by invite serial: who joined with it, the earliest first
+	forked   map[ident.NodeID]bool
 
 	statements map[string]*statement // by digest
-	pending    []trust.Envelope      // charters whose predecessors are missing
-	reports    map[ident.NodeID]Report
-	raised     time.Time // the latest time in a statement that counts
+	taken      map[string]int        // by feed: statement entries taken
+	heads      map[string]head       // by feed: its newest entry
+	raised     time.Time             // the latest time in a statement that counts
+
+	lists lists
 }
 
-// member is what the admission entries of a node say; of several, the one whose credential lasts longest counts.
-type member struct {
-	trust.Member
-	last Timestamp
+// head is the newest entry of a feed.
+type head struct {
+	seq    uint64
+	time   Timestamp
+	report *Report // if the newest report of the feed is known
 }
 
-// statement is something that operators may have signed.
-type statement struct {
-	kind       Kind
-	digest     string
-	envelope   trust.Envelope
-	release    Release
-	deployment Deployment
-	signers    []string // who of the charter's signed it; none: it does not count
-}
-
-const (
-	maxPending    = 64
-	maxStatements = 1 << 16
-	maxSignatures = 64 // of one statement
-)
+// maxStatementsPerFeed bounds what one author can make others keep in memory and check anew with
+// each charter. The first of a feed count, so the bound is the same whatever the order of arrival.
+const maxStatementsPerFeed = 4096
 
 func newFold(fleet trust.FleetID) *fold {
-	return &fold{fleet: fleet, members: map[ident.NodeID]member{}, uses: map[string][]ident.NodeID{}, forked: map[ident.NodeID]bool{},
-		statements: map[string]*statement{}, reports: map[ident.NodeID]Report{}}
+	return &fold{charters: newCharters(fleet), members: map[ident.NodeID]*member{}, uses: map[string][]use{}, forked: map[ident.NodeID]bool{},
+		statements: map[string]*statement{}, taken: map[string]int{}, heads: map[string]head{}}
 }
 
 // believes reports whether entries of the author can be judged: it is a member, or e makes it one.
@@ -63,185 +46,100 @@ func (f *fold) believes(e *Entry) bool {
 	if _, ok := f.members[e.Author]; ok {
 		return true
 	}
-	if e.Kind != KindAdmission || f.chain == nil {
+	if e.Kind != KindAdmission {
 		return false
 	}
-	_, err := f.admitted(e)
+	_, err := f.admission(e)
 	return err == nil
-}
-
-// admitted checks the credential in an admission entry. Whether it has expired by now is not
-// asked: the entry says that the node was admitted once.
-func (f *fold) admitted(e *Entry) (trust.Member, error) {
-	cred, err := trust.ParseCredential(e.Body)
-	if err != nil {
-		return trust.Member{}, err
-	}
-	if cred.Node() != e.Author {
-		return trust.Member{}, errors.New("credential of another node")
-	}
-	return f.chain.Latest().Admit(f.fleet, cred, time.Time{})
 }
 
 // add takes an entry in whose author the fold believes. What it cannot read it passes over.
 func (f *fold) add(e *Entry, received time.Time) {
 	switch e.Kind {
 	case KindAdmission:
-		if m, err := f.admitted(e); err == nil {
-			f.addMember(m)
+		if a, err := f.admission(e); err == nil {
+			f.admit(e.Author, a)
 		}
 	case KindCharter:
-		var env trust.Envelope
-		if json.Unmarshal(e.Body, &env) == nil {
-			f.addCharter(env)
+		if env, err := readEnvelope(e.Body); err == nil {
+			f.addCharter(env, true)
 		}
 	case KindRelease, KindDeployment:
 		f.addStatement(e)
-	case KindReport:
-		if old, ok := f.reports[e.Author]; !ok || e.Seq > old.Seq {
-			f.reports[e.Author] = Report{e.Author, e.Seq, e.Time, received, e.Body}
-		}
 	}
-	if m, ok := f.members[e.Author]; ok && e.Time > m.last {
-		m.last = e.Time
-		f.members[e.Author] = m
-	}
+	f.addHead(e, received)
 }
 
-func (f *fold) addMember(m trust.Member) {
-	old, known := f.members[m.Node]
-	if !known || later(m, old.Member) {
-		f.members[m.Node] = member{m, old.last}
+// addHead notes the newest entry of a feed, and the report in it. Later is what has the higher
+// number: an author may lie about the time, but not about the number without being found out.
+func (f *fold) addHead(e *Entry, received time.Time) {
+	key := e.Feed().Key()
+	h := f.heads[key]
+	if e.Kind == KindReport && (h.report == nil || e.Seq >= h.report.Seq) {
+		h.report = &Report{e.Author, e.Seq, e.Time, received, e.Body}
 	}
-	users := f.uses[m.Serial]
-	if !slices.Contains(users, m.Node) {
-		f.uses[m.Serial] = append(users, m.Node)
+	if e.Seq >= h.seq {
+		h.seq, h.time = e.Seq, e.Time
 	}
+	f.heads[key] = h
 }
 
-// later orders a node's credentials: by expiry, and by serial so that the order is total.
-func later(a, b trust.Member) bool {
-	return cmp.Or(a.Expires.Compare(b.Expires), strings.Compare(a.Serial, b.Serial), a.Bound.Compare(b.Bound)) > 0
-}
-
-// addCharter extends the chain if the charter is the next one, and then judges everything anew.
-func (f *fold) addCharter(env trust.Envelope) {
-	f.pending = append(f.pending, env)
-	for again := true; again && f.chain != nil; {
-		again = false
-		for _, p := range f.pending {
-			if longer, err := f.chain.Extend(p); err == nil {
-				f.chain, again = longer, true
+// feedsOf calls yield with the newest entries of an author's feeds that this fold can know: those
+// of the whole fleet and those of its own site.
+func (f *fold) feedsOf(id ident.NodeID, yield func(head)) {
+	scopes := []string{""}
+	if m := f.members[id]; m != nil {
+		scopes = append(scopes, m.sites()...)
+	}
+	for _, scope := range scopes {
+		for _, lane := range []Lane{Durable, Register} {
+			if h, ok := f.heads[Feed{id, lane, scope}.Key()]; ok {
+				yield(h)
 			}
 		}
 	}
-	if len(f.pending) > maxPending {
-		f.pending = f.pending[1:]
-	}
-	f.judgeAll()
 }
 
-// setChain takes a chain that was verified elsewhere, if it is longer.
-func (f *fold) setChain(c *trust.Chain) bool {
-	if f.chain != nil && c.Latest().Version <= f.chain.Latest().Version {
-		return false
+// lastOf returns the time of an author's newest entry; 0 for one that forked, as what it wrote
+// last depends on whom one asks.
+func (f *fold) lastOf(id ident.NodeID) Timestamp {
+	var last Timestamp
+	if !f.forked[id] {
+		f.feedsOf(id, func(h head) { last = max(last, h.time) })
 	}
-	f.chain = c
-	f.judgeAll()
-	return true
+	return last
 }
 
-func (f *fold) judgeAll() {
+// reportOf returns the newest report of an author, if it has written any.
+func (f *fold) reportOf(id ident.NodeID) (Report, bool) {
+	var newest *Report
+	f.feedsOf(id, func(h head) {
+		if h.report != nil && (newest == nil || cmp.Or(cmp.Compare(h.report.Time, newest.Time), cmp.Compare(h.report.Seq, newest.Seq)) > 0) {
+			newest = h.report
+		}
+	})
+	if newest == nil {
+		return Report{}, false
+	}
+	return *newest, true
+}
+
+// addCharter takes a charter; if the chain grows by it, everything is judged anew.
+func (f *fold) addCharter(env trust.Envelope, keep bool) {
+	if !f.charters.add(env, keep) {
+		return
+	}
+	f.lists = lists{}
+	for _, m := range f.members {
+		for serial, a := range m.admissions {
+			if again, err := f.charters.admit(a.cred); err == nil {
+				m.admissions[serial] = again
+			}
+		}
+	}
 	for _, s := range f.statements {
 		f.judge(s)
 	}
 }
 
-func (f *fold) addStatement(e *Entry) {
-	var env trust.Envelope
-	if json.Unmarshal(e.Body, &env) != nil || len(f.statements) >= maxStatements {
-		return
-	}
-	s, err := readStatement(e.Kind, env)
-	if err != nil {
-		return
-	}
-	if known, ok := f.statements[s.digest]; ok {
-		s.envelope.Signatures = mergeSignatures(known.envelope.Signatures, s.envelope.Signatures)
-	}
-	f.judge(s)
-	f.statements[s.digest] = s
-}
-
-// mergeSignatures returns the distinct signatures of both, in order, so that several operators can
-// sign one payload each on their own, and entries can come in any order.
-func mergeSignatures(a, b []dsse.Signature) []dsse.Signature {
-	all := slices.Concat(a, b)
-	slices.SortFunc(all, func(a, b dsse.Signature) int {
-		return cmp.Or(strings.Compare(a.KeyID, b.KeyID), strings.Compare(a.Sig, b.Sig))
-	})
-	all = slices.Compact(all)
-	return all[:min(len(all), maxSignatures)]
-}
-
-// readStatement decodes a payload that nobody has judged yet.
-func readStatement(kind Kind, env trust.Envelope) (*statement, error) {
-	payload, err := env.DecodeB64Payload()
-	if err != nil {
-		return nil, err
-	}
-	s := &statement{kind: kind, digest: digestOf(payload), envelope: env}
-	if kind == KindRelease {
-		s.release, err = decodeRelease(payload)
-	} else {
-		s.deployment, err = decodeDeployment(payload)
-	}
-	return s, err
-}
-
-// judge asks the newest charter who signed s.
-func (f *fold) judge(s *statement) {
-	s.signers = nil
-	if f.chain == nil {
-		return
-	}
-	signers, err := s.verify(f.chain.Latest())
-	if err != nil {
-		return
-	}
-	s.signers = signers
-	if t := s.time(); t.After(f.raised) && t.Before(f.chain.Latest().Expires) {
-		f.raised = t
-	}
-}
-
-func (s *statement) verify(c *trust.Charter) ([]string, error) {
-	if s.kind == KindRelease {
-		_, signers, err := c.Verify(s.envelope, TypeRelease, trust.RoleRelease, s.release.Name)
-		return signers, err
-	}
-	_, signers, err := c.Verify(s.envelope, TypeDeployment, trust.RoleDeploy, s.deployment.Name)
-	return signers, err
-}
-
-func (s *statement) time() time.Time {
-	if s.kind == KindRelease {
-		return s.release.Created
-	}
-	return s.deployment.Declared
-}
-
-// quarantined says why nothing that a node says of itself is believed; "" if it is.
-func (f *fold) quarantined(m trust.Member) string {
-	if f.forked[m.Node] {
-		return "signed two different entries with one number: it was restored from a backup, or copied"
-	}
-	users := slices.SortedFunc(slices.Values(f.uses[m.Serial]), func(a, b ident.NodeID) int {
-		return cmp.Or(f.members[a].Bound.Compare(f.members[b].Bound), a.Compare(b))
-	})
-	if i := slices.Index(users, m.Node); i >= m.Uses {
-		first := f.members[users[0]]
-		return fmt.Sprintf("joined with a ticket for %d that was used up by %s (%s)", m.Uses, first.Name, first.Node.Short())
-	}
-	return ""
-}
+func (f *fold) chain() *trust.Chain { return f.charters.chain }

@@ -17,7 +17,8 @@ func (t Timestamp) Time() time.Time { return time.UnixMilli(int64(t >> 16)) }
 // next returns a reading later than last, and not before now.
 func (last Timestamp) next(now time.Time) Timestamp { return max(last+1, stampOf(now)) }
 
-// observe returns last moved past a reading from elsewhere, if that is not absurdly far ahead.
+// observe returns last moved up to a reading from elsewhere, unless that is absurdly far ahead: one
+// node's broken clock must not drag the fleet's into the next century.
 func (last Timestamp) observe(seen Timestamp, now time.Time) Timestamp {
 	if seen > stampOf(now.Add(maxDrift)) {
 		return last

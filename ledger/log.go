@@ -2,8 +2,12 @@ package ledger
 
 import "errors"
 
-// ErrNotFound: the log does not hold what was asked for.
-var ErrNotFound = errors.New("not found in the ledger's log")
+var (
+	// ErrNotFound: the log does not hold what was asked for.
+	ErrNotFound = errors.New("not found in the ledger's log")
+	// ErrStorage: the log failed, by a full disk for one. Nothing was taken; nobody else is to blame.
+	ErrStorage = errors.New("the ledger's log failed")
+)
 
 // Log is where a ledger keeps its entries. ledger/boltlog keeps them on disk, ledger/memlog in
 // memory; ledger/ledgertest checks both. A Log is safe for concurrent use.

@@ -133,7 +133,19 @@ func digestOf(payload []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func decodeRelease(payload []byte) (Release, error) {
+var errType = errors.New("the envelope's type is not its payload's")
+
+// Digest names the statement in an envelope: the SHA-256 of its payload, hex.
+func Digest(env trust.Envelope) (string, error) {
+	payload, err := env.DecodeB64Payload()
+	if err != nil {
+		return "", fmt.Errorf("read statement: %w", err)
+	}
+	return digestOf(payload), nil
+}
+
+// DecodeRelease reads the payload of a release statement, strictly. Who signed it is not asked.
+func DecodeRelease(payload []byte) (Release, error) {
 	var st inToto
 	if err := decodeJSON(payload, &st); err != nil {
 		return Release{}, fmt.Errorf("decode release: %w", err)
@@ -152,7 +164,8 @@ func decodeRelease(payload []byte) (Release, error) {
 	return r, r.check()
 }
 
-func decodeDeployment(payload []byte) (Deployment, error) {
+// DecodeDeployment reads the payload of a deployment statement, strictly. Who signed it is not asked.
+func DecodeDeployment(payload []byte) (Deployment, error) {
 	var d Deployment
 	if err := decodeJSON(payload, &d); err != nil {
 		return Deployment{}, fmt.Errorf("decode deployment: %w", err)

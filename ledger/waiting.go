@@ -1,43 +1,69 @@
 package ledger
 
-import "selvage/internal/ident"
+import (
+	"crypto/sha256"
+
+	"selvage/internal/ident"
+)
 
 // Bounds of the waiting room. At a bound the oldest of the author, then the oldest of all, has to
 // leave; anti-entropy brings it again.
 const (
-	maxWaiting          = 4096
-	maxWaitingPerAuthor = 256
+	maxWaiting               = 4096
+	maxWaitingPerAuthor      = 256
+	maxWaitingBytes          = 16 << 20
+	maxWaitingBytesPerAuthor = 1 << 20
 )
 
-// waitingRoom holds entries that cannot be judged yet, in the order in which they came.
+// waiter is an entry that cannot be judged yet; its signature was checked.
+type waiter struct {
+	entry *Entry
+	rec   Record
+	hash  [sha256.Size]byte
+}
+
+// queue is what waits of one author, in the order in which it came.
+type queue struct {
+	waiters []waiter
+	bytes   int
+}
+
+// waitingRoom holds entries whose author is not admitted yet, or whose predecessor is missing.
 type waitingRoom struct {
-	byAuthor map[ident.NodeID][]Record
+	byAuthor map[ident.NodeID]*queue
 	order    []ident.NodeID // whose entry came when; an author that left is passed over
 	count    int
+	bytes    int
 }
 
 func newWaitingRoom() *waitingRoom {
-	return &waitingRoom{byAuthor: map[ident.NodeID][]Record{}}
+	return &waitingRoom{byAuthor: map[ident.NodeID]*queue{}}
 }
 
-func (w *waitingRoom) add(author ident.NodeID, r Record) {
-	for _, old := range w.byAuthor[author] {
-		if string(old.Data) == string(r.Data) {
+func (w *waitingRoom) add(e *Entry, r Record) {
+	hash := sha256.Sum256(r.Data)
+	q := w.byAuthor[e.Author]
+	if q == nil {
+		q = &queue{}
+		w.byAuthor[e.Author] = q
+	}
+	for _, old := range q.waiters {
+		if old.hash == hash {
 			return
 		}
 	}
-	w.byAuthor[author] = append(w.byAuthor[author], r)
-	w.order = append(w.order, author)
+	q.waiters = append(q.waiters, waiter{e, r, hash})
+	q.bytes += len(r.Data)
+	w.order = append(w.order, e.Author)
 	w.count++
-	if len(w.byAuthor[author]) > maxWaitingPerAuthor {
-		w.dropOldest(author)
+	w.bytes += len(r.Data)
+	for len(q.waiters) > maxWaitingPerAuthor || q.bytes > maxWaitingBytesPerAuthor {
+		w.dropOldest(e.Author)
 	}
-	for w.count > maxWaiting {
+	for w.count > maxWaiting || w.bytes > maxWaitingBytes {
 		oldest := w.order[0]
 		w.order = w.order[1:]
-		if len(w.byAuthor[oldest]) > 0 {
-			w.dropOldest(oldest)
-		}
+		w.dropOldest(oldest)
 	}
 	if len(w.order) > 4*maxWaiting {
 		w.compact()
@@ -45,10 +71,8 @@ func (w *waitingRoom) add(author ident.NodeID, r Record) {
 }
 
 func (w *waitingRoom) dropOldest(author ident.NodeID) {
-	w.byAuthor[author] = w.byAuthor[author][1:]
-	w.count--
-	if len(w.byAuthor[author]) == 0 {
-		delete(w.byAuthor, author)
+	if q := w.byAuthor[author]; q != nil {
+		w.take(author, func(x waiter) bool { return x.hash == q.waiters[0].hash })
 	}
 }
 
@@ -56,8 +80,8 @@ func (w *waitingRoom) dropOldest(author ident.NodeID) {
 func (w *waitingRoom) compact() {
 	var order []ident.NodeID
 	left := map[ident.NodeID]int{}
-	for a, all := range w.byAuthor {
-		left[a] = len(all)
+	for a, q := range w.byAuthor {
+		left[a] = len(q.waiters)
 	}
 	for _, a := range w.order {
 		if left[a] > 0 {
@@ -68,19 +92,50 @@ func (w *waitingRoom) compact() {
 	w.order = order
 }
 
-// take empties the room of an author's entries and returns them.
-func (w *waitingRoom) take(author ident.NodeID) []Record {
-	all := w.byAuthor[author]
-	delete(w.byAuthor, author)
-	w.count -= len(all)
-	return all
+// take removes an author's entries that fit, and returns them in the order in which they came.
+func (w *waitingRoom) take(author ident.NodeID, fits func(waiter) bool) []waiter {
+	q := w.byAuthor[author]
+	if q == nil {
+		return nil
+	}
+	var taken, left []waiter
+	for _, x := range q.waiters {
+		if !fits(x) {
+			left = append(left, x)
+			continue
+		}
+		taken = append(taken, x)
+		q.bytes -= len(x.rec.Data)
+		w.bytes -= len(x.rec.Data)
+		w.count--
+	}
+	if q.waiters = left; len(left) == 0 {
+		delete(w.byAuthor, author)
+	}
+	return taken
+}
+
+// takeAuthor empties the room of an author's entries.
+func (w *waitingRoom) takeAuthor(author ident.NodeID) []waiter {
+	return w.take(author, func(waiter) bool { return true })
+}
+
+// takeReady takes what a feed's new last entry may have settled: what follows it, and rivals of
+// what the feed holds.
+func (w *waitingRoom) takeReady(f Feed, last uint64) []waiter {
+	return w.take(f.Author, func(x waiter) bool { return x.entry.Feed() == f && x.entry.Seq <= last+1 })
+}
+
+// takeFeed takes all of one feed.
+func (w *waitingRoom) takeFeed(f Feed) []waiter {
+	return w.take(f.Author, func(x waiter) bool { return x.entry.Feed() == f })
 }
 
 // takeAll empties the room.
-func (w *waitingRoom) takeAll() []Record {
-	var all []Record
-	for _, rs := range w.byAuthor {
-		all = append(all, rs...)
+func (w *waitingRoom) takeAll() []waiter {
+	var all []waiter
+	for _, q := range w.byAuthor {
+		all = append(all, q.waiters...)
 	}
 	*w = *newWaitingRoom()
 	return all
