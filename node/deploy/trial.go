@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"selvage/node/health"
 	"selvage/node/rollout"
 	"selvage/node/runtime"
 )

@@ -1,0 +1,104 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"selvage/gossip"
+	"selvage/internal/ident"
+	"selvage/ledger"
+)
+
+// feeds lets gossip replicate the ledger. All changes of the ledger go through it, one at a time,
+// so that it can tell for each stored entry which peer it came from.
+type feeds struct {
+	ledger *ledger.Ledger
+	site   string
+
+	mu   sync.Mutex
+	from ident.NodeID // of the change that is under way; guarded by mu, read by origin within it
+}
+
+var _ gossip.Log = (*feeds)(nil)
+
+// publish writes an entry of this node.
+func (f *feeds) publish(kind ledger.Kind, scope, key string, body []byte) (*ledger.Entry, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.from = ident.NodeID{}
+	return f.ledger.Publish(kind, scope, key, body)
+}
+
+// Offer implements gossip.Log.
+func (f *feeds) Offer(from ident.NodeID, rs []gossip.Record) ([]gossip.Outcome, []error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.from = from
+	records := make([]ledger.Record, len(rs))
+	for i, r := range rs {
+		records[i] = ledger.Record(r)
+	}
+	outcomes, errs := f.ledger.OfferAll(records)
+	out := make([]gossip.Outcome, len(rs))
+	for i, o := range outcomes {
+		out[i] = gossipOutcome(o)
+		if errs[i] != nil && !errors.Is(errs[i], ledger.ErrMalformed) && !errors.Is(errs[i], ledger.ErrSignature) {
+			errs[i] = fmt.Errorf("%w: %w", gossip.ErrNotStored, errs[i])
+		}
+	}
+	return out, errs
+}
+
+func gossipOutcome(o ledger.Outcome) gossip.Outcome {
+	switch o {
+	case ledger.Stored:
+		return gossip.Stored
+	case ledger.Known:
+		return gossip.Known
+	case ledger.Waiting:
+		return gossip.Waiting
+	}
+	return gossip.Rejected
+}
+
+// origin returns whom the entry that is being told of came from; the zero ID for this node. It is
+// called by OnStored's function, which runs within publish or Offer.
+func (f *feeds) origin() ident.NodeID { return f.from }
+
+// scopes are what a peer may see.
+func (f *feeds) scopes(local bool) []string {
+	if local {
+		return []string{"", f.site}
+	}
+	return []string{""}
+}
+
+// Root implements gossip.Log.
+func (f *feeds) Root(local bool) [32]byte { return f.ledger.Root(f.scopes(local)) }
+
+// Frontier implements gossip.Log.
+func (f *feeds) Frontier(local bool) map[string]gossip.Mark {
+	marks := f.ledger.Frontier(f.scopes(local))
+	out := make(map[string]gossip.Mark, len(marks))
+	for feed, m := range marks {
+		out[feed] = gossip.Mark(m)
+	}
+	return out
+}
+
+// Read implements gossip.Log.
+func (f *feeds) Read(feed string, after uint64, maxBytes int) ([]gossip.Record, error) {
+	records, err := f.ledger.Read(feed, after, maxBytes)
+	out := make([]gossip.Record, len(records))
+	for i, r := range records {
+		out[i] = gossip.Record(r)
+	}
+	return out, err
+}
+
+// Site implements gossip.Log.
+func (f *feeds) Site(feed string) bool {
+	parsed, err := ledger.ParseFeed(feed)
+	return err != nil || parsed.Scope != ""
+}

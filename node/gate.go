@@ -1,0 +1,110 @@
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"selvage/internal/ident"
+	"selvage/ledger/trust"
+	"selvage/mesh"
+)
+
+// gate decides who is let in, by the charter and the ledger. It implements mesh.Gate.
+type gate struct{ n *Node }
+
+var _ mesh.Gate = (*gate)(nil)
+
+// Hello shows this node's credential.
+func (g *gate) Hello() mesh.Hello {
+	h := g.n.home
+	root := g.n.ledger.Root([]string{""})
+	hello := mesh.Hello{Fleet: h.Fleet[:], Credential: h.Credential, Protocols: []string{"selvage/1"}, Digest: root[:]}
+	if c := g.n.ledger.Chain(); c != nil {
+		hello.Charter = c.Latest().Version
+	}
+	return hello
+}
+
+// Charters implements mesh.Gate.
+func (g *gate) Charters(after uint64) [][]byte {
+	c := g.n.ledger.Chain()
+	if c == nil || after >= uint64(len(c.Envelopes())) {
+		return nil
+	}
+	var out [][]byte
+	for _, e := range c.Envelopes()[after:] {
+		data, err := json.Marshal(e)
+		if err != nil { // an envelope is strings
+			panic(err)
+		}
+		out = append(out, data)
+	}
+	return out
+}
+
+// Learn implements mesh.Gate: the charters follow those that are known here.
+func (g *gate) Learn(charters [][]byte) error {
+	var all []trust.Envelope
+	if c := g.n.ledger.Chain(); c != nil {
+		all = append(all, c.Envelopes()...)
+	}
+	for _, data := range charters {
+		var e trust.Envelope
+		if err := json.Unmarshal(data, &e); err != nil {
+			return fmt.Errorf("charter: %w", err)
+		}
+		all = append(all, e)
+	}
+	if err := g.n.ledger.Learn(all); err != nil {
+		return err
+	}
+	return g.n.admitSelf()
+}
+
+// Judge implements mesh.Gate.
+func (g *gate) Judge(remote ident.NodeID, h mesh.Hello) (mesh.Peer, error) {
+	n := g.n
+	if string(h.Fleet) != string(n.home.Fleet[:]) {
+		return mesh.Peer{}, &mesh.Refusal{Code: mesh.CodeFleet, Text: fmt.Sprintf("this node is of fleet %.12s, not of yours", n.home.Fleet)}
+	}
+	chain := n.ledger.Chain()
+	if chain == nil {
+		return mesh.Peer{}, &mesh.Refusal{Code: mesh.CodeOther, Text: "this node does not know the fleet's charter yet"}
+	}
+	m, err := n.judgeCredential(chain.Latest(), remote, h.Credential)
+	if err != nil {
+		return mesh.Peer{}, &mesh.Refusal{Code: mesh.CodeCredential, Text: err.Error()}
+	}
+	return mesh.Peer{ID: remote, Name: m.Name, Site: m.Site}, nil
+}
+
+// judgeCredential checks a credential by the charter, by the time, and by what the ledger knows
+// of its ticket.
+func (n *Node) judgeCredential(c *trust.Charter, remote ident.NodeID, data []byte) (trust.Member, error) {
+	cred, err := trust.ParseCredential(data)
+	if err != nil {
+		return trust.Member{}, err
+	}
+	if cred.Node() != remote {
+		return trust.Member{}, errors.New("credential is of another node")
+	}
+	now := n.ledger.Now()
+	m, err := c.Admit(n.home.Fleet, cred, now)
+	if err != nil {
+		return trust.Member{}, err
+	}
+	if known, ok := n.ledger.Node(remote); ok {
+		if known.Quarantined != "" {
+			return trust.Member{}, fmt.Errorf("node is quarantined: it %s", known.Quarantined)
+		}
+		return m, nil
+	}
+	if now.After(m.InviteExpires) {
+		return trust.Member{}, fmt.Errorf("ticket has expired on %s", m.InviteExpires.UTC().Format("2006-01-02 15:04 UTC"))
+	}
+	if users := n.ledger.Invited(m.Serial); len(users) >= m.Uses {
+		return trust.Member{}, fmt.Errorf("ticket is used up: it was for %d, and %s (%s) joined with it", m.Uses, users[0].Name, users[0].Node.Short())
+	}
+	return m, nil
+}

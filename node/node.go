@@ -1,0 +1,330 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	goruntime "runtime"
+	"sync"
+	"time"
+
+	"selvage/distribute"
+	"selvage/distribute/store"
+	"selvage/gossip"
+	"selvage/internal/disk"
+	"selvage/internal/ident"
+	"selvage/ledger"
+	"selvage/mesh"
+	"selvage/node/api"
+	"selvage/node/deploy"
+	"selvage/node/home"
+	"selvage/node/runtime"
+)
+
+// dropFor is how long a peer that sent corrupt data is kept out.
+const dropFor = 10 * time.Minute
+
+// Config is what a node works with: everything that touches the outside is handed in. FS, Log,
+// Listen and Drivers must be set.
+type Config struct {
+	FS      disk.FS    // the state directory, in which a node was enrolled (package home)
+	Log     ledger.Log // the caller closes it after Close
+	Listen  []string   // host:port, UDP
+	Drivers map[string]runtime.Driver
+
+	Sockets   mesh.Sockets   // nil: this machine's
+	Discovery mesh.Discovery // nil: none
+	Dial      func(ctx context.Context, network, address string) (net.Conn, error)
+	Now       func() time.Time // nil: time.Now
+	Resident  func() int64     // bytes of memory that the process takes; nil: not known
+	Platform  string           // os/arch of the workloads; "": this program's
+	Version   string
+	Logger    *slog.Logger // nil discards
+	// Refused is told of peers that were not let in or did not let this node in; nil is fine.
+	Refused func(remote ident.NodeID, r *mesh.Refusal)
+}
+
+func (c *Config) fill() {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Dial == nil {
+		c.Dial = new(net.Dialer).DialContext
+	}
+	if c.Platform == "" {
+		c.Platform = goruntime.GOOS + "/" + goruntime.GOARCH
+	}
+	if c.Resident == nil {
+		c.Resident = func() int64 { return 0 }
+	}
+	if c.Refused == nil {
+		c.Refused = func(ident.NodeID, *mesh.Refusal) {}
+	}
+}
+
+// Node is one running agent. It is safe for concurrent use.
+type Node struct {
+	cfg     Config
+	log     *slog.Logger
+	home    *home.Home
+	started time.Time
+	reports reportCodec
+
+	ledger     *ledger.Ledger
+	feeds      *feeds
+	store      *store.Store
+	mesh       *mesh.Host
+	members    *gossip.Membership
+	replicator *gossip.Replicator
+	swarm      *distribute.Swarm
+	deployer   *deploy.Deployer
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	news   chan struct{} // holds one: this node's own state has changed
+
+	mu       sync.Mutex
+	settings home.Settings
+	local    map[ident.NodeID]bool // connected peers; true for those of the site
+	alerts   []string              // newest last, bounded
+	decoded  map[ident.NodeID]decodedReport
+}
+
+var _ api.Backend = (*Node)(nil)
+
+// Start brings a node up. On an error nothing of it is left running.
+func Start(cfg Config) (*Node, error) {
+	cfg.fill()
+	n := &Node{cfg: cfg, started: time.Now(), news: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, decoded: map[ident.NodeID]decodedReport{}}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openWork} {
+		if err := step(); err != nil {
+			return nil, errors.Join(err, n.Close(context.Background()))
+		}
+	}
+	n.mesh.OnPeer(n.onPeer)
+	n.mesh.Learn(n.home.Bootstrap...)
+	n.wg.Go(n.reconcile)
+	n.wg.Go(n.report)
+	n.wg.Go(n.share)
+	n.log.Info("node: up", "fleet", n.home.Fleet, "addresses", n.mesh.Addrs())
+	return n, nil
+}
+
+func (n *Node) openState() (err error) {
+	if n.home, err = home.Open(n.cfg.FS); err != nil {
+		return err
+	}
+	n.log = n.cfg.Logger.With("node", n.home.Name, "site", n.home.Site)
+	if n.settings, err = n.home.Settings(); err != nil {
+		return err
+	}
+	if n.reports, err = newReportCodec(); err != nil {
+		return err
+	}
+	n.store, err = store.Open(n.cfg.FS, "store")
+	return err
+}
+
+func (n *Node) openLedger() (err error) {
+	n.ledger, err = ledger.Open(ledger.Config{Log: n.cfg.Log, Key: n.home.Key, Fleet: n.home.Fleet, Now: n.cfg.Now, Logger: n.log})
+	if err != nil {
+		return err
+	}
+	n.feeds = &feeds{ledger: n.ledger, site: n.home.Site}
+	if n.ledger.Chain() == nil && len(n.home.Charters) > 0 {
+		if err := n.ledger.Learn(n.home.Charters); err != nil {
+			return fmt.Errorf("learn charters: %w", err)
+		}
+	}
+	return n.admitSelf()
+}
+
+// admitSelf puts this node's credential into the ledger, once the charter is known.
+func (n *Node) admitSelf() error {
+	if _, known := n.ledger.Node(n.home.Node); known || n.ledger.Chain() == nil {
+		return nil
+	}
+	if _, err := n.feeds.publish(ledger.KindAdmission, "", "", n.home.Credential); err != nil {
+		return fmt.Errorf("publish this node's credential: %w", err)
+	}
+	return nil
+}
+
+func (n *Node) openMesh() (err error) {
+	n.mesh, err = mesh.New(mesh.Config{
+		Key: n.home.Key, Site: n.home.Site, Listen: n.cfg.Listen, Gate: &gate{n}, Bulk: []string{distribute.FetchProtocol},
+		Uplink: n.uplinkShare(1), Sockets: n.cfg.Sockets, Book: n.home, Discovery: n.cfg.Discovery, Logger: n.log, Refused: n.cfg.Refused,
+	})
+	return err
+}
+
+func (n *Node) openGossip() (err error) {
+	n.members, err = gossip.NewMembership(gossip.MembershipConfig{Network: n.mesh, Self: n.home.Node, InSite: n.inSite, Logger: n.log})
+	if err != nil {
+		return err
+	}
+	n.replicator = gossip.NewReplicator(gossip.Config{Network: n.mesh, Log: n.feeds, Self: n.home.Node, Mates: n.mates, Misbehaved: n.misbehaved, Logger: n.log})
+	n.ledger.OnStored(func(r ledger.Record) { n.replicator.Push(gossip.Record(r), n.feeds.origin()) })
+	return nil
+}
+
+func (n *Node) openWork() error {
+	n.swarm = distribute.NewSwarm(distribute.Config{
+		Network: n.mesh, Store: n.store, Self: n.home.Node, Site: n.home.Site, Providers: n.providers,
+		Misbehaved: n.misbehaved, Changed: n.poke, Logger: n.log,
+	})
+	n.deployer = deploy.New(deploy.Config{
+		FS: n.cfg.FS, Blobs: blobs{n}, Drivers: n.cfg.Drivers, Node: n.home.Name, Site: n.home.Site,
+		Dial: n.cfg.Dial, Logger: n.log, Changed: n.poke,
+	})
+	return nil
+}
+
+// Close takes the node down: workloads first, politely while ctx lasts.
+func (n *Node) Close(ctx context.Context) error {
+	n.cancel()
+	var errs []error
+	if n.deployer != nil {
+		errs = append(errs, n.deployer.Close(ctx))
+	}
+	if n.swarm != nil {
+		n.swarm.Close()
+	}
+	if n.members != nil {
+		leave, cancel := context.WithTimeout(ctx, time.Second)
+		_ = n.members.Leave(leave) // mates find out by themselves if it cannot be told
+		cancel()
+		errs = append(errs, n.members.Close())
+	}
+	if n.replicator != nil {
+		n.replicator.Close()
+	}
+	if n.mesh != nil {
+		errs = append(errs, n.mesh.Close())
+	}
+	n.wg.Wait()
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// poke has the node look at itself again. It never blocks.
+func (n *Node) poke() {
+	select {
+	case n.news <- struct{}{}:
+	default: // it is about to look
+	}
+}
+
+// onPeer carries the news of a peer to the rooms that talk to peers.
+func (n *Node) onPeer(p mesh.Peer, up bool) {
+	local := p.Site == n.home.Site
+	n.mu.Lock()
+	if up {
+		n.local[p.ID] = local
+	} else {
+		delete(n.local, p.ID)
+	}
+	n.mu.Unlock()
+	if !up {
+		n.log.Info("node: peer gone", "peer", p.Name, "at", p.Site)
+		n.replicator.PeerDown(p.ID)
+		n.swarm.PeerDown(p.ID)
+		return
+	}
+	n.log.Info("node: peer met", "peer", p.Name, "at", p.Site)
+	if local {
+		n.members.Join(p.ID)
+	}
+	n.replicator.PeerUp(p.ID, local)
+	n.swarm.PeerUp(p.ID, local)
+}
+
+// inSite reports whether a node is an admitted one of this site.
+func (n *Node) inSite(id ident.NodeID) bool {
+	n.mu.Lock()
+	local := n.local[id]
+	n.mu.Unlock()
+	if local {
+		return true
+	}
+	m, ok := n.ledger.Node(id)
+	return ok && m.Site == n.home.Site && m.Quarantined == ""
+}
+
+// mates returns the live nodes of the site, this one included.
+func (n *Node) mates() []ident.NodeID {
+	var out []ident.NodeID
+	for _, m := range n.members.Members() {
+		if m.Alive {
+			out = append(out, m.ID)
+		}
+	}
+	return out
+}
+
+// misbehaved drops a peer that broke a rule, and keeps its name for people.
+func (n *Node) misbehaved(id ident.NodeID, reason string) {
+	name := id.Short()
+	if m, ok := n.ledger.Node(id); ok {
+		name = fmt.Sprintf("%s (%s)", m.Name, id.Short())
+	}
+	n.alert(fmt.Sprintf("peer %s was dropped: %s", name, reason))
+	// The caller may hold what dropping the peer waits for.
+	n.wg.Go(func() { n.mesh.Drop(id, reason, dropFor) })
+}
+
+// maxAlerts bounds what status shows of the past.
+const maxAlerts = 16
+
+func (n *Node) alert(text string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, a := range n.alerts {
+		if a == text {
+			return
+		}
+	}
+	n.alerts = append(n.alerts, text)
+	n.alerts = n.alerts[max(0, len(n.alerts)-maxAlerts):]
+}
+
+// share keeps this node's part of the site's uplink limit what it should be.
+func (n *Node) share() {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for {
+		changed := n.members.Changed()
+		n.mesh.SetUplink(n.uplinkShare(len(n.mates())))
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-changed:
+		case <-tick.C:
+		}
+	}
+}
+
+// uplinkShare divides the site's limits by its live nodes.
+func (n *Node) uplinkShare(mates int) mesh.Uplink {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s, k := n.settings, int64(max(1, mates))
+	return mesh.Uplink{Held: s.UplinkHeld, Up: share(s.UpLimit, k), Down: share(s.DownLimit, k)}
+}
+
+// share never rounds a limit down to none.
+func share(limit, k int64) int64 {
+	if limit == 0 {
+		return 0
+	}
+	return max(1, limit/k)
+}
