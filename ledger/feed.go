@@ -15,14 +15,15 @@ type feedState struct {
 	key     string            // Feed.Key
 	entries []slot            // by seq
 	byKey   map[string]uint64 // registers: the seq that holds each key
-	digest  [8]byte           // xor of the entries' hashes: equal for equal sets
+	digest  [8]byte           // registers: xor of the entries' hashes, equal for equal sets
 	closed  *closedFeed       // nil unless the author forked it
-
-	// doubt says that an entry came which does not follow ours: the author may have forked the
-	// feed before it. While it is set the feed is asked for from its beginning.
-	doubt bool
 }
 
+func newFeed(f Feed) *feedState {
+	return &feedState{Feed: f, key: f.Key(), byKey: map[string]uint64{}}
+}
+
+// slot is where an entry is in the log, and its hash.
 type slot struct {
 	seq  uint64
 	hash [sha256.Size]byte
@@ -39,6 +40,26 @@ func (f *feedState) last() slot {
 // at returns where the entry with this number is, or would be.
 func (f *feedState) at(seq uint64) (int, bool) {
 	return slices.BinarySearchFunc(f.entries, seq, func(s slot, seq uint64) int { return compareSeq(s.seq, seq) })
+}
+
+// after returns what is kept of the feed with higher numbers: entries, then the proof that it is
+// forked, then the entries of other branches.
+func (f *feedState) after(seq uint64) []slot {
+	i, _ := f.at(seq + 1)
+	if f.closed == nil {
+		return f.entries[i:]
+	}
+	others := f.closed.kept
+	if seq >= proofSeq {
+		others = others[min(seq-proofSeq+1, uint64(len(others))):]
+	}
+	return slices.Concat(f.entries[i:], others)
+}
+
+// holds reports whether exactly this record is kept under this number.
+func (f *feedState) holds(seq uint64, hash [sha256.Size]byte) bool {
+	s, ok := f.find(seq)
+	return ok && s.hash == hash || f.closed != nil && f.closed.holds(hash)
 }
 
 // find returns the entry with this number.
@@ -110,8 +131,9 @@ func toggle(digest *[8]byte, hash [sha256.Size]byte) {
 	}
 }
 
-// Mark sums up a feed: the highest number in it, and a digest of the entries that are kept. A
-// forked feed has the same number everywhere, and a digest of what is kept of all its branches.
+// Mark sums up a feed: the highest number in it, and a digest of what is kept. Of a durable feed
+// that is its last entry's hash, which depends on all before it. A forked feed has the same
+// number everywhere, and a digest of what operators say in all its branches.
 type Mark struct {
 	Seq    uint64
 	Digest [8]byte
@@ -120,9 +142,10 @@ type Mark struct {
 func (f *feedState) mark() Mark {
 	switch {
 	case f.closed != nil:
-		return Mark{proofSeq, f.closed.digest()}
-	case f.doubt:
-		return Mark{0, f.digest}
+		return Mark{proofSeq, f.closed.digest}
+	case f.Lane == Durable:
+		last := f.last()
+		return Mark{last.seq, [8]byte(last.hash[:8])}
 	}
 	return Mark{f.last().seq, f.digest}
 }

@@ -12,38 +12,59 @@ import (
 // that were added, not on their order, nor on how often each was added; the package comment names
 // the one exception. The entries of one durable feed are added in their order.
 type fold struct {
-	charters charters
-	members  map[ident.NodeID]*member
-	uses     map[string][]use // by invite serial: who joined with it, the earliest first
-	forked   map[ident.NodeID]bool
+	charters   charters
+	members    map[ident.NodeID]*member
+	unadmitted map[[32]byte]trust.Credential // of members, good under no charter so far; by digest
+	uses       map[string][]use              // by invite serial: who joined with it, the earliest first
+	forked     map[ident.NodeID]bool
 
 	statements map[string]*statement // by digest
-	taken      map[string]int        // by feed: statement entries taken
-	heads      map[string]head       // by feed: its newest entry
-	raised     time.Time             // the latest time in a statement that counts
+	taken      map[takenKey]int
+	heads      map[string]*head // by feed
+	raised     time.Time        // the latest time in a statement that counts
 
-	lists lists
+	bounds bounds
+	lists  lists
 }
 
-// head is the newest entry of a feed.
+// takenKey counts what one author can make others keep in memory and check anew with each charter.
+type takenKey struct {
+	feed string
+	kind Kind
+}
+
+// bounds say how many entries of a feed and kind are looked into. The first of a feed count, so
+// the answer is the same whatever the order of arrival; the others are kept and passed on only.
+type bounds struct {
+	statements int // releases, and deployments
+	grants     int // admissions, and charters
+}
+
+var usualBounds = bounds{statements: 1 << 14, grants: trust.MaxCharters}
+
+func (b bounds) of(k Kind) int {
+	if k == KindRelease || k == KindDeployment {
+		return b.statements
+	}
+	return b.grants
+}
+
+// head is what a feed says last.
 type head struct {
-	seq    uint64
-	time   Timestamp
-	report *Report // if the newest report of the feed is known
+	seq     uint64
+	time    Timestamp          // of the newest entry
+	reports map[uint64]*Report // those that are kept, by seq
 }
-
-// maxStatementsPerFeed bounds what one author can make others keep in memory and check anew with
-// each charter. The first of a feed count, so the bound is the same whatever the order of arrival.
-const maxStatementsPerFeed = 4096
 
 func newFold(fleet trust.FleetID) *fold {
-	return &fold{charters: newCharters(fleet), members: map[ident.NodeID]*member{}, uses: map[string][]use{}, forked: map[ident.NodeID]bool{},
-		statements: map[string]*statement{}, taken: map[string]int{}, heads: map[string]head{}}
+	return &fold{charters: newCharters(fleet), members: map[ident.NodeID]*member{}, unadmitted: map[[32]byte]trust.Credential{},
+		uses: map[string][]use{}, forked: map[ident.NodeID]bool{}, statements: map[string]*statement{},
+		taken: map[takenKey]int{}, heads: map[string]*head{}, bounds: usualBounds}
 }
 
 // believes reports whether entries of the author can be judged: it is a member, or e makes it one.
 func (f *fold) believes(e *Entry) bool {
-	if _, ok := f.members[e.Author]; ok {
+	if f.members[e.Author] != nil {
 		return true
 	}
 	if e.Kind != KindAdmission {
@@ -53,59 +74,82 @@ func (f *fold) believes(e *Entry) bool {
 	return err == nil
 }
 
+// full reports whether another entry of a feed and kind would not be looked into.
+func (f *fold) full(feed string, k Kind) bool {
+	return vouched(k) && f.taken[takenKey{feed, k}] >= f.bounds.of(k)
+}
+
 // add takes an entry in whose author the fold believes. What it cannot read it passes over.
 func (f *fold) add(e *Entry, received time.Time) {
+	f.addHead(e, received)
+	feed := e.Feed().Key()
+	if !vouched(e.Kind) || f.full(feed, e.Kind) {
+		return
+	}
+	f.taken[takenKey{feed, e.Kind}]++
 	switch e.Kind {
 	case KindAdmission:
-		if a, err := f.admission(e); err == nil {
-			f.admit(e.Author, a)
-		}
+		f.addAdmission(e)
 	case KindCharter:
-		if env, err := readEnvelope(e.Body); err == nil {
-			f.addCharter(env, true)
+		if p, err := readProposal(e.Body); err == nil {
+			f.addCharter(p, true)
 		}
 	case KindRelease, KindDeployment:
 		f.addStatement(e)
 	}
-	f.addHead(e, received)
 }
 
-// addHead notes the newest entry of a feed, and the report in it. Later is what has the higher
+// addHead notes the newest entry of a feed, and its reports. Newest is what has the highest
 // number: an author may lie about the time, but not about the number without being found out.
 func (f *fold) addHead(e *Entry, received time.Time) {
 	key := e.Feed().Key()
 	h := f.heads[key]
-	if e.Kind == KindReport && (h.report == nil || e.Seq >= h.report.Seq) {
-		h.report = &Report{e.Author, e.Seq, e.Time, received, e.Body}
+	if h == nil {
+		h = &head{reports: map[uint64]*Report{}}
+		f.heads[key] = h
+	}
+	if e.Kind == KindReport {
+		h.reports[e.Seq] = &Report{e.Author, e.Seq, e.Time, received, e.Body}
 	}
 	if e.Seq >= h.seq {
 		h.seq, h.time = e.Seq, e.Time
 	}
-	f.heads[key] = h
 }
 
-// feedsOf calls yield with the newest entries of an author's feeds that this fold can know: those
-// of the whole fleet and those of its own site.
-func (f *fold) feedsOf(id ident.NodeID, yield func(head)) {
+// forget drops a register entry that has been replaced.
+func (f *fold) forget(feed string, seq uint64) {
+	if h := f.heads[feed]; h != nil {
+		delete(h.reports, seq)
+	}
+}
+
+// headsOf returns the heads of an author's feeds that count: those of the whole fleet and those of
+// the sites that it was admitted to.
+func (f *fold) headsOf(id ident.NodeID) []*head {
 	scopes := []string{""}
 	if m := f.members[id]; m != nil {
 		scopes = append(scopes, m.sites()...)
 	}
+	var out []*head
 	for _, scope := range scopes {
 		for _, lane := range []Lane{Durable, Register} {
-			if h, ok := f.heads[Feed{id, lane, scope}.Key()]; ok {
-				yield(h)
+			if h := f.heads[Feed{id, lane, scope}.Key()]; h != nil {
+				out = append(out, h)
 			}
 		}
 	}
+	return out
 }
 
 // lastOf returns the time of an author's newest entry; 0 for one that forked, as what it wrote
 // last depends on whom one asks.
 func (f *fold) lastOf(id ident.NodeID) Timestamp {
 	var last Timestamp
-	if !f.forked[id] {
-		f.feedsOf(id, func(h head) { last = max(last, h.time) })
+	if f.forked[id] {
+		return 0
+	}
+	for _, h := range f.headsOf(id) {
+		last = max(last, h.time)
 	}
 	return last
 }
@@ -113,11 +157,17 @@ func (f *fold) lastOf(id ident.NodeID) Timestamp {
 // reportOf returns the newest report of an author, if it has written any.
 func (f *fold) reportOf(id ident.NodeID) (Report, bool) {
 	var newest *Report
-	f.feedsOf(id, func(h head) {
-		if h.report != nil && (newest == nil || cmp.Or(cmp.Compare(h.report.Time, newest.Time), cmp.Compare(h.report.Seq, newest.Seq)) > 0) {
-			newest = h.report
+	for _, h := range f.headsOf(id) {
+		var last *Report
+		for _, r := range h.reports {
+			if last == nil || r.Seq > last.Seq {
+				last = r
+			}
 		}
-	})
+		if last != nil && (newest == nil || cmp.Or(cmp.Compare(last.Time, newest.Time), cmp.Compare(last.Seq, newest.Seq)) > 0) {
+			newest = last
+		}
+	}
 	if newest == nil {
 		return Report{}, false
 	}
@@ -125,19 +175,13 @@ func (f *fold) reportOf(id ident.NodeID) (Report, bool) {
 }
 
 // addCharter takes a charter; if the chain grows by it, everything is judged anew.
-func (f *fold) addCharter(env trust.Envelope, keep bool) {
-	if !f.charters.add(env, keep) {
+func (f *fold) addCharter(p proposal, keep bool) {
+	if !f.charters.add(p, keep) {
 		return
 	}
-	f.lists = lists{}
-	for _, m := range f.members {
-		for serial, a := range m.admissions {
-			if again, err := f.charters.admit(a.cred); err == nil {
-				m.admissions[serial] = again
-			}
-		}
-	}
+	f.admitAgain()
 	for _, s := range f.statements {
+		s.resolve(f.charters.keys)
 		f.judge(s)
 	}
 }

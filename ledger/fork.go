@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 )
@@ -10,42 +11,56 @@ import (
 //
 //	"selvage fork 1\x00"   15 bytes
 //	length                 of the first entry, 4 bytes, big endian
-//	first, second          two entries of one feed and number, the smaller bytes first
+//	first, second          two entries of one feed that contradict each other
+//
+// They do if they have one number, the smaller bytes first; or if the second, in a durable feed,
+// has the next number but does not name the first as the entry before it.
 var forkPrefix = []byte("selvage fork 1\x00")
 
-const maxProof = 2*MaxEntry + 32 // bytes
+// maxProof bounds a proof, bytes.
+const maxProof = 2*MaxEntry + 32
 
 func isProof(data []byte) bool { return bytes.HasPrefix(data, forkPrefix) }
 
-func encodeProof(a, b []byte) []byte {
-	if bytes.Compare(a, b) > 0 {
-		a, b = b, a
+// encodeProof writes a proof. The entries are of one number, or the first precedes the second.
+func encodeProof(first, second []byte, sameSeq bool) []byte {
+	if sameSeq && bytes.Compare(first, second) > 0 {
+		first, second = second, first
 	}
-	out := binary.BigEndian.AppendUint32(bytes.Clone(forkPrefix), uint32(len(a)))
-	return append(append(out, a...), b...)
+	out := binary.BigEndian.AppendUint32(bytes.Clone(forkPrefix), uint32(len(first)))
+	return append(append(out, first...), second...)
 }
 
-// decodeProof returns the first of the two entries, once the proof is found to hold.
+// decodeProof returns the first of the two entries, once the proof is found to hold. An honest
+// author signs no such two: what it says of its past, in numbers and links, never changes.
 func (c codec) decodeProof(data []byte) (*Entry, error) {
-	rest := data[len(forkPrefix):]
-	if len(data) > maxProof || len(rest) < 4 {
+	if len(data) > maxProof || len(data) < len(forkPrefix)+4 {
 		return nil, fmt.Errorf("%w: a proof of %d bytes", ErrMalformed, len(data))
 	}
-	n := int(binary.BigEndian.Uint32(rest))
-	if rest = rest[4:]; n > len(rest) {
+	rest := data[len(forkPrefix):]
+	n := uint64(binary.BigEndian.Uint32(rest))
+	if rest = rest[4:]; n > uint64(len(rest)) {
 		return nil, fmt.Errorf("%w: a proof cut short", ErrMalformed)
 	}
 	first, second := rest[:n], rest[n:]
 	a, err := c.decode(first)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("proof: %w", err)
 	}
 	b, err := c.decode(second)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("proof: %w", err)
 	}
-	if a.Feed() != b.Feed() || a.Seq != b.Seq || a.Fleet != b.Fleet || bytes.Compare(first, second) >= 0 {
+	if a.Feed() != b.Feed() || a.Fleet != b.Fleet || !contradict(a, b, first, second) {
 		return nil, fmt.Errorf("%w: it proves no fork", ErrMalformed)
 	}
 	return a, nil
+}
+
+func contradict(a, b *Entry, first, second []byte) bool {
+	if a.Seq == b.Seq {
+		return bytes.Compare(first, second) < 0
+	}
+	hash := sha256.Sum256(first)
+	return a.Kind.Lane() == Durable && b.Seq == a.Seq+1 && !bytes.Equal(b.Prev, hash[:])
 }

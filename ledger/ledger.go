@@ -1,15 +1,13 @@
 package ledger
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,8 +15,17 @@ import (
 	"selvage/ledger/trust"
 )
 
-// ErrNotMember: this node has not been admitted yet, so nobody would believe its entries.
-var ErrNotMember = errors.New("this node is not admitted yet")
+var (
+	// ErrNotMember: this node has not been admitted yet, so nobody would believe its entries.
+	ErrNotMember = errors.New("this node is not admitted yet")
+	// ErrForked: this node signed two different entries with one number, so nobody believes it.
+	ErrForked = errors.New("this node was restored from a backup, or copied, and is quarantined")
+	// ErrBehind: others hold entries of this node that it has lost. Writing before they have come
+	// back would fork its feed.
+	ErrBehind = errors.New("this node was restored from a backup and has not caught up yet")
+	// ErrFull: nobody looks into more entries of this kind by this node; another node can write it.
+	ErrFull = errors.New("this node has written as many entries of this kind as others look into")
+)
 
 // Config is what a ledger works with.
 type Config struct {
@@ -35,25 +42,24 @@ type Ledger struct {
 	codec codec
 	self  ident.NodeID
 
-	mu      sync.Mutex
-	feeds   map[string]*feedState // by Feed.Key
-	fold    *fold
+	mu sync.Mutex
+	state
 	waiting *waitingRoom
-	clock   Timestamp
-	floor   trust.Floor
 	changed chan struct{} // closed at the next change
-	broken  error         // the log failed and could not be read again: nothing more is taken
+	stale   bool          // the state holds what the log could not keep
 
 	stored   sync.Mutex // keeps OnStored's calls in order; taken while mu is held
 	onStored []func(Record)
 }
 
-// Keys of the log's metadata.
-const (
-	metaFloor    = "floor"    // unix milliseconds, 8 bytes, big endian
-	metaCharters = "charters" // JSON array of envelopes
-	metaProof    = "proof/"   // and the feed's key: the proof of a fork
-)
+// state is what the log holds, in memory.
+type state struct {
+	feeds map[string]*feedState // by Feed.Key
+	fold  *fold
+	clock Timestamp
+	floor trust.Floor
+	noted uint64 // the newest charter in the log's metadata
+}
 
 // Open reads the log and folds it. The caller closes the log after the ledger was last used.
 func Open(cfg Config) (*Ledger, error) {
@@ -74,131 +80,73 @@ func Open(cfg Config) (*Ledger, error) {
 	return l, nil
 }
 
-// load builds everything in memory from the log.
-func (l *Ledger) load() error {
-	l.feeds, l.fold = map[string]*feedState{}, newFold(l.cfg.Fleet)
-	if err := l.loadMeta(); err != nil {
-		return err
-	}
-	var entries []*Entry
-	err := l.cfg.Log.Scan(func(feed string, seq uint64, data []byte) error {
-		e, err := l.codec.parse(slices.Clone(data))
-		if err != nil {
-			return fmt.Errorf("entry %d of %x: %w", seq, feed, err)
-		}
-		entries = append(entries, e)
-		l.feed(e.Feed()).put(slot{e.Seq, sha256.Sum256(data)}, e.Key)
-		l.clock = max(l.clock, e.Time)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	// Admissions first: the fold takes entries of members only.
-	for _, admissions := range []bool{true, false} {
-		for _, e := range entries {
-			if (e.Kind == KindAdmission) == admissions {
-				l.fold.add(e, e.Time.Time())
-			}
-		}
-	}
-	return l.loadProofs()
-}
-
-func (l *Ledger) loadMeta() error {
-	floor, err := l.cfg.Log.Meta(metaFloor)
-	if err != nil {
-		return err
-	}
-	if len(floor) == 8 {
-		l.floor = trust.NewFloor(time.UnixMilli(int64(binary.BigEndian.Uint64(floor))))
-	}
-	charters, err := l.cfg.Log.Meta(metaCharters)
-	if err != nil || charters == nil {
-		return err
-	}
-	var envelopes []trust.Envelope
-	if err := json.Unmarshal(charters, &envelopes); err != nil {
-		return fmt.Errorf("read charters: %w", err)
-	}
-	chain, err := trust.VerifyChain(l.cfg.Fleet, envelopes)
-	if err != nil {
-		return fmt.Errorf("read charters: %w", err)
-	}
-	l.fold.setChain(chain)
-	return nil
-}
-
-func (l *Ledger) loadProofs() error {
-	for key, f := range l.feeds {
-		proof, err := l.cfg.Log.Meta(metaProof + key)
-		if err != nil {
-			return err
-		}
-		if proof != nil {
-			f.proof = proof
-			l.fold.forked[f.Author] = true
-		}
-	}
-	return nil
-}
-
-// feed returns the state of a feed, made if need be.
-func (l *Ledger) feed(f Feed) *feedState {
-	key := f.Key()
-	s := l.feeds[key]
-	if s == nil {
-		s = &feedState{Feed: f, key: key, byKey: map[string]uint64{}}
-		l.feeds[key] = s
-	}
-	return s
-}
-
 // Learn takes charters from version 1 on that were not written into the ledger: a founder's, and
 // those that peers show in the hello. Charters that are not newer change nothing.
 func (l *Ledger) Learn(envelopes []trust.Envelope) error {
-	chain, err := trust.VerifyChain(l.cfg.Fleet, envelopes)
-	if err != nil {
+	if _, err := trust.VerifyChain(l.cfg.Fleet, envelopes); err != nil {
 		return err
 	}
-	data, err := json.Marshal(envelopes)
-	if err != nil {
-		return err
-	}
-	return l.change(func(t *transaction) error {
-		if l.fold.setChain(chain) {
-			t.batch.setMeta(metaCharters, data)
-			t.retry = l.waiting.takeAll()
-			t.news = true
+	return l.change(func(*transaction) error {
+		for _, env := range envelopes {
+			p, err := newProposal(env)
+			if err != nil {
+				return fmt.Errorf("learn charter: %w", err)
+			}
+			l.fold.addCharter(p, false)
 		}
 		return nil
 	})
 }
 
 // Publish writes an entry of this node. It is durable, and will spread, when Publish returns.
-// Only an admission may be published by a node that is not admitted yet.
+// Only an admission may be published by a node that is not admitted yet. The caller must not
+// change the entry.
 func (l *Ledger) Publish(kind Kind, scope, key string, body []byte) (*Entry, error) {
 	var e *Entry
 	err := l.change(func(t *transaction) error {
-		f := l.feed(Feed{l.self, kind.Lane(), scope})
-		last := f.last()
-		l.clock = l.clock.next(l.now())
-		e = &Entry{Version: entryVersion, Fleet: l.cfg.Fleet, Author: l.self, Seq: last.seq + 1, Time: l.clock, Kind: kind, Scope: scope, Key: key, Body: body}
-		if kind.Lane() == Durable && last.seq > 0 {
-			e.Prev = last.hash[:]
-		}
-		data, err := l.codec.sign(e, l.cfg.Key)
+		x, err := l.write(kind, scope, key, bytes.Clone(body))
 		if err != nil {
 			return err
 		}
-		outcome, err := l.offer(t, Record{Feed: f.key, Seq: e.Seq, Data: data})
-		if err == nil && outcome == Waiting {
-			l.waiting.take(l.self)
-			err = ErrNotMember
+		outcome, err := l.judge(t, x)
+		if outcome == Waiting {
+			l.waiting.remove(x)
+			return ErrNotMember
 		}
+		e = x.entry
 		return err
 	})
-	return e, err
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// write signs the next entry of one of this node's feeds.
+func (l *Ledger) write(kind Kind, scope, key string, body []byte) (waiter, error) {
+	f := newFeed(Feed{l.self, kind.Lane(), scope})
+	if known := l.feeds[f.key]; known != nil {
+		f = known
+	}
+	last := f.last()
+	switch {
+	case f.closed != nil:
+		return waiter{}, ErrForked
+	case f.Lane == Durable && l.waiting.ahead(f.Feed, last.seq):
+		return waiter{}, ErrBehind
+	case l.fold.full(f.key, kind):
+		return waiter{}, ErrFull
+	}
+	l.clock = l.clock.next(l.now())
+	e := &Entry{Version: entryVersion, Fleet: l.cfg.Fleet, Author: l.self, Seq: last.seq + 1, Time: l.clock, Kind: kind, Scope: scope, Key: key, Body: body}
+	if f.Lane == Durable && last.seq > 0 {
+		e.Prev = last.hash[:]
+	}
+	data, err := l.codec.sign(e, l.cfg.Key)
+	if err != nil {
+		return waiter{}, fmt.Errorf("write %s: %w", kind, err)
+	}
+	return waiter{entry: e, rec: Record{Feed: f.key, Seq: e.Seq, Data: data}, hash: sha256.Sum256(data)}, nil
 }
 
 // now is the effective time. The caller holds mu.
@@ -229,10 +177,13 @@ type EntryInfo struct {
 	Size int // bytes
 }
 
-// Entries reads all entries, by time.
+// Entries reads all entries, by time. Of a forked feed they differ from node to node.
 func (l *Ledger) Entries() ([]EntryInfo, error) {
 	var out []EntryInfo
 	err := l.cfg.Log.Scan(func(_ string, _ uint64, data []byte) error {
+		if isProof(data) {
+			return nil
+		}
 		e, err := l.codec.parse(slices.Clone(data))
 		if err == nil {
 			out = append(out, EntryInfo{e, len(data)})
@@ -241,16 +192,4 @@ func (l *Ledger) Entries() ([]EntryInfo, error) {
 	})
 	slices.SortStableFunc(out, func(a, b EntryInfo) int { return compareSeq(uint64(a.Time), uint64(b.Time)) })
 	return out, err
-}
-
-// Forks returns the authors whose feeds are forked, as text for people.
-func (l *Ledger) Forks() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var out []string
-	for id := range l.fold.forked {
-		out = append(out, fmt.Sprintf("%s (%s) has forked its feed", l.fold.members[id].Name, id.Short()))
-	}
-	slices.SortFunc(out, strings.Compare)
-	return out
 }

@@ -2,10 +2,8 @@ package ledger
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
+	"errors"
 	"fmt"
-
-	"selvage/internal/ident"
 )
 
 // Record is an entry on its way from node to node.
@@ -26,14 +24,6 @@ const (
 	Rejected                // wrong; the error says how
 )
 
-// transaction is one change of the ledger: what is stored at once, and told of after that.
-type transaction struct {
-	batch Batch
-	tell  []Record
-	retry []Record // records that waited and may be judged now
-	news  bool     // the answers to queries have changed
-}
-
 // Offer takes one record from another node.
 func (l *Ledger) Offer(r Record) (Outcome, error) {
 	outcomes, errs := l.OfferAll([]Record{r})
@@ -41,12 +31,23 @@ func (l *Ledger) Offer(r Record) (Outcome, error) {
 }
 
 // OfferAll takes records in order and stores them at once. It returns an outcome and, for those
-// Rejected, an error for each. If storing fails, nothing was taken and every one is Rejected.
+// Rejected, an error for each: ErrMalformed or ErrSignature, whoever sends it. If storing fails,
+// nothing was taken, every one is Rejected, and the errors are ErrStorage.
 func (l *Ledger) OfferAll(records []Record) ([]Outcome, []error) {
 	outcomes, errs := make([]Outcome, len(records)), make([]error, len(records))
 	err := l.change(func(t *transaction) error {
 		for i, r := range records {
-			outcomes[i], errs[i] = l.offer(t, r)
+			if outcomes[i], errs[i] = l.offer(t, r); errors.Is(errs[i], ErrStorage) {
+				return errs[i]
+			}
+		}
+		if err := l.settle(t); err != nil {
+			return err
+		}
+		for i, r := range records {
+			if outcomes[i] == Waiting && l.holds(r.Feed, r.Seq, sha256.Sum256(r.Data)) {
+				outcomes[i] = Stored // what it waited for came later in the batch
+			}
 		}
 		return nil
 	})
@@ -58,156 +59,169 @@ func (l *Ledger) OfferAll(records []Record) ([]Outcome, []error) {
 	return outcomes, errs
 }
 
-// change runs f, stores what it changed, and tells of it. If f or the storing fails, what is in
-// memory is made anew from the log.
-func (l *Ledger) change(f func(*transaction) error) error {
-	l.mu.Lock()
-	if l.broken != nil {
-		defer l.mu.Unlock()
-		return l.broken
-	}
-	var t transaction
-	err := f(&t)
-	for err == nil && len(t.retry) > 0 {
-		again := t.retry
-		t.retry = nil
-		for _, r := range again {
-			if outcome, err := l.offer(&t, r); outcome == Rejected {
-				l.cfg.Logger.Debug("ledger: an entry that waited is refused", "err", err)
-			}
-		}
-	}
-	if err == nil {
-		l.raiseFloor(&t)
-		err = l.commit(&t)
-	}
-	if err != nil {
-		defer l.mu.Unlock()
-		return l.recover(&t, err)
-	}
-	if t.news {
-		close(l.changed)
-		l.changed = make(chan struct{})
-	}
-	l.stored.Lock()
-	defer l.stored.Unlock()
-	l.mu.Unlock()
-	for _, r := range t.tell {
-		for _, f := range l.onStored {
-			f(r)
-		}
-	}
-	return nil
-}
-
-func (l *Ledger) commit(t *transaction) error {
-	if t.batch.empty() {
-		return nil
-	}
-	if err := l.cfg.Log.Commit(t.batch); err != nil {
-		return fmt.Errorf("store entries: %w", err)
-	}
-	return nil
-}
-
-// recover undoes in memory what could not be stored.
-func (l *Ledger) recover(t *transaction, cause error) error {
-	if t.batch.empty() {
-		return cause
-	}
-	if err := l.load(); err != nil {
-		l.broken = fmt.Errorf("%w; and the log cannot be read again: %w", cause, err)
-		return l.broken
-	}
-	return cause
-}
-
-// raiseFloor notes the latest time that operators have signed.
-func (l *Ledger) raiseFloor(t *transaction) {
-	if l.fold.chain != nil && l.floor.Raise(l.fold.raised, l.fold.chain.Latest()) {
-		t.batch.setMeta(metaFloor, binary.BigEndian.AppendUint64(nil, uint64(l.floor.At().UnixMilli())))
-	}
+func (l *Ledger) holds(feed string, seq uint64, hash [sha256.Size]byte) bool {
+	f := l.feeds[feed]
+	return f != nil && f.holds(seq, hash)
 }
 
 // offer judges one record and takes it into memory and the transaction's batch.
 func (l *Ledger) offer(t *transaction, r Record) (Outcome, error) {
-	if isProof(r.Data) {
-		return l.offerProof(t, r)
-	}
-	if f := l.feeds[r.Feed]; f != nil && f.has(r) {
+	hash := sha256.Sum256(r.Data)
+	if l.holds(r.Feed, r.Seq, hash) {
 		return Known, nil // saves checking a signature again
 	}
-	e, err := l.codec.decode(r.Data)
-	switch {
-	case err != nil:
+	x, err := l.read(r, hash)
+	if err != nil {
 		return Rejected, err
-	case e.Fleet != l.cfg.Fleet:
-		return Rejected, fmt.Errorf("%w: of another fleet", ErrMalformed)
-	case r.Feed != e.Feed().Key() || r.Seq != e.Seq:
-		return Rejected, fmt.Errorf("%w: not the entry that it was sent as", ErrMalformed)
-	case !l.fold.believes(e):
-		l.waiting.add(e.Author, r)
-		return Waiting, nil
 	}
-	return l.place(t, e, r)
+	return l.judge(t, x)
 }
 
-// has reports whether the feed holds exactly this record.
-func (f *feedState) has(r Record) bool {
-	s, ok := f.find(r.Seq)
-	return ok && s.hash == sha256.Sum256(r.Data)
+// read checks a record by itself.
+func (l *Ledger) read(r Record, hash [sha256.Size]byte) (waiter, error) {
+	x := waiter{rec: r, hash: hash, proof: isProof(r.Data)}
+	var err error
+	if x.proof {
+		x.entry, err = l.codec.decodeProof(r.Data)
+	} else {
+		x.entry, err = l.codec.decode(r.Data)
+	}
+	switch {
+	case err != nil:
+		return waiter{}, err
+	case x.entry.Fleet != l.cfg.Fleet:
+		return waiter{}, fmt.Errorf("%w: of another fleet", ErrMalformed)
+	case r.Feed != x.entry.Feed().Key(), x.proof != (r.Seq == proofSeq), r.Seq < proofSeq && r.Seq != x.entry.Seq:
+		return waiter{}, fmt.Errorf("%w: not the entry that it was sent as", ErrMalformed)
+	case r.Seq > proofSeq:
+		x.rec.Seq = x.entry.Seq // the sender's feed is closed, and numbers what it keeps as it likes
+	}
+	return x, nil
+}
+
+// judge decides what becomes of a record that is right by itself.
+func (l *Ledger) judge(t *transaction, x waiter) (Outcome, error) {
+	f := l.feeds[x.rec.Feed]
+	if f == nil {
+		f = newFeed(x.entry.Feed())
+	}
+	switch {
+	case x.proof && l.fold.members[x.entry.Author] == nil, !x.proof && !l.fold.believes(x.entry):
+		l.waiting.add(x)
+		return Waiting, nil
+	case x.proof && f.closed != nil:
+		return Known, nil // one proof will do
+	case x.proof:
+		return Stored, l.close(t, f, x.rec.Data)
+	case f.closed != nil:
+		return l.placeBranch(t, f, x)
+	}
+	return l.place(t, f, x)
 }
 
 // place puts a judged entry into its feed.
-func (l *Ledger) place(t *transaction, e *Entry, r Record) (Outcome, error) {
-	f := l.feed(e.Feed())
-	if f.proof != nil {
-		return Known, nil // the feed is closed
-	}
-	if old, ok := f.find(e.Seq); ok {
-		return l.fork(t, f, old, r)
-	}
-	last := f.last()
+func (l *Ledger) place(t *transaction, f *feedState, x waiter) (Outcome, error) {
+	e, last := x.entry, f.last()
+	old, taken := f.find(e.Seq)
 	switch {
-	case f.Lane == Register && e.Seq < f.byKey[e.Key]:
+	case taken && old.hash == x.hash:
 		return Known, nil
-	case f.Lane == Register:
-	case e.Seq > last.seq+1:
-		l.waiting.add(e.Author, r)
+	case taken:
+		return l.fork(t, f, old, x)
+	case f.superseded(e):
+		return Known, nil
+	case f.Lane == Durable && e.Seq > last.seq+1:
+		l.waiting.add(x)
 		return Waiting, nil
-	case last.seq > 0 && string(e.Prev) != string(last.hash[:]):
-		return Rejected, fmt.Errorf("%w: it does not follow the entry before it", ErrMalformed)
+	case f.Lane == Durable && last.seq > 0 && string(e.Prev) != string(last.hash[:]):
+		return l.fork(t, f, last, x)
 	}
-	l.take(t, f, e, r)
+	l.take(t, f, x)
 	return Stored, nil
 }
 
 // take stores an entry that fits.
-func (l *Ledger) take(t *transaction, f *feedState, e *Entry, r Record) {
-	if replaced := f.put(slot{e.Seq, sha256.Sum256(r.Data)}, e.Key); replaced != 0 {
-		t.batch.Delete = append(t.batch.Delete, Item{Feed: f.key, Seq: replaced})
+func (l *Ledger) take(t *transaction, f *feedState, x waiter) {
+	e := x.entry
+	l.feeds[f.key] = f
+	for _, seq := range f.put(slot{e.Seq, x.hash}, e.Key) {
+		t.batch.Delete = append(t.batch.Delete, Item{Feed: f.key, Seq: seq})
+		l.fold.forget(f.key, seq)
 	}
-	t.batch.Put = append(t.batch.Put, Item{f.key, e.Seq, r.Data})
-	t.tell = append(t.tell, r)
-	t.news = true
+	t.store(Record{f.key, e.Seq, x.rec.Data})
 	l.clock = l.clock.observe(e.Time, l.now())
-	before := l.fold.chain
+	_, known := l.fold.members[e.Author]
 	l.fold.add(e, l.cfg.Now())
-	if l.fold.chain != before {
-		t.retry = append(t.retry, l.waiting.takeAll()...)
-	} else {
-		t.retry = append(t.retry, l.waiting.take(e.Author)...)
+	switch {
+	case !known:
+		t.retry = append(t.retry, l.waiting.takeAuthor(e.Author)...)
+	case f.Lane == Durable:
+		t.retry = append(t.retry, l.waiting.takeReady(f.Feed, e.Seq)...)
 	}
 }
 
-// fork deals with an entry whose number is taken by another.
-func (l *Ledger) fork(t *transaction, f *feedState, old slot, r Record) (Outcome, error) {
+// fork closes a feed for an entry that contradicts one in it, and then sees what the entry says.
+func (l *Ledger) fork(t *transaction, f *feedState, old slot, x waiter) (Outcome, error) {
 	mine, err := l.entryBytes(t, f.key, old.seq)
 	if err != nil {
-		return Rejected, fmt.Errorf("read an entry's rival: %w", err)
+		return Rejected, err
 	}
-	l.close(t, f, encodeProof(mine, r.Data))
+	if err := l.close(t, f, encodeProof(mine, x.rec.Data, old.seq == x.entry.Seq)); err != nil {
+		return Rejected, err
+	}
+	_, err = l.placeBranch(t, f, x)
+	return Stored, err
+}
+
+// close ends a forked feed: its author is quarantined, the proof is what others are given of it,
+// and nothing more is taken into it but what operators say.
+func (l *Ledger) close(t *transaction, f *feedState, proof []byte) error {
+	l.feeds[f.key] = f
+	f.closed = newClosedFeed(sha256.Sum256(proof))
+	l.fold.forked[f.Author] = true
+	t.store(Record{f.key, proofSeq, proof})
+	t.retry = append(t.retry, l.waiting.takeFeed(f.Feed)...)
+	l.cfg.Logger.Error("ledger: a node has forked its feed", "node", f.Author)
+	return l.gather(t, f)
+}
+
+// placeBranch takes an entry of a closed feed if operators say something in it that is news.
+func (l *Ledger) placeBranch(t *transaction, f *feedState, x waiter) (Outcome, error) {
+	if f.holds(x.entry.Seq, x.hash) || !vouched(x.entry.Kind) {
+		return Known, nil
+	}
+	words := l.fold.vouch(x.entry)
+	switch {
+	case len(words) == 0:
+		l.waiting.add(x) // for a charter that vouches for it
+		return Waiting, nil
+	case !f.closed.learn(words):
+		return Known, nil
+	}
+	t.store(Record{f.key, f.closed.keep(x.hash), x.rec.Data})
 	return Stored, nil
+}
+
+// gather finds what operators say in what is kept of a closed feed. It is called when the feed is
+// closed, and again when the chain of charters has grown.
+func (l *Ledger) gather(t *transaction, f *feedState) error {
+	for _, s := range f.after(0) {
+		if s.seq == proofSeq {
+			continue
+		}
+		data, err := l.entryBytes(t, f.key, s.seq)
+		if err != nil {
+			return err
+		}
+		e, err := l.codec.parse(data)
+		if err != nil {
+			return fmt.Errorf("%w: entry %d of %v: %w", ErrStorage, s.seq, f.Feed, err)
+		}
+		if vouched(e.Kind) {
+			f.closed.learn(l.fold.vouch(e))
+		}
+	}
+	return nil
 }
 
 // entryBytes reads an entry that may still be in the transaction.
@@ -217,40 +231,9 @@ func (l *Ledger) entryBytes(t *transaction, feed string, seq uint64) ([]byte, er
 			return item.Data, nil
 		}
 	}
-	return l.cfg.Log.Get(feed, seq)
-}
-
-// offerProof takes another node's word that an author has forked, once it has been checked.
-func (l *Ledger) offerProof(t *transaction, r Record) (Outcome, error) {
-	e, err := l.codec.decodeProof(r.Data)
-	switch {
-	case err != nil:
-		return Rejected, err
-	case e.Fleet != l.cfg.Fleet || r.Feed != e.Feed().Key():
-		return Rejected, fmt.Errorf("%w: a proof about something else", ErrMalformed)
-	case !l.member(e.Author):
-		return Waiting, nil // it comes again with the author's admission
+	data, err := l.cfg.Log.Get(feed, seq)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrStorage, err)
 	}
-	f := l.feed(e.Feed())
-	if f.proof != nil {
-		return Known, nil
-	}
-	l.close(t, f, r.Data)
-	return Stored, nil
-}
-
-func (l *Ledger) member(id ident.NodeID) bool {
-	_, ok := l.fold.members[id]
-	return ok
-}
-
-// close ends a forked feed: nothing more is taken into it, its author is quarantined, and the
-// proof is what others are given of it.
-func (l *Ledger) close(t *transaction, f *feedState, proof []byte) {
-	f.proof = proof
-	l.fold.forked[f.Author] = true
-	t.batch.setMeta(metaProof+f.key, proof)
-	t.tell = append(t.tell, Record{f.key, forkedMark.Seq, proof})
-	t.news = true
-	l.cfg.Logger.Error("ledger: a node has forked its feed", "node", f.Author)
+	return data, nil
 }

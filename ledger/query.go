@@ -2,7 +2,7 @@ package ledger
 
 import (
 	"cmp"
-	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -43,16 +43,10 @@ type DeploymentState struct {
 	Signers    []string
 }
 
-// nodes lists the members by name, then ID.
-func (f *fold) nodes() []Node {
-	out := make([]Node, 0, len(f.members))
-	for _, m := range f.members {
-		out = append(out, Node{m.Member, f.quarantined(m.Member), m.last})
-	}
-	slices.SortFunc(out, func(a, b Node) int {
-		return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.Name, b.Name), a.Node.Compare(b.Node))
-	})
-	return out
+// lists are answers that take long to work out. A change of what they rest on drops them.
+type lists struct {
+	releases    []SignedRelease
+	deployments []DeploymentState
 }
 
 // valid returns the statements of a kind that count, grouped by name.
@@ -69,7 +63,10 @@ func (f *fold) valid(kind Kind, name func(*statement) string) map[string][]*stat
 // releases lists the releases by name and version. Of statements that contradict each other the
 // one created first stands, so that a later one cannot replace bytes that nodes run already.
 func (f *fold) releases() []SignedRelease {
-	var out []SignedRelease
+	if f.lists.releases != nil {
+		return f.lists.releases
+	}
+	out := []SignedRelease{}
 	for _, all := range f.valid(KindRelease, func(s *statement) string { return s.release.Ref() }) {
 		slices.SortFunc(all, func(a, b *statement) int {
 			return cmp.Or(a.release.Created.Compare(b.release.Created), strings.Compare(a.digest, b.digest))
@@ -83,18 +80,22 @@ func (f *fold) releases() []SignedRelease {
 	slices.SortFunc(out, func(a, b SignedRelease) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), a.Created.Compare(b.Created), strings.Compare(a.Version, b.Version))
 	})
+	f.lists.releases = out
 	return out
 }
 
 // deployments lists what is wanted by name. Among several heads all nodes follow the one of the
 // highest generation, the latest declared, the highest digest, in this order.
 func (f *fold) deployments() []DeploymentState {
-	var out []DeploymentState
+	if f.lists.deployments != nil {
+		return f.lists.deployments
+	}
+	out := []DeploymentState{}
 	for _, all := range f.valid(KindDeployment, func(s *statement) string { return s.deployment.Name }) {
 		superseded := map[string]bool{}
 		for _, s := range all {
 			for _, d := range s.deployment.Supersedes {
-				superseded[d] = d != s.digest
+				superseded[d] = true
 			}
 		}
 		heads := slices.DeleteFunc(all, func(s *statement) bool { return superseded[s.digest] })
@@ -112,6 +113,7 @@ func (f *fold) deployments() []DeploymentState {
 		out = append(out, d)
 	}
 	slices.SortFunc(out, func(a, b DeploymentState) int { return strings.Compare(a.Name, b.Name) })
+	f.lists.deployments = out
 	return out
 }
 
@@ -119,10 +121,10 @@ func (f *fold) deployments() []DeploymentState {
 func (l *Ledger) Chain() *trust.Chain {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.fold.chain
+	return l.fold.chain()
 }
 
-// Nodes returns the fleet's members by site and name.
+// Nodes returns the fleet's members by site, name, then ID.
 func (l *Ledger) Nodes() []Node {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -133,44 +135,46 @@ func (l *Ledger) Nodes() []Node {
 func (l *Ledger) Node(id ident.NodeID) (Node, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m, ok := l.fold.members[id]
-	return Node{m.Member, l.fold.quarantined(m.Member), m.last}, ok
+	if l.fold.members[id] == nil {
+		return Node{}, false
+	}
+	return l.fold.node(id), true
 }
 
-// Invited returns the nodes that joined with an invite.
+// Invited returns the nodes that joined with an invite, the earliest first.
 func (l *Ledger) Invited(serial string) []Node {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var out []Node
-	for _, id := range l.fold.uses[serial] {
-		m := l.fold.members[id]
-		out = append(out, Node{m.Member, l.fold.quarantined(m.Member), m.last})
+	for _, u := range l.fold.uses[serial] {
+		out = append(out, l.fold.node(u.node))
 	}
 	return out
 }
 
-// Releases returns every release that counts, by name and time.
+// Releases returns every release that counts, by name and time. The caller must not change what
+// the releases refer to; the same goes for the other queries.
 func (l *Ledger) Releases() []SignedRelease {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.fold.releases()
+	return slices.Clone(l.fold.releases())
 }
 
 // Release returns the release with this NAME@VERSION.
 func (l *Ledger) Release(ref string) (SignedRelease, bool) {
-	for _, r := range l.Releases() {
-		if r.Ref() == ref {
-			return r, true
-		}
+	releases := l.Releases()
+	i := slices.IndexFunc(releases, func(r SignedRelease) bool { return r.Ref() == ref })
+	if i < 0 {
+		return SignedRelease{}, false
 	}
-	return SignedRelease{}, false
+	return releases[i], true
 }
 
 // Deployments returns what is wanted, by name.
 func (l *Ledger) Deployments() []DeploymentState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.fold.deployments()
+	return slices.Clone(l.fold.deployments())
 }
 
 // Reports returns the newest report of each member that is not quarantined, by node.
@@ -178,8 +182,9 @@ func (l *Ledger) Reports() []Report {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var out []Report
-	for id, r := range l.fold.reports {
-		if l.fold.quarantined(l.fold.members[id].Member) == "" {
+	for id := range l.fold.members {
+		r, ok := l.fold.reportOf(id)
+		if _, problem := l.fold.standing(id); ok && problem == "" {
 			out = append(out, r)
 		}
 	}
@@ -187,17 +192,35 @@ func (l *Ledger) Reports() []Report {
 	return out
 }
 
+// Forks returns, as text for people, who contradicted themselves: nodes that forked a feed, and
+// root keys that signed two charters of one version.
+func (l *Ledger) Forks() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []string
+	for id := range l.fold.forked {
+		out = append(out, fmt.Sprintf("%s (%s) has forked its feed", l.fold.node(id).Name, id.Short()))
+	}
+	for digest, version := range l.fold.charters.rivals {
+		out = append(out, fmt.Sprintf("root keys signed two charters of version %d; %.12s does not count here", version, digest))
+	}
+	slices.Sort(out)
+	return out
+}
+
 // Judge says why a statement does not count here: it cannot be read, or who signed it may not
 // say it. It returns the statement's digest otherwise.
 func (l *Ledger) Judge(kind Kind, envelope []byte) (string, error) {
-	var env trust.Envelope
-	if err := json.Unmarshal(envelope, &env); err != nil {
-		return "", err
-	}
-	s, err := readStatement(kind, env)
+	s, err := readStatement(kind, envelope)
 	if err != nil {
 		return "", err
 	}
-	_, err = s.verify(l.Chain().Latest())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fold.chain() == nil {
+		return "", errNoCharter
+	}
+	s.show("", l.fold.charters.keys)
+	_, err = s.verify(l.fold.chain().Latest())
 	return s.digest, err
 }

@@ -127,7 +127,7 @@ func signJSON(payloadType string, v any, keys []ed25519.PrivateKey) (trust.Envel
 	return trust.Sign(payloadType, payload, keys...)
 }
 
-// digestOf names a statement.
+// digestOf names a statement: the SHA-256 of its payload, hex.
 func digestOf(payload []byte) string {
 	sum := sha256.Sum256(payload)
 	return hex.EncodeToString(sum[:])

@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 )
@@ -22,7 +24,7 @@ func (l *Ledger) Root(scopes []string) [sha256.Size]byte {
 }
 
 func (f *feedState) live(scopes []string) bool {
-	return len(f.entries) > 0 && slices.Contains(scopes, f.Scope)
+	return (len(f.entries) > 0 || f.closed != nil) && slices.Contains(scopes, f.Scope)
 }
 
 // Frontier returns how far this node has read each feed of the given scopes.
@@ -39,40 +41,39 @@ func (l *Ledger) Frontier(scopes []string) map[string]Mark {
 }
 
 // Read returns the entries of a feed after a number, in order, as many as fit into max bytes but
-// at least one if there is any; of a forked feed, after its entries, the proof.
+// at least one if there is any. Of a forked feed the proof follows its entries, and then come
+// those of other branches that are kept.
 func (l *Ledger) Read(feed string, after uint64, max int) ([]Record, error) {
-	l.mu.Lock()
-	f := l.feeds[feed]
-	if f == nil {
-		l.mu.Unlock()
-		return nil, nil
-	}
-	entries := slices.Clone(f.after(after))
-	proof := f.proof
-	l.mu.Unlock()
+	slots, lane := l.slots(feed, after, max/minEntry+1)
 	var out []Record
 	size := 0
-	for _, s := range entries {
+	for _, s := range slots {
 		data, err := l.cfg.Log.Get(feed, s.seq)
+		if errors.Is(err, ErrNotFound) && lane == Register {
+			continue // replaced since
+		}
 		if err != nil {
-			if f.Lane == Register {
-				continue // replaced since
-			}
-			return nil, err
+			return nil, fmt.Errorf("%w: %w", ErrStorage, err)
 		}
 		if size += len(data); size > max && len(out) > 0 {
 			return out, nil
 		}
 		out = append(out, Record{feed, s.seq, data})
 	}
-	if proof != nil && after < forkedMark.Seq {
-		out = append(out, Record{feed, forkedMark.Seq, proof})
-	}
 	return out, nil
 }
 
-// after returns the entries with higher numbers.
-func (f *feedState) after(seq uint64) []slot {
-	i, _ := slices.BinarySearchFunc(f.entries, seq+1, func(s slot, seq uint64) int { return compareSeq(s.seq, seq) })
-	return f.entries[i:]
+// minEntry is less than any entry takes up, bytes.
+const minEntry = 128
+
+// slots returns what comes after a number of a feed, at most max of it.
+func (l *Ledger) slots(feed string, after uint64, max int) ([]slot, Lane) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := l.feeds[feed]
+	if f == nil {
+		return nil, Durable
+	}
+	slots := f.after(after)
+	return slices.Clone(slots[:min(len(slots), max)]), f.Lane
 }

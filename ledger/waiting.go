@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"crypto/sha256"
+	"slices"
 
 	"selvage/internal/ident"
 )
@@ -15,11 +16,12 @@ const (
 	maxWaitingBytesPerAuthor = 1 << 20
 )
 
-// waiter is an entry that cannot be judged yet; its signature was checked.
+// waiter is a record that was checked by itself: an entry, or a proof with the first of its entries.
 type waiter struct {
 	entry *Entry
 	rec   Record
-	hash  [sha256.Size]byte
+	hash  [sha256.Size]byte // of the record's data
+	proof bool
 }
 
 // queue is what waits of one author, in the order in which it came.
@@ -28,7 +30,8 @@ type queue struct {
 	bytes   int
 }
 
-// waitingRoom holds entries whose author is not admitted yet, or whose predecessor is missing.
+// waitingRoom holds records that cannot be judged yet: the author is not admitted, an entry's
+// predecessor is missing, or no charter vouches so far for what an entry of a closed feed says.
 type waitingRoom struct {
 	byAuthor map[ident.NodeID]*queue
 	order    []ident.NodeID // whose entry came when; an author that left is passed over
@@ -40,25 +43,23 @@ func newWaitingRoom() *waitingRoom {
 	return &waitingRoom{byAuthor: map[ident.NodeID]*queue{}}
 }
 
-func (w *waitingRoom) add(e *Entry, r Record) {
-	hash := sha256.Sum256(r.Data)
-	q := w.byAuthor[e.Author]
+func (w *waitingRoom) add(x waiter) {
+	author := x.entry.Author
+	q := w.byAuthor[author]
 	if q == nil {
 		q = &queue{}
-		w.byAuthor[e.Author] = q
+		w.byAuthor[author] = q
 	}
-	for _, old := range q.waiters {
-		if old.hash == hash {
-			return
-		}
+	if slices.ContainsFunc(q.waiters, func(old waiter) bool { return old.hash == x.hash }) {
+		return
 	}
-	q.waiters = append(q.waiters, waiter{e, r, hash})
-	q.bytes += len(r.Data)
-	w.order = append(w.order, e.Author)
+	q.waiters = append(q.waiters, x)
+	q.bytes += len(x.rec.Data)
+	w.order = append(w.order, author)
 	w.count++
-	w.bytes += len(r.Data)
+	w.bytes += len(x.rec.Data)
 	for len(q.waiters) > maxWaitingPerAuthor || q.bytes > maxWaitingBytesPerAuthor {
-		w.dropOldest(e.Author)
+		w.dropOldest(author)
 	}
 	for w.count > maxWaiting || w.bytes > maxWaitingBytes {
 		oldest := w.order[0]
@@ -118,6 +119,17 @@ func (w *waitingRoom) take(author ident.NodeID, fits func(waiter) bool) []waiter
 // takeAuthor empties the room of an author's entries.
 func (w *waitingRoom) takeAuthor(author ident.NodeID) []waiter {
 	return w.take(author, func(waiter) bool { return true })
+}
+
+// remove takes one record back.
+func (w *waitingRoom) remove(x waiter) {
+	w.take(x.entry.Author, func(y waiter) bool { return y.hash == x.hash })
+}
+
+// ahead reports whether an entry of a feed waits that comes after a number.
+func (w *waitingRoom) ahead(f Feed, seq uint64) bool {
+	q := w.byAuthor[f.Author]
+	return q != nil && slices.ContainsFunc(q.waiters, func(x waiter) bool { return x.entry.Feed() == f && x.entry.Seq > seq })
 }
 
 // takeReady takes what a feed's new last entry may have settled: what follows it, and rivals of

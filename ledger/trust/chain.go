@@ -80,6 +80,11 @@ func (c *Charter) signedByRoot(e Envelope) error {
 // Latest returns the charter in force. Callers must not change it.
 func (c *Chain) Latest() *Charter { return c.charters[len(c.charters)-1] }
 
+// Prefix returns the chain up to a version that it has.
+func (c *Chain) Prefix(version uint64) *Chain {
+	return &Chain{c.fleet, c.charters[:version:version], c.envelopes[:version:version]}
+}
+
 // Fleet returns the fleet's ID.
 func (c *Chain) Fleet() FleetID { return c.fleet }
 

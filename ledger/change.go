@@ -1,0 +1,146 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// transaction is one change of the ledger: what is stored at once, and told of after that.
+type transaction struct {
+	batch    Batch
+	tell     []Record
+	retry    []waiter // records that waited and may be judged now
+	charters uint64   // the length of the chain that all was judged by
+	news     bool     // what is in memory has changed
+}
+
+// store has a record kept, and others told of it.
+func (t *transaction) store(r Record) {
+	t.batch.Put = append(t.batch.Put, Item(r))
+	t.tell = append(t.tell, r)
+	t.news = true
+}
+
+// change runs f, stores what it changed, and tells of it. If f or the storing fails, what is in
+// memory is made anew from the log.
+func (l *Ledger) change(f func(*transaction) error) error {
+	l.mu.Lock()
+	t, err := l.attempt(f)
+	if err != nil {
+		defer l.mu.Unlock()
+		l.undo(t)
+		return err
+	}
+	if t.news {
+		close(l.changed)
+		l.changed = make(chan struct{})
+	}
+	l.stored.Lock()
+	defer l.stored.Unlock()
+	l.mu.Unlock()
+	for _, r := range t.tell {
+		for _, f := range l.onStored {
+			f(r)
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) attempt(f func(*transaction) error) (*transaction, error) {
+	if l.stale {
+		if err := l.load(); err != nil {
+			return &transaction{charters: l.fold.charters.latest()}, fmt.Errorf("%w: read it again: %w", ErrStorage, err)
+		}
+	}
+	t := &transaction{charters: l.fold.charters.latest()}
+	if err := f(t); err != nil {
+		return t, err
+	}
+	if err := l.settle(t); err != nil {
+		return t, err
+	}
+	if err := l.note(t); err != nil {
+		return t, err
+	}
+	if t.batch.empty() {
+		return t, nil
+	}
+	if err := l.cfg.Log.Commit(t.batch); err != nil {
+		return t, fmt.Errorf("%w: %w", ErrStorage, err)
+	}
+	l.noted = l.fold.charters.latest()
+	return t, nil
+}
+
+// settle judges what waited for this change, until nothing more comes of it. It ends, as what is
+// tried again has left the waiting room for something that was taken.
+func (l *Ledger) settle(t *transaction) error {
+	for {
+		if latest := l.fold.charters.latest(); latest != t.charters {
+			t.charters, t.news = latest, true
+			t.retry = append(t.retry, l.waiting.takeAll()...)
+			if err := l.gatherAll(t); err != nil {
+				return err
+			}
+			continue
+		}
+		if len(t.retry) == 0 {
+			return nil
+		}
+		again := t.retry
+		t.retry = nil
+		for _, x := range again {
+			if _, err := l.judge(t, x); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// gatherAll looks through all closed feeds again.
+func (l *Ledger) gatherAll(t *transaction) error {
+	for _, key := range slices.Sorted(maps.Keys(l.feeds)) {
+		if f := l.feeds[key]; f.closed != nil {
+			if err := l.gather(t, f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// note has the floor and the charters kept with the entries.
+func (l *Ledger) note(t *transaction) error {
+	chain := l.fold.chain()
+	if chain == nil {
+		return nil
+	}
+	for v := l.noted + 1; v <= l.fold.charters.latest(); v++ {
+		data, err := json.Marshal(chain.Envelopes()[v-1])
+		if err != nil {
+			return err
+		}
+		t.batch.setMeta(metaCharter(v), data)
+	}
+	if l.floor.Raise(l.fold.raised.Truncate(time.Millisecond), chain.Latest()) {
+		t.batch.setMeta(metaFloor, binary.BigEndian.AppendUint64(nil, uint64(l.floor.At().UnixMilli())))
+	}
+	return nil
+}
+
+// undo forgets in memory what could not be stored. If the log cannot be read either, that waits
+// for the next change; until then the ledger may know more than it could keep, and shows no
+// bytes of it.
+func (l *Ledger) undo(t *transaction) {
+	if !t.news && t.batch.empty() && t.charters == l.fold.charters.latest() {
+		return
+	}
+	l.stale = true
+	if err := l.load(); err != nil {
+		l.cfg.Logger.Error("ledger: the log cannot be read", "err", err)
+	}
+}

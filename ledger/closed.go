@@ -1,0 +1,111 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"slices"
+)
+
+// proofSeq is the number under which a closed feed's proof is kept and travels, above those of all
+// entries. Entries of other branches follow it, numbered as each node likes.
+const proofSeq = 1 << 62
+
+// closedFeed is a feed that its author forked. What the author says of itself counts no more, but
+// what operators signed stays in force on whichever branch it lies: an author must not be able to
+// take an operator's word back by forking. So entries of every branch that carry an operator's
+// word are kept, and nothing else; their number is bounded by what operators said. All nodes come
+// to carry the same words, maybe by different entries.
+type closedFeed struct {
+	kept   []slot            // the proof and after it entries of other branches; their numbers begin with proofSeq
+	words  map[string]string // what the entries of all branches carry: name to rank
+	digest [8]byte           // of the words: equal for equal ones
+}
+
+// word is something self-certifying that an entry carries. Of two with one name, that of the
+// lower rank counts.
+type word struct{ name, rank string }
+
+func (w word) hash() [sha256.Size]byte { return sha256.Sum256([]byte(w.name + "\x00" + w.rank)) }
+
+// newClosedFeed begins with a proof; the hash is the proof's.
+func newClosedFeed(hash [sha256.Size]byte) *closedFeed {
+	c := &closedFeed{words: map[string]string{}}
+	c.keep(hash)
+	toggle(&c.digest, sha256.Sum256(forkPrefix))
+	return c
+}
+
+// keep gives a number to what is kept besides the feed's own branch.
+func (c *closedFeed) keep(hash [sha256.Size]byte) (seq uint64) {
+	seq = proofSeq + uint64(len(c.kept))
+	c.kept = append(c.kept, slot{seq, hash})
+	return seq
+}
+
+func (c *closedFeed) holds(hash [sha256.Size]byte) bool {
+	return slices.ContainsFunc(c.kept, func(s slot) bool { return s.hash == hash })
+}
+
+// learn adds words and reports whether any of them was news.
+func (c *closedFeed) learn(words []word) bool {
+	news := false
+	for _, w := range words {
+		rank, ok := c.words[w.name]
+		if ok && rank <= w.rank {
+			continue
+		}
+		if ok {
+			toggle(&c.digest, word{w.name, rank}.hash())
+		}
+		toggle(&c.digest, w.hash())
+		c.words[w.name] = w.rank
+		news = true
+	}
+	return news
+}
+
+// vouched reports whether entries of a kind may carry an operator's word.
+func vouched(k Kind) bool {
+	return k == KindAdmission || k == KindCharter || k == KindRelease || k == KindDeployment
+}
+
+// vouch takes what operators say in an entry of a closed feed, past the bounds that hold for what
+// anyone may write, and returns their words. Only charters of the chain vouch for any, so an
+// entry may have words later that has none yet.
+func (f *fold) vouch(e *Entry) []word {
+	switch e.Kind {
+	case KindAdmission:
+		if a, err := f.admission(e); err == nil {
+			f.admit(a)
+			return []word{{"admission/" + a.Serial, a.rank()}}
+		}
+	case KindCharter:
+		if p, err := readProposal(e.Body); err == nil {
+			f.addCharter(p, false)
+			if f.charters.holds(p.digest) {
+				return []word{{"charter/" + p.digest, ""}}
+			}
+		}
+	case KindRelease, KindDeployment:
+		return f.vouchStatement(e)
+	}
+	return nil
+}
+
+// vouchStatement takes a statement for the signatures on it that hold, each a word.
+func (f *fold) vouchStatement(e *Entry) []word {
+	s, err := readStatement(e.Kind, e.Body)
+	if err != nil {
+		return nil
+	}
+	s.show(e.Feed().Key(), f.charters.keys)
+	if len(s.good) == 0 {
+		return nil
+	}
+	var words []word
+	for id := range s.good {
+		words = append(words, word{"statement/" + s.digest + "/" + id, ""})
+	}
+	s.unknown = nil
+	f.mergeStatement(s)
+	return words
+}

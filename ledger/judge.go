@@ -1,0 +1,192 @@
+package ledger
+
+import (
+	"cmp"
+	"crypto/ed25519"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+
+	"selvage/ledger/trust"
+)
+
+// statement is something that operators may have signed.
+type statement struct {
+	kind       Kind
+	digest     string
+	payload    []byte
+	release    Release
+	deployment Deployment
+
+	envelope trust.Envelope            // as it was read; dropped once it was shown
+	good     map[string]dsse.Signature // those that hold, by key ID
+	unknown  map[dsse.Signature]bool   // those by keys that no charter has named yet
+	shown    map[string]int            // how many each feed showed
+	signers  []string                  // whose signatures make it count under the newest charter; none: it does not
+}
+
+// maxShown is how many signatures of one statement are taken from one feed. The bound is each
+// feed's own, so nobody can crowd out the good ones that others show.
+const maxShown = 64
+
+func (s *statement) payloadType() string {
+	if s.kind == KindRelease {
+		return TypeRelease
+	}
+	return TypeDeployment
+}
+
+// authority returns the role that a statement needs and the name that its scope is matched with.
+func (s *statement) authority() (trust.Role, string) {
+	if s.kind == KindRelease {
+		return trust.RoleRelease, s.release.Name
+	}
+	return trust.RoleDeploy, s.deployment.Name
+}
+
+func (s *statement) time() time.Time {
+	if s.kind == KindRelease {
+		return s.release.Created
+	}
+	return s.deployment.Declared
+}
+
+// readStatement decodes the body of a statement's entry, which nobody has judged yet.
+func readStatement(kind Kind, body []byte) (*statement, error) {
+	env, err := readEnvelope(body)
+	if err != nil {
+		return nil, fmt.Errorf("read envelope: %w", err)
+	}
+	payload, err := env.DecodeB64Payload()
+	if err != nil {
+		return nil, fmt.Errorf("read envelope: %w", err)
+	}
+	s := &statement{kind: kind, digest: digestOf(payload), payload: payload, envelope: env,
+		good: map[string]dsse.Signature{}, unknown: map[dsse.Signature]bool{}, shown: map[string]int{}}
+	switch kind {
+	case KindRelease:
+		s.release, err = DecodeRelease(payload)
+	case KindDeployment:
+		s.deployment, err = DecodeDeployment(payload)
+	default:
+		return nil, fmt.Errorf("%s is no statement", kind)
+	}
+	if err == nil && env.PayloadType != s.payloadType() {
+		err = errType
+	}
+	return s, err
+}
+
+// addStatement takes a statement. Several operators can sign one payload each on their own: the
+// signatures that come with any entry add up.
+func (f *fold) addStatement(e *Entry) {
+	s, err := readStatement(e.Kind, e.Body)
+	if err != nil {
+		return
+	}
+	feed := e.Feed().Key()
+	if known, ok := f.statements[s.digest]; ok {
+		known.envelope = s.envelope
+		s = known
+	}
+	s.show(feed, f.charters.keys)
+	f.statements[s.digest] = s
+	f.judge(s)
+}
+
+// mergeStatement takes a statement for its signatures that hold.
+func (f *fold) mergeStatement(s *statement) {
+	if known, ok := f.statements[s.digest]; ok {
+		maps.Copy(known.good, s.good)
+		s = known
+	} else {
+		s.unknown, s.shown = map[dsse.Signature]bool{}, map[string]int{}
+		f.statements[s.digest] = s
+	}
+	f.judge(s)
+}
+
+// show takes the signatures of the envelope that the statement was read from, in a feed's name.
+func (s *statement) show(feed string, keys map[string]ed25519.PublicKey) {
+	for _, sig := range s.envelope.Signatures {
+		if s.shown[feed] >= maxShown {
+			break
+		}
+		s.shown[feed]++
+		s.sign(sig, keys)
+	}
+	s.envelope = trust.Envelope{}
+}
+
+// sign takes a signature if it holds, or may come to hold under a key that is not known yet.
+func (s *statement) sign(sig dsse.Signature, keys map[string]ed25519.PublicKey) {
+	if _, done := s.good[sig.KeyID]; done || !hexForm.MatchString(sig.KeyID) || len(sig.Sig) > 2*ed25519.SignatureSize {
+		return
+	}
+	key, known := keys[sig.KeyID]
+	if !known {
+		s.unknown[sig] = true
+		return
+	}
+	raw, err := decodeBase64(sig.Sig)
+	if err == nil && ed25519.Verify(key, dsse.PAE(s.payloadType(), s.payload), raw) {
+		s.good[sig.KeyID] = sig
+	}
+}
+
+// resolve looks again at the signatures by keys that were not known.
+func (s *statement) resolve(keys map[string]ed25519.PublicKey) {
+	for sig := range s.unknown {
+		if _, known := keys[sig.KeyID]; known {
+			delete(s.unknown, sig)
+			s.sign(sig, keys)
+		}
+	}
+}
+
+// judge asks the newest charter who signed s.
+func (f *fold) judge(s *statement) {
+	s.signers = nil
+	f.lists = lists{}
+	if f.chain() == nil {
+		return
+	}
+	c := f.chain().Latest()
+	signers, err := s.verify(c)
+	if err != nil {
+		return
+	}
+	s.signers = signers
+	if t := s.time(); t.After(f.raised) && t.Before(c.Expires) {
+		f.raised = t
+	}
+}
+
+// verify returns who of a charter's keys signed, if they are enough of those who may. Only
+// signatures that hold are shown to trust, which looks at a bounded number.
+func (s *statement) verify(c *trust.Charter) ([]string, error) {
+	env := trust.Envelope{PayloadType: s.payloadType(), Payload: base64.StdEncoding.EncodeToString(s.payload)}
+	for id, sig := range s.good {
+		if _, ok := c.Keys[id]; ok {
+			env.Signatures = append(env.Signatures, sig)
+		}
+	}
+	slices.SortFunc(env.Signatures, func(a, b dsse.Signature) int { return cmp.Compare(a.KeyID, b.KeyID) })
+	role, name := s.authority()
+	_, signers, err := c.Verify(env, s.payloadType(), role, name)
+	slices.Sort(signers)
+	return signers, err
+}
+
+// decodeBase64 takes both alphabets, as DSSE asks.
+func decodeBase64(s string) ([]byte, error) {
+	if strings.ContainsAny(s, "-_") {
+		return base64.URLEncoding.DecodeString(s)
+	}
+	return base64.StdEncoding.DecodeString(s)
+}

@@ -1,0 +1,122 @@
+package ledger
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"selvage/ledger/trust"
+)
+
+// metaFloor is the key of the log's metadata that holds the time floor: unix milliseconds, 8
+// bytes, big endian.
+const metaFloor = "floor"
+
+// metaCharter is the key that holds the charter of a version: its envelope, JSON. The chain is
+// kept beside the entries that it came by, as of two charters with one version the first counts.
+func metaCharter(version uint64) string { return fmt.Sprintf("charter/%d", version) }
+
+// load builds everything in memory from the log. If that fails, what was in memory stays.
+func (l *Ledger) load() (err error) {
+	before := l.state
+	l.state = state{feeds: map[string]*feedState{}, fold: newFold(l.cfg.Fleet), clock: before.clock}
+	defer func() {
+		if err != nil {
+			l.state = before
+		}
+	}()
+	if err := l.loadMeta(); err != nil {
+		return err
+	}
+	if err := l.cfg.Log.Scan(l.loadRecord); err != nil {
+		return err
+	}
+	if err := l.gatherAll(&transaction{}); err != nil {
+		return err
+	}
+	l.stale = false
+	return nil
+}
+
+func (l *Ledger) loadMeta() error {
+	floor, err := l.cfg.Log.Meta(metaFloor)
+	if err != nil {
+		return err
+	}
+	if l.floor, err = decodeFloor(floor); err != nil {
+		return err
+	}
+	for {
+		v := l.fold.charters.latest() + 1
+		data, err := l.cfg.Log.Meta(metaCharter(v))
+		if err != nil {
+			return err
+		}
+		if data == nil {
+			l.noted = v - 1
+			return nil
+		}
+		p, err := readProposal(data)
+		if err != nil {
+			return fmt.Errorf("read charter %d: %w", v, err)
+		}
+		if l.fold.addCharter(p, false); l.fold.charters.latest() != v {
+			return fmt.Errorf("%w: charter %d does not follow those before it", ErrMalformed, v)
+		}
+	}
+}
+
+func decodeFloor(data []byte) (trust.Floor, error) {
+	switch len(data) {
+	case 0:
+		return trust.Floor{}, nil
+	case 8:
+		return trust.NewFloor(time.UnixMilli(int64(binary.BigEndian.Uint64(data)))), nil
+	}
+	return trust.Floor{}, fmt.Errorf("%w: a time floor of %d bytes", ErrMalformed, len(data))
+}
+
+// loadRecord takes what the log holds under a feed and a number. Signatures were checked before it
+// was stored.
+func (l *Ledger) loadRecord(key string, seq uint64, data []byte) error {
+	feed, err := ParseFeed(key)
+	if err != nil {
+		return err
+	}
+	f := l.feeds[key]
+	if f == nil {
+		f = newFeed(feed)
+		l.feeds[key] = f
+	}
+	hash := sha256.Sum256(data)
+	switch {
+	case seq == proofSeq && isProof(data):
+		f.closed = newClosedFeed(hash)
+		l.fold.forked[f.Author] = true
+		return nil
+	case seq > proofSeq && (f.closed == nil || seq != f.closed.keep(hash)):
+		return fmt.Errorf("%w: the log holds number %d of %v", ErrMalformed, seq, feed)
+	}
+	e, err := l.codec.parse(bytes.Clone(data))
+	if err != nil {
+		return fmt.Errorf("entry %d of %v: %w", seq, feed, err)
+	}
+	switch {
+	case e.Feed() != feed, seq < proofSeq && seq != e.Seq:
+		return fmt.Errorf("%w: the log holds another entry as %d of %v", ErrMalformed, seq, feed)
+	case seq > proofSeq:
+		return nil // gathered when all are read
+	case feed.Lane == Durable && seq != f.last().seq+1:
+		return fmt.Errorf("%w: the log lacks what is before %d of %v", ErrMalformed, seq, feed)
+	}
+	f.put(slot{seq, hash}, e.Key)
+	l.fold.add(e, e.Time.Time())
+	if e.Author == l.self {
+		l.clock = max(l.clock, e.Time)
+	} else {
+		l.clock = l.clock.observe(e.Time, l.now())
+	}
+	return nil
+}

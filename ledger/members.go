@@ -1,0 +1,189 @@
+package ledger
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"selvage/internal/ident"
+	"selvage/ledger/trust"
+)
+
+// member is what the admission entries of a node say.
+type member struct {
+	admissions map[string]admission // by the invite's serial; of several with one invite, the earliest
+}
+
+// admission is one credential of a node, judged.
+type admission struct {
+	trust.Member
+	cred    trust.Credential
+	digest  [32]byte
+	current bool // it is good under the newest charter too, not only under one before it
+}
+
+// use is one node's use of an invite.
+type use struct {
+	bound time.Time
+	node  ident.NodeID
+}
+
+func (u use) compare(o use) int { return cmp.Or(u.bound.Compare(o.bound), u.node.Compare(o.node)) }
+
+// admission checks the credential in an admission entry, which the node that it names must have written.
+func (f *fold) admission(e *Entry) (admission, error) {
+	cred, err := credentialIn(e)
+	if err != nil {
+		return admission{}, err
+	}
+	return f.charters.admit(cred)
+}
+
+func credentialIn(e *Entry) (trust.Credential, error) {
+	cred, err := trust.ParseCredential(e.Body)
+	if err == nil && cred.Node() != e.Author {
+		err = errors.New("credential of another node")
+	}
+	return cred, err
+}
+
+// addAdmission takes an admission entry. A credential that no charter vouches for is kept in mind:
+// the charter that does may be on its way.
+func (f *fold) addAdmission(e *Entry) {
+	cred, err := credentialIn(e)
+	if err != nil {
+		return
+	}
+	a, err := f.charters.admit(cred)
+	if err != nil {
+		f.unadmitted[sha256.Sum256(e.Body)] = cred
+		return
+	}
+	f.admit(a)
+}
+
+// admitAgain judges every credential by a chain that has grown.
+func (f *fold) admitAgain() {
+	for digest, cred := range f.unadmitted {
+		if a, err := f.charters.admit(cred); err == nil {
+			f.admit(a)
+			delete(f.unadmitted, digest)
+		}
+	}
+	for _, m := range f.members {
+		for serial, a := range m.admissions {
+			if again, err := f.charters.admit(a.cred); err == nil {
+				m.admissions[serial] = again
+			}
+		}
+	}
+}
+
+// admit adds an admission to what is known of a node. Each use of an invite is kept in order.
+func (f *fold) admit(a admission) {
+	id := a.Node
+	m := f.members[id]
+	if m == nil {
+		m = &member{admissions: map[string]admission{}}
+		f.members[id] = m
+	}
+	users := f.uses[a.Serial]
+	if old, ok := m.admissions[a.Serial]; ok {
+		if a.rank() >= old.rank() {
+			return
+		}
+		i, _ := slices.BinarySearchFunc(users, use{old.Bound, id}, use.compare)
+		users = slices.Delete(users, i, i+1)
+	}
+	m.admissions[a.Serial] = a
+	i, _ := slices.BinarySearchFunc(users, use{a.Bound, id}, use.compare)
+	f.uses[a.Serial] = slices.Insert(users, i, use{a.Bound, id})
+}
+
+// rank orders the credentials that one node made of one invite: the earliest stands.
+func (a admission) rank() string { return timeRank(a.Bound) + string(a.digest[:]) }
+
+// timeRank is a text that sorts as the time does; times before 1970 sort alike.
+func timeRank(t time.Time) string { return fmt.Sprintf("%020d", max(t.UnixMilli(), 0)) }
+
+// sites lists the sites that a node was ever admitted to.
+func (m *member) sites() []string {
+	var out []string
+	for _, a := range m.admissions {
+		if !slices.Contains(out, a.Site) {
+			out = append(out, a.Site)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// standing returns the admission that counts for a node, and why nothing that the node says of
+// itself is believed; "" if it is. Admissions that stand come before those that do not; among
+// them the one whose credential lasts longest counts.
+func (f *fold) standing(id ident.NodeID) (trust.Member, string) {
+	m := f.members[id]
+	if m == nil {
+		return trust.Member{}, ""
+	}
+	var best admission
+	var problem string
+	for i, serial := range slices.Sorted(maps.Keys(m.admissions)) {
+		a := m.admissions[serial]
+		why := f.fault(a)
+		stands, stood := why == "", problem == ""
+		if i == 0 || stands && !stood || stands == stood && a.Expires.After(best.Expires) {
+			best, problem = a, why
+		}
+	}
+	if f.forked[id] {
+		problem = "signed two different entries with one number: it was restored from a backup, or copied"
+	}
+	return best.Member, problem
+}
+
+// fault says why an admission does not stand; "" if it does.
+func (f *fold) fault(a admission) string {
+	if !a.current {
+		return "was invited by a key that the newest charter does not let invite"
+	}
+	users := f.uses[a.Serial]
+	i, ok := slices.BinarySearchFunc(users, use{a.Bound, a.Node}, use.compare)
+	if !ok || i < a.Uses {
+		return ""
+	}
+	last := users[a.Uses-1].node
+	return fmt.Sprintf("joined with a ticket for %d that was used up by %s (%s)", a.Uses, f.nameOf(last, a.Serial), last.Short())
+}
+
+// nameOf returns the name under which a node joined with an invite.
+func (f *fold) nameOf(id ident.NodeID, serial string) string {
+	if m := f.members[id]; m != nil {
+		return m.admissions[serial].Name
+	}
+	return ""
+}
+
+// node returns what the fleet knows of a member.
+func (f *fold) node(id ident.NodeID) Node {
+	m, problem := f.standing(id)
+	return Node{m, problem, f.lastOf(id)}
+}
+
+// nodes lists the members by site, name, then ID.
+func (f *fold) nodes() []Node {
+	out := make([]Node, 0, len(f.members))
+	for id := range f.members {
+		out = append(out, f.node(id))
+	}
+	slices.SortFunc(out, func(a, b Node) int {
+		return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.Name, b.Name), bytes.Compare(a.Node[:], b.Node[:]))
+	})
+	return out
+}
