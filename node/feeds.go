@@ -8,6 +8,7 @@ import (
 	"selvage/gossip"
 	"selvage/internal/ident"
 	"selvage/ledger"
+	"selvage/ledger/trust"
 )
 
 // feeds lets gossip replicate the ledger. All changes of the ledger go through it, one at a time,
@@ -28,6 +29,14 @@ func (f *feeds) publish(kind ledger.Kind, scope, key string, body []byte) (*ledg
 	defer f.mu.Unlock()
 	f.from = ident.NodeID{}
 	return f.ledger.Publish(kind, scope, key, body)
+}
+
+// learn takes charters that did not come as entries.
+func (f *feeds) learn(charters []trust.Envelope) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.from = ident.NodeID{}
+	return f.ledger.Learn(charters)
 }
 
 // Offer implements gossip.Log.
@@ -63,7 +72,7 @@ func gossipOutcome(o ledger.Outcome) gossip.Outcome {
 }
 
 // origin returns whom the entry that is being told of came from; the zero ID for this node. It is
-// called by OnStored's function, which runs within publish or Offer.
+// called by OnStored's function, which runs within publish, learn or Offer.
 func (f *feeds) origin() ident.NodeID { return f.from }
 
 // scopes are what a peer may see.

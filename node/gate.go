@@ -56,7 +56,7 @@ func (g *gate) Learn(charters [][]byte) error {
 		}
 		all = append(all, e)
 	}
-	if err := g.n.ledger.Learn(all); err != nil {
+	if err := g.n.feeds.learn(all); err != nil {
 		return err
 	}
 	return g.n.admitSelf()

@@ -16,6 +16,7 @@ import (
 	"selvage/internal/disk"
 	"selvage/internal/ident"
 	"selvage/ledger"
+	"selvage/ledger/trust"
 	"selvage/mesh"
 	"selvage/node/api"
 	"selvage/node/deploy"
@@ -42,8 +43,6 @@ type Config struct {
 	Platform  string           // os/arch of the workloads; "": this program's
 	Version   string
 	Logger    *slog.Logger // nil discards
-	// Refused is told of peers that were not let in or did not let this node in; nil is fine.
-	Refused func(remote ident.NodeID, r *mesh.Refusal)
 }
 
 func (c *Config) fill() {
@@ -61,9 +60,6 @@ func (c *Config) fill() {
 	}
 	if c.Resident == nil {
 		c.Resident = func() int64 { return 0 }
-	}
-	if c.Refused == nil {
-		c.Refused = func(ident.NodeID, *mesh.Refusal) {}
 	}
 }
 
@@ -88,6 +84,9 @@ type Node struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	news   chan struct{} // holds one: this node's own state has changed
+
+	admitting sync.Mutex
+	changing  sync.Mutex // one change of the uplink at a time
 
 	mu       sync.Mutex
 	settings home.Settings
@@ -139,28 +138,54 @@ func (n *Node) openLedger() (err error) {
 	}
 	n.feeds = &feeds{ledger: n.ledger, site: n.home.Site}
 	if n.ledger.Chain() == nil && len(n.home.Charters) > 0 {
-		if err := n.ledger.Learn(n.home.Charters); err != nil {
+		if err := n.feeds.learn(n.home.Charters); err != nil {
 			return fmt.Errorf("learn charters: %w", err)
 		}
+	}
+	return n.checkMemory()
+}
+
+// checkMemory fails with home.ErrForgotten if the node has written into a ledger that is gone.
+func (n *Node) checkMemory() error {
+	begun, err := n.home.Begun()
+	if err != nil {
+		return err
+	}
+	if _, known := n.ledger.Node(n.home.Node); !known && begun {
+		return home.ErrForgotten
+	} else if known && !begun { // it stopped before it could note that
+		return n.home.Begin()
 	}
 	return n.admitSelf()
 }
 
-// admitSelf puts this node's credential into the ledger, once the charter is known.
+// admitSelf puts this node's credential into the ledger, once the charter is known. One that the
+// charter does not admit is a person's to mend: peers will say the same.
 func (n *Node) admitSelf() error {
-	if _, known := n.ledger.Node(n.home.Node); known || n.ledger.Chain() == nil {
+	n.admitting.Lock() // so that two who find it missing do not both write it
+	defer n.admitting.Unlock()
+	chain := n.ledger.Chain()
+	if _, known := n.ledger.Node(n.home.Node); known || chain == nil {
+		return nil
+	}
+	cred, err := trust.ParseCredential(n.home.Credential)
+	if err == nil {
+		_, err = chain.Latest().Admit(n.home.Fleet, cred, time.Time{})
+	}
+	if err != nil {
+		n.alert(fmt.Sprintf("this node is not admitted: %v", err))
 		return nil
 	}
 	if _, err := n.feeds.publish(ledger.KindAdmission, "", "", n.home.Credential); err != nil {
 		return fmt.Errorf("publish this node's credential: %w", err)
 	}
-	return nil
+	return n.home.Begin()
 }
 
 func (n *Node) openMesh() (err error) {
 	n.mesh, err = mesh.New(mesh.Config{
 		Key: n.home.Key, Site: n.home.Site, Listen: n.cfg.Listen, Gate: &gate{n}, Bulk: []string{distribute.FetchProtocol},
-		Uplink: n.uplinkShare(1), Sockets: n.cfg.Sockets, Book: n.home, Discovery: n.cfg.Discovery, Logger: n.log, Refused: n.cfg.Refused,
+		Uplink: n.uplinkShare(1), Sockets: n.cfg.Sockets, Book: n.home, Discovery: n.cfg.Discovery, Logger: n.log, Refused: n.refused,
 	})
 	return err
 }
@@ -273,18 +298,36 @@ func (n *Node) mates() []ident.NodeID {
 
 // misbehaved drops a peer that broke a rule, and keeps its name for people.
 func (n *Node) misbehaved(id ident.NodeID, reason string) {
-	name := id.Short()
-	if m, ok := n.ledger.Node(id); ok {
-		name = fmt.Sprintf("%s (%s)", m.Name, id.Short())
-	}
-	n.alert(fmt.Sprintf("peer %s was dropped: %s", name, reason))
+	n.alert(fmt.Sprintf("%s was dropped: %s", n.nameOf(id), reason))
 	// The caller may hold what dropping the peer waits for.
 	n.wg.Go(func() { n.mesh.Drop(id, reason, dropFor) })
+}
+
+// refused tells a person why a peer was not let in, or did not let this node in. That an uplink is
+// held is nobody's fault.
+func (n *Node) refused(remote ident.NodeID, r *mesh.Refusal) {
+	if r.Code == mesh.CodeHeld {
+		return
+	}
+	text := fmt.Sprintf("%s was not let in: %s", n.nameOf(remote), r.Text)
+	if r.ByRemote {
+		text = fmt.Sprintf("%s does not let this node in: %s", n.nameOf(remote), r.Text)
+	}
+	n.alert(text)
+}
+
+// nameOf names a node for people.
+func (n *Node) nameOf(id ident.NodeID) string {
+	if m, ok := n.ledger.Node(id); ok {
+		return fmt.Sprintf("%s (%s)", m.Name, id.Short())
+	}
+	return "node " + id.Short()
 }
 
 // maxAlerts bounds what status shows of the past.
 const maxAlerts = 16
 
+// alert notes, once, what a person should know of.
 func (n *Node) alert(text string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -293,6 +336,7 @@ func (n *Node) alert(text string) {
 			return
 		}
 	}
+	n.log.Warn("node: " + text)
 	n.alerts = append(n.alerts, text)
 	n.alerts = n.alerts[max(0, len(n.alerts)-maxAlerts):]
 }
@@ -315,10 +359,14 @@ func (n *Node) share() {
 
 // uplinkShare divides the site's limits by its live nodes.
 func (n *Node) uplinkShare(mates int) mesh.Uplink {
+	s, k := n.uplinkSettings(), int64(max(1, mates))
+	return mesh.Uplink{Held: s.UplinkHeld, Up: share(s.UpLimit, k), Down: share(s.DownLimit, k)}
+}
+
+func (n *Node) uplinkSettings() home.Settings {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	s, k := n.settings, int64(max(1, mates))
-	return mesh.Uplink{Held: s.UplinkHeld, Up: share(s.UpLimit, k), Down: share(s.DownLimit, k)}
+	return n.settings
 }
 
 // share never rounds a limit down to none.

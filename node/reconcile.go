@@ -18,13 +18,14 @@ import (
 
 // reconcile carries what the ledger wants to the deployer, whenever it changes.
 func (n *Node) reconcile() {
+	told := map[ident.NodeID]uint64{}
 	for {
 		changed := n.ledger.Changed()
 		if err := n.admitSelf(); err != nil {
 			n.log.Error("node: cannot publish its admission", "err", err)
 		}
 		n.deployer.Set(n.desired())
-		n.learnReports()
+		n.learnReports(told)
 		select {
 		case <-n.ctx.Done():
 			return

@@ -16,12 +16,13 @@ const (
 	maxReportAddrs  = 4
 	maxReportText   = 256 // bytes of one text
 	blobPrefixBytes = 8   // enough of a digest to tell the fleet's blobs apart
+	statementPrefix = 16  // hex digits, likewise for statements
 )
 
 // report is what a node says of itself to the fleet: the body of its one register entry of kind
 // Report, deterministic CBOR with integer keys.
 //
-//	1 deployments  [{1 name, 2 release, 3 target, 4 phase, 5 ready, 6 address, 7 why}]
+//	1 deployments  [{1 name, 2 release, 3 target, 4 phase, 5 ready, 6 address, 7 why, 8 statement}]
 //	2 blobs        [first 8 bytes of the SHA-256 of each whole blob of a release]
 //	3 addrs        multiaddrs at which others may dial it
 //	4 held         its uplink is held: it is not to be waited for
@@ -44,6 +45,9 @@ type reportedDeployment struct {
 	Ready   bool   `cbor:"5,keyasint,omitempty"`
 	Address string `cbor:"6,keyasint,omitempty"`
 	Why     string `cbor:"7,keyasint,omitempty"`
+	// Statement is the first statementPrefix hex digits of the deployment statement that what runs
+	// was started for: the same release may be declared anew with other settings.
+	Statement string `cbor:"8,keyasint,omitempty"`
 }
 
 func (d reportedDeployment) running() api.Running {
@@ -99,7 +103,7 @@ func (c reportCodec) decode(data []byte) (report, error) {
 func (r report) bounded() error {
 	texts := append([]string{r.Platform, r.Version}, r.Addrs...)
 	for _, d := range r.Deployments {
-		texts = append(texts, d.Name, d.Release, d.Target, d.Phase, d.Address, d.Why)
+		texts = append(texts, d.Name, d.Release, d.Target, d.Phase, d.Address, d.Why, d.Statement)
 	}
 	for _, t := range texts {
 		if len(t) > maxReportText {

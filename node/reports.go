@@ -7,14 +7,16 @@ import (
 	"selvage/distribute/store"
 	"selvage/internal/ident"
 	"selvage/ledger"
+	"selvage/node/api"
 )
 
 // ownReport is what this node says of itself now.
 func (n *Node) ownReport() report {
-	r := report{Addrs: n.bareAddrs(), Held: n.mesh.Uplink().Held, Platform: n.cfg.Platform, Version: n.cfg.Version}
+	r := report{Addrs: n.bareAddrs(), Held: n.uplinkSettings().UplinkHeld, Platform: n.cfg.Platform, Version: n.cfg.Version}
 	for _, s := range n.deployer.Statuses() {
 		r.Deployments = append(r.Deployments, reportedDeployment{
-			Name: s.Name, Release: s.Release, Target: s.Target, Phase: string(s.Phase), Ready: s.Ready, Address: s.Address, Why: s.Why})
+			Name: s.Name, Release: s.Release, Target: s.Target, Phase: string(s.Phase), Ready: s.Ready, Address: s.Address, Why: s.Why,
+			Statement: string(s.Version[:min(len(s.Version), statementPrefix)])})
 	}
 	for _, o := range n.store.Objects() {
 		if o.Complete() {
@@ -56,52 +58,26 @@ func (n *Node) decodedReport(r ledger.Report) (report, bool) {
 	return rep, err == nil
 }
 
-// learnReports tells the mesh where nodes say that they can be reached.
-func (n *Node) learnReports() {
+// learnReports tells the mesh where nodes say that they can be reached; told has the reports that
+// it was told of.
+func (n *Node) learnReports(told map[ident.NodeID]uint64) {
 	for _, r := range n.ledger.Reports() {
-		n.mu.Lock()
-		known := n.decoded[r.Node].seq == r.Seq
-		n.mu.Unlock()
+		if told[r.Node] == r.Seq || r.Node == n.home.Node {
+			continue
+		}
+		told[r.Node] = r.Seq
 		rep, ok := n.decodedReport(r)
-		m, member := n.ledger.Node(r.Node)
-		if !known && ok && member && r.Node != n.home.Node {
+		if m, member := n.ledger.Node(r.Node); ok && member {
 			n.mesh.LearnNode(r.Node, m.Site, rep.Addrs)
 		}
 	}
 }
 
-// seen is what this node knows of another at one moment.
-type seen struct {
-	ledger.Node
-	report
-	reported  ledger.Report // zero if it never reported
-	reachable bool
-}
-
-// census looks at every member of the fleet.
-func (n *Node) census() []seen {
-	reports := map[ident.NodeID]ledger.Report{}
-	for _, r := range n.ledger.Reports() {
-		reports[r.Node] = r
-	}
-	alive := map[ident.NodeID]bool{n.home.Node: true}
-	for _, id := range n.mates() {
-		alive[id] = true
-	}
-	for _, p := range n.mesh.Peers() {
-		alive[p.ID] = true
-	}
-	nodes := n.ledger.Nodes()
-	fresh := n.cfg.Now().Add(-3 * refresh(len(nodes)))
-	var out []seen
-	for _, m := range nodes {
-		s := seen{Node: m, reported: reports[m.Node]}
-		if s.reported.Seq > 0 {
-			s.report, _ = n.decodedReport(s.reported)
-		}
-		cutOff := s.Held && m.Site != n.home.Site || n.mesh.Uplink().Held && m.Site != n.home.Site
-		s.reachable = alive[m.Node] || !cutOff && s.reported.Received.After(fresh)
-		out = append(out, s)
+// running is the report's deployments as the API shows them.
+func (r report) running() []api.Running {
+	out := []api.Running{}
+	for _, d := range r.Deployments {
+		out = append(out, d.running())
 	}
 	return out
 }

@@ -24,8 +24,8 @@ func newProgress(w io.Writer) *progress {
 	return &progress{w: w, begin: time.Now(), tty: ok && term.IsTerminal(int(f.Fd()))}
 }
 
-// show replaces what was shown.
-func (p *progress) show(text string) {
+// Show replaces what was shown.
+func (p *progress) Show(text string) {
 	stamp := clock(time.Since(p.begin))
 	switch {
 	case p.tty:
@@ -39,8 +39,8 @@ func (p *progress) show(text string) {
 	p.last = text
 }
 
-// end clears the line.
-func (p *progress) end() {
+// End clears the line.
+func (p *progress) End() {
 	if p.tty && p.last != "" {
 		fmt.Fprint(p.w, "\r\x1b[K")
 	}

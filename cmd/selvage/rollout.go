@@ -47,13 +47,13 @@ func newRolloutStatus(env *environment) *cobra.Command {
 func waitRollout(ctx context.Context, env *environment, name string, timeout time.Duration) (api.Rollout, error) {
 	begin := time.Now()
 	bar := newProgress(env.err)
-	defer bar.end()
+	defer bar.End()
 	for {
 		r, err := ask[api.Rollout](ctx, env, "rollout", url.Values{"name": {name}})
 		if err != nil || r.Done || time.Since(begin) >= timeout {
 			return r, err
 		}
-		bar.show(fmt.Sprintf("%d of %d nodes run %s", r.Ready, r.Targets, r.Release))
+		bar.Show(fmt.Sprintf("%d of %d nodes run %s", r.Ready, r.Targets, r.Release))
 		select {
 		case <-ctx.Done():
 			return r, ctx.Err()

@@ -103,9 +103,9 @@ func upload(ctx context.Context, env *environment, path string) (api.Added, erro
 		return api.Added{}, hinted(fmt.Errorf("%s is not a file", path), "a directory is released as a tar or zip archive, type bundle")
 	}
 	bar := newProgress(env.err)
-	defer bar.end()
+	defer bar.End()
 	added, err := env.client().AddBlob(ctx, &counted{r: f, told: func(n int64) {
-		bar.show(fmt.Sprintf("%d%% %s of %s", percent(n, info.Size()), size(n), size(info.Size())))
+		bar.Show(fmt.Sprintf("%d%% %s of %s", percent(n, info.Size()), size(n), size(info.Size())))
 	}})
 	return added, env.explain(err)
 }

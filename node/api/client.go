@@ -47,6 +47,11 @@ func (c *Client) Publish(ctx context.Context, kind string, envelope []byte) (Pub
 	return p, c.do(ctx, http.MethodPost, "statements", url.Values{"kind": {kind}}, bytes.NewReader(envelope), &p)
 }
 
+// CheckInvite asks the node whether an invite is signed by those who may.
+func (c *Client) CheckInvite(ctx context.Context, envelope []byte) error {
+	return c.do(ctx, http.MethodPost, "invites", nil, bytes.NewReader(envelope), &checked{})
+}
+
 // SetUplink changes how the node's traffic with other sites is held.
 func (c *Client) SetUplink(ctx context.Context, change UplinkChange) (Uplink, error) {
 	body, err := json.Marshal(change)

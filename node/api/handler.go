@@ -22,6 +22,7 @@ type Backend interface {
 	Holders(ctx context.Context, release, platform string) ([]Holder, error)
 	AddBlob(ctx context.Context, r io.Reader) (Added, error)
 	Publish(kind string, envelope []byte) (digest string, err error)
+	CheckInvite(envelope []byte) error
 	SetUplink(ctx context.Context, change UplinkChange) (Uplink, error)
 }
 
@@ -44,6 +45,7 @@ func NewHandler(b Backend) http.Handler {
 	})
 	mux.HandleFunc("POST /v1/blobs", answer(func(r *http.Request) (any, error) { return b.AddBlob(r.Context(), r.Body) }))
 	mux.HandleFunc("POST /v1/statements", answer(func(r *http.Request) (any, error) { return publish(b, r) }))
+	mux.HandleFunc("POST /v1/invites", answer(func(r *http.Request) (any, error) { return checkInvite(b, r) }))
 	mux.HandleFunc("PUT /v1/uplink", answer(func(r *http.Request) (any, error) { return setUplink(b, r) }))
 	return mux
 }
@@ -79,6 +81,19 @@ func publish(b Backend, r *http.Request) (any, error) {
 	}
 	digest, err := b.Publish(r.FormValue("kind"), body)
 	return Published{digest}, err
+}
+
+// checked is the answer to what is in order.
+type checked struct {
+	OK bool `json:"ok"`
+}
+
+func checkInvite(b Backend, r *http.Request) (any, error) {
+	body, err := document(r)
+	if err != nil {
+		return nil, err
+	}
+	return checked{true}, b.CheckInvite(body)
 }
 
 func setUplink(b Backend, r *http.Request) (any, error) {

@@ -32,8 +32,9 @@ type Desired struct {
 // Status is how one deployment does on this node.
 type Status struct {
 	Name    string
-	Release string // what runs; "" if nothing does
-	Target  string // what should run
+	Release string     // what runs; "" if nothing does
+	Version rollout.ID // likewise
+	Target  string     // what should run
 	Phase   rollout.Phase
 	Ready   bool   // Release runs and is healthy
 	Address string // host:port that it serves on

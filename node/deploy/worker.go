@@ -294,7 +294,8 @@ func (w *worker) tell(d Desired, a rollout.Action) {
 		serving = w.old
 	}
 	if serving != nil && serving.instance() != nil {
-		s.Release, s.Address, s.Ready = serving.version.Release, serving.instance().Addr(), serving.ready()
+		s.Release, s.Version = serving.version.Release, serving.version.ID
+		s.Address, s.Ready = serving.instance().Addr(), serving.ready()
 	}
 	w.mu.Lock()
 	changed := w.status != s

@@ -4,6 +4,7 @@
 //	node.json       Card: the fleet it belongs to and the credential it was admitted with
 //	settings.json   Settings: what a technician may change while it runs
 //	addresses.json  where other nodes were last met
+//	begun           there is such a file once the node has written into the ledger
 //	operator.key    an operator's key, where 'selvage init' ran; the node never reads it
 //	ledger.db       the ledger
 //	store/          blobs, an OCI image layout
@@ -33,6 +34,7 @@ const (
 	cardFile  = "node.json"
 	settings  = "settings.json"
 	addresses = "addresses.json"
+	begun     = "begun"
 	maxFile   = 1 << 20
 )
 
@@ -41,6 +43,9 @@ var (
 	ErrNone = errors.New("holds no node")
 	// ErrTaken: a node was enrolled in this directory already.
 	ErrTaken = errors.New("holds a node already")
+	// ErrForgotten: the node has written into a ledger that is gone. What it wrote is with others,
+	// who would take what it writes next, numbered anew, for a fork.
+	ErrForgotten = errors.New("has lost its ledger")
 	// ErrForeign: the key and the rest belong to different nodes.
 	ErrForeign = errors.New("holds files of different nodes")
 )
@@ -114,14 +119,29 @@ type Settings struct {
 func (h *Home) Settings() (Settings, error) {
 	var s Settings
 	err := readJSON(h.fs, settings, &s)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Settings{}, nil
+	case err == nil && (s.UpLimit < 0 || s.DownLimit < 0):
+		err = fmt.Errorf("read %s: it is damaged: a limit below 0", settings)
 	}
 	return s, err
 }
 
 // SaveSettings replaces the settings.
 func (h *Home) SaveSettings(s Settings) error { return writeJSON(h.fs, settings, s) }
+
+// Begun reports whether the node has ever written into its ledger.
+func (h *Home) Begun() (bool, error) {
+	_, err := h.fs.Stat(begun)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Begin notes that the node has written into its ledger.
+func (h *Home) Begin() error { return disk.WriteFile(h.fs, begun, nil, 0o600) }
 
 // LoadAddresses returns the multiaddrs last saved; none if nothing was or the file is damaged,
 // for what it holds will be learnt again.

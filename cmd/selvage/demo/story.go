@@ -31,27 +31,28 @@ type story struct {
 	Options
 	*fleet
 	begin  time.Time
+	took   time.Duration
 	scenes []scene
 }
 
-// Run tells the story. It returns an error if any of it did not hold.
-func Run(ctx context.Context, o Options) error {
+// Run tells the story, and returns what it cost. It returns an error if any of it did not hold.
+func Run(ctx context.Context, o Options) (Result, error) {
 	dir, err := os.MkdirTemp("", "selvage-demo-")
 	if err != nil {
-		return err
+		return Result{}, err
 	}
 	s := &story{Options: o, fleet: &fleet{exe: o.Exe, dir: dir}, begin: time.Now()}
 	err = s.tell(ctx)
 	s.Bar.End()
 	if err == nil && o.Keep {
 		s.leaveUp()
-		return nil
+		return s.result(), nil
 	}
 	s.stop()
 	if err != nil {
-		return fmt.Errorf("%w (logs and state are in %s)", err, dir)
+		return Result{}, fmt.Errorf("%w (logs and state are in %s)", err, dir)
 	}
-	return os.RemoveAll(dir)
+	return s.result(), os.RemoveAll(dir)
 }
 
 func (s *story) tell(ctx context.Context) error {
@@ -62,7 +63,8 @@ func (s *story) tell(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.summary(ctx)
+	s.took = time.Since(s.begin)
+	return s.summary()
 }
 
 // say prints one line of the story, with the time since it began.

@@ -1,31 +1,68 @@
 package demo
 
 import (
-	"context"
 	"fmt"
 	"text/tabwriter"
 	"time"
 )
 
+// Result is what the demo cost, for scripts.
+type Result struct {
+	Seconds float64       `json:"seconds"`
+	Scenes  []SceneResult `json:"scenes"`
+	Dir     string        `json:"dir,omitempty"` // where the mesh lives that was left up
+}
+
+// SceneResult is one release on its way to some nodes.
+type SceneResult struct {
+	Name    string         `json:"name"`
+	Version string         `json:"version"`
+	Nodes   int            `json:"nodes"`
+	Seconds float64        `json:"seconds"` // until every node served it
+	Uplinks []UplinkResult `json:"uplinks"`
+}
+
+// UplinkResult is what crossed one site's uplink, and what had to.
+type UplinkResult struct {
+	Site       string `json:"site"`
+	DownBytes  int64  `json:"down_bytes"`  // UDP payload, control traffic included
+	IdealBytes int64  `json:"ideal_bytes"` // each byte that was new to the site, once
+}
+
+func (s *story) result() Result {
+	r := Result{Seconds: s.took.Seconds(), Scenes: []SceneResult{}}
+	if s.Keep {
+		r.Dir = s.dir
+	}
+	for _, sc := range s.scenes {
+		one := SceneResult{Name: sc.name, Version: sc.version, Nodes: len(sc.targets), Seconds: sc.took.Seconds()}
+		for _, site := range sc.receivers {
+			one.Uplinks = append(one.Uplinks, UplinkResult{site, sc.down[site], sc.ideal[site]})
+		}
+		r.Scenes = append(r.Scenes, one)
+	}
+	return r
+}
+
 // summary draws the table that ends the demo.
-func (s *story) summary(context.Context) error {
+func (s *story) summary() error {
 	fmt.Fprintln(s.Out)
 	w := tabwriter.NewWriter(s.Out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "SCENE\tNODES\tCONVERGED IN\tUPLINK\tBYTES DOWN\tIDEAL\tRATIO")
-	for _, sc := range s.scenes {
-		for i, site := range sc.receivers {
-			name, nodes, took := sc.name, fmt.Sprint(len(sc.targets)), fmt.Sprintf("%.1f s", sc.took.Seconds())
+	for _, sc := range s.result().Scenes {
+		for i, u := range sc.Uplinks {
+			name, nodes, took := sc.Name, fmt.Sprint(sc.Nodes), fmt.Sprintf("%.1f s", sc.Seconds)
 			if i > 0 {
 				name, nodes, took = "", "", ""
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%.2f\n", name, nodes, took, site, mib(sc.down[site]), mib(sc.ideal[site]),
-				float64(sc.down[site])/float64(max(sc.ideal[site], 1)))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%.2f\n", name, nodes, took, u.Site, mib(u.DownBytes), mib(u.IdealBytes),
+				float64(u.DownBytes)/float64(max(u.IdealBytes, 1)))
 		}
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.Out, "\nAll of it held, in %s. Bytes are UDP payload, control traffic included; ideal is each new byte once.\n",
-		time.Since(s.begin).Round(100*time.Millisecond))
-	return nil
+	_, err := fmt.Fprintf(s.Out, "\nAll of it held, in %s. Bytes are UDP payload, control traffic included; ideal is each new byte once.\n",
+		s.took.Round(100*time.Millisecond))
+	return err
 }

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes this program itself runnable by the scripts, as 'selvage'.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"selvage": main})
+}
+
+// TestScripts runs the command line as people do, with real nodes on loopback.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                "testdata/script",
+		RequireUniqueNames: true,
+		Cmds:               map[string]func(*testscript.TestScript, bool, []string){"until": until, "alter": alter, "fill": fill},
+	})
+}
+
+// patience bounds how long a script waits for what has to come about.
+const patience = 60 * time.Second
+
+// until runs a command until it succeeds and its output, on both streams, matches:
+//
+//	until PATTERN COMMAND ARG...
+//
+// With ! the command has to fail, and match.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: until PATTERN COMMAND ARG...")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	var out string
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		err = ts.Exec(args[1], args[2:]...)
+		out = ts.ReadFile("stdout") + ts.ReadFile("stderr")
+		if (err == nil) != neg && pattern.MatchString(out) {
+			return
+		}
+	}
+	ts.Fatalf("waited %s in vain for %q; the last: %v\n%s", patience, args[0], err, out)
+}
+
+// alter replaces text in a file, once, and keeps its length if both texts have the same:
+//
+//	alter FILE OLD NEW
+func alter(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: alter FILE OLD NEW")
+	}
+	path := ts.MkAbs(args[0])
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	if !bytes.Contains(data, []byte(args[1])) {
+		ts.Fatalf("%s holds no %q", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(path, bytes.Replace(data, []byte(args[1]), []byte(args[2]), 1), 0o600))
+}
+
+// fill writes a file of so many KiB that does not repeat itself:
+//
+//	fill FILE KIB
+func fill(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: fill FILE KIB")
+	}
+	kib, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	data := make([]byte, kib<<10)
+	x := uint64(0x9e3779b97f4a7c15)
+	for i := range data {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+		data[i] = byte(x >> 56)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o600))
+}

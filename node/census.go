@@ -1,0 +1,119 @@
+package node
+
+import (
+	"time"
+
+	"selvage/internal/ident"
+	"selvage/ledger"
+	"selvage/ledger/manifest"
+	"selvage/node/api"
+)
+
+// seen is what this node knows of another at one moment.
+type seen struct {
+	ledger.Node
+	report
+	reachable bool
+	lastSeen  time.Time // zero if never
+}
+
+// census looks at every member of the fleet, by site and name.
+func (n *Node) census() []seen {
+	reports := map[ident.NodeID]ledger.Report{}
+	for _, r := range n.ledger.Reports() {
+		reports[r.Node] = r
+	}
+	here := n.present()
+	now, nodes, held := n.cfg.Now(), n.ledger.Nodes(), n.uplinkSettings().UplinkHeld
+	fresh := now.Add(-3 * refresh(len(nodes)))
+	var out []seen
+	for _, m := range nodes {
+		s := seen{Node: m}
+		if r, ok := reports[m.Node]; ok {
+			s.report, _ = n.decodedReport(r)
+			s.lastSeen = r.Received
+		}
+		cutOff := (s.Held || held) && m.Site != n.home.Site
+		s.reachable = here[m.Node] || !cutOff && s.lastSeen.After(fresh)
+		if here[m.Node] {
+			s.lastSeen = now
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// present are the nodes that this one knows to be up: itself, connected peers, live mates.
+func (n *Node) present() map[ident.NodeID]bool {
+	here := map[ident.NodeID]bool{n.home.Node: true}
+	for _, id := range n.mates() {
+		here[id] = true
+	}
+	for _, p := range n.mesh.Peers() {
+		here[p.ID] = true
+	}
+	return here
+}
+
+// Rollout implements api.Backend.
+func (n *Node) Rollout(name string) (api.Rollout, error) {
+	for _, d := range n.ledger.Deployments() {
+		if d.Name != name {
+			continue
+		}
+		spec, err := manifest.DecodeSpec(d.Spec)
+		if err != nil {
+			return api.Rollout{}, err
+		}
+		return tally(d, spec, n.census()), nil
+	}
+	return api.Rollout{}, api.NotFound("no deployment is called "+name+" here", "'selvage get deployments' lists them")
+}
+
+// tally counts how far a deployment has come over the nodes that it is meant for.
+func tally(d ledger.DeploymentState, spec manifest.Spec, census []seen) api.Rollout {
+	r := api.Rollout{Name: d.Name, Release: spec.Release, Behind: []api.Behind{}, Unreachable: []api.Behind{}}
+	for _, s := range census {
+		if s.Quarantined != "" || !spec.Selector.Matches(s.Labels) {
+			continue
+		}
+		r.Targets++
+		runs := s.deployment(d.Name)
+		switch {
+		case runs.serves(d.Digest, spec.Release):
+			r.Ready++
+		case s.reachable:
+			r.Behind = append(r.Behind, s.behind(runs, d.Digest))
+		default:
+			r.Unreachable = append(r.Unreachable, s.behind(runs, d.Digest))
+		}
+	}
+	r.Done = len(r.Behind) == 0
+	return r
+}
+
+// deployment returns what the node reports of one; the zero value if nothing.
+func (s seen) deployment(name string) reportedDeployment {
+	for _, d := range s.Deployments {
+		if d.Name == name {
+			return d
+		}
+	}
+	return reportedDeployment{}
+}
+
+// serves reports whether a release runs, healthy, as one statement has declared it.
+func (d reportedDeployment) serves(statement, release string) bool {
+	return d.Ready && d.Release == release && d.Statement == statement[:min(len(statement), statementPrefix)]
+}
+
+func (s seen) behind(runs reportedDeployment, statement string) api.Behind {
+	b := api.Behind{Node: s.Node.Node, Name: s.Name, Site: s.Site, Release: runs.Release, Phase: runs.Phase, Why: runs.Why, LastSeen: s.lastSeen}
+	switch {
+	case runs.Phase == "":
+		b.Phase, b.Why = "unknown", "it has not reported on this deployment yet"
+	case b.Why == "" && runs.Ready && !runs.serves(statement, runs.Release):
+		b.Why = "it has not taken up the newest declaration yet"
+	}
+	return b
+}

@@ -1,0 +1,238 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"selvage/internal/disk/memdisk"
+	"selvage/ledger/manifest"
+	"selvage/node/rollout"
+	"selvage/node/runtime"
+)
+
+// driver is a runtime.Driver without workloads: what a release does is written in conduct.
+type driver struct {
+	replaces bool
+
+	mu      sync.Mutex
+	conduct map[string]conduct   // by release; one not named here runs well
+	running map[string]*instance // by deployment
+	starts  []string             // releases, in the order in which they were started
+	removed []string
+	overlap bool // two ran at once that must not
+	ports   int
+}
+
+type conduct struct {
+	startErr error
+	crashes  bool // it ends by itself at once, and again and again
+}
+
+type instance struct {
+	runtime.Condition
+	d    *driver
+	w    runtime.Workload
+	addr string
+}
+
+func newDriver(replaces bool) *driver {
+	return &driver{replaces: replaces, conduct: map[string]conduct{}, running: map[string]*instance{}, ports: 40000}
+}
+
+var _ runtime.Driver = (*driver)(nil)
+
+func (d *driver) Start(_ context.Context, w runtime.Workload) (runtime.Instance, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	old := d.running[w.Deployment]
+	if old != nil && old.w.Equal(w) {
+		return old, nil
+	}
+	c := d.conduct[w.Release]
+	d.starts = append(d.starts, w.Release)
+	switch {
+	case c.startErr != nil:
+		return nil, c.startErr
+	case old != nil && !d.replaces:
+		d.overlap = true
+		return nil, runtime.ErrRunning
+	}
+	if old != nil {
+		old.Enter(runtime.PhaseExited)
+	}
+	port := w.Port
+	if port == 0 {
+		d.ports++
+		port = d.ports
+	}
+	i := &instance{d: d, w: w, addr: net.JoinHostPort("127.0.0.1", fmt.Sprint(port))}
+	i.Enter(runtime.PhaseRunning)
+	if c.crashes {
+		i.Fail(runtime.PhaseRestarting, "exit status 3")
+	}
+	d.running[w.Deployment] = i
+	return i, nil
+}
+
+func (d *driver) Replaces() bool { return d.replaces }
+
+func (d *driver) Remove(_ context.Context, deployment string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.running[deployment] != nil {
+		return runtime.ErrRunning
+	}
+	d.removed = append(d.removed, deployment)
+	return nil
+}
+
+func (d *driver) Close(context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name, i := range d.running {
+		i.Enter(runtime.PhaseExited)
+		delete(d.running, name)
+	}
+	return nil
+}
+
+func (i *instance) Addr() string { return i.addr }
+
+func (i *instance) Stop(context.Context) error {
+	i.d.mu.Lock()
+	defer i.d.mu.Unlock()
+	if i.d.running[i.w.Deployment] == i {
+		delete(i.d.running, i.w.Deployment)
+	}
+	i.Enter(runtime.PhaseExited)
+	return nil
+}
+
+// runs returns the release that runs; "" if none does.
+func (d *driver) runs(deployment string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if i := d.running[deployment]; i != nil {
+		return i.w.Release
+	}
+	return ""
+}
+
+func (d *driver) started(release string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(slices.DeleteFunc(slices.Clone(d.starts), func(r string) bool { return r != release }))
+}
+
+func (d *driver) set(release string, c conduct) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.conduct[release] = c
+}
+
+// shelf is a Blobs on which every blob arrives after delay, unless err says why not.
+type shelf struct {
+	mu    sync.Mutex
+	have  map[string]bool
+	delay time.Duration
+	err   error
+}
+
+var _ Blobs = (*shelf)(nil)
+
+func newShelf() *shelf { return &shelf{have: map[string]bool{}, delay: time.Second} }
+
+func (s *shelf) Have(a Artifact) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.have[a.Digest]
+}
+
+func (s *shelf) Fetch(ctx context.Context, a Artifact) error {
+	sleep(ctx, s.delay)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ctx.Err() != nil || s.err != nil {
+		return errors.Join(ctx.Err(), s.err)
+	}
+	s.have[a.Digest] = true
+	return nil
+}
+
+func (s *shelf) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
+func (s *shelf) Open(Artifact) (runtime.BlobReader, error) { return nil, errors.New("not read here") }
+
+// bench is a Deployer with everything around it.
+type bench struct {
+	*Deployer
+	fs    *memdisk.FS
+	shelf *shelf
+	swift *driver // type function, replaces in place
+	plain *driver // type process, does not
+}
+
+// inBubble runs f on a bench in virtual time.
+func inBubble(t *testing.T, f func(t *testing.T, b *bench)) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bench{fs: memdisk.New(0), shelf: newShelf(), swift: newDriver(true), plain: newDriver(false)}
+		b.begin()
+		f(t, b)
+		b.end(t)
+	})
+}
+
+func (b *bench) begin() {
+	b.Deployer = New(Config{FS: b.fs, Blobs: b.shelf, Node: "n1", Site: "s1", Changed: func() {},
+		Drivers: map[string]runtime.Driver{runtime.TypeFunction: b.swift, runtime.TypeProcess: b.plain}})
+}
+
+func (b *bench) end(t *testing.T) {
+	t.Helper()
+	if err := b.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if b.plain.overlap {
+		t.Error("a process was started while another of its deployment ran")
+	}
+}
+
+// restart ends the agent and starts it again on the same disk.
+func (b *bench) restart(t *testing.T) {
+	t.Helper()
+	b.end(t)
+	b.begin()
+}
+
+const app = "shop/till"
+
+// version is a version of app: its first letter says which driver runs it.
+func version(kind, name string) *Version {
+	spec := manifest.Spec{Release: "till@" + name, Health: manifest.Health{MinHealthyTime: manifest.Duration(5 * time.Second), Deadline: manifest.Duration(30 * time.Second)}}
+	return &Version{ID: rollout.ID("id-" + name), Release: spec.Release, Type: kind, Artifact: Artifact{Digest: fmt.Sprintf("%064x", name)}, Spec: spec.Defaulted()}
+}
+
+func (b *bench) want(v *Version) { b.Set([]Desired{{Name: app, Selected: true, Target: v}}) }
+
+// after lets time pass and returns how app then does.
+func (b *bench) after(d time.Duration) Status {
+	time.Sleep(d) // virtual
+	synctest.Wait()
+	for _, s := range b.Statuses() {
+		if s.Name == app {
+			return s
+		}
+	}
+	return Status{}
+}

@@ -1,0 +1,128 @@
+package node
+
+import (
+	"fmt"
+	"time"
+
+	"selvage/distribute/store"
+	"selvage/ledger"
+	"selvage/ledger/manifest"
+	"selvage/node/api"
+)
+
+// Nodes implements api.Backend.
+func (n *Node) Nodes() []api.Node {
+	out := []api.Node{}
+	for _, s := range n.census() {
+		out = append(out, api.Node{
+			Node: s.Node.Node, Name: s.Name, Site: s.Site, Labels: s.Labels, LastSeen: s.lastSeen, Reachable: s.reachable,
+			UplinkHeld: s.Held, Quarantined: s.Quarantined, Deployments: s.running(),
+		})
+	}
+	return out
+}
+
+// Sites implements api.Backend.
+func (n *Node) Sites() []api.Site {
+	out := []api.Site{}
+	for _, s := range n.census() { // by site
+		if len(out) == 0 || out[len(out)-1].Site != s.Site {
+			out = append(out, api.Site{Site: s.Site})
+		}
+		site := &out[len(out)-1]
+		site.Nodes++
+		if s.reachable {
+			site.Reachable++
+		}
+		if s.lastSeen.After(site.LastSeen) {
+			site.LastSeen = s.lastSeen
+		}
+	}
+	return out
+}
+
+// Releases implements api.Backend.
+func (n *Node) Releases() []api.Release {
+	out := []api.Release{}
+	for _, r := range n.ledger.Releases() {
+		item := api.Release{Release: r.Ref(), Type: r.Type, Statement: r.Digest, Created: r.Created, Signers: r.Signers, Artifacts: []api.Artifact{}}
+		for _, a := range r.Artifacts {
+			item.Artifacts = append(item.Artifacts, api.Artifact(a))
+		}
+		if len(r.Rivals) > 0 {
+			item.Conflict = fmt.Sprintf("%d other statements say something else of this version; the one created first stands", len(r.Rivals))
+		}
+		out = append(out, item)
+	}
+	return out
+}
+
+// Deployments implements api.Backend.
+func (n *Node) Deployments() []api.Deployment {
+	out := []api.Deployment{}
+	census := n.census()
+	for _, d := range n.ledger.Deployments() {
+		item := api.Deployment{Name: d.Name, Generation: d.Generation, Statement: d.Digest, Declared: d.Declared, Heads: d.Heads, Conflict: len(d.Heads) > 1}
+		if spec, err := manifest.DecodeSpec(d.Spec); err == nil {
+			r := tally(d, spec, census)
+			item.Release, item.Targets, item.Ready, item.Unreachable = spec.Release, r.Targets, r.Ready, len(r.Unreachable)
+		}
+		out = append(out, item)
+	}
+	return out
+}
+
+// Blobs implements api.Backend.
+func (n *Node) Blobs() []api.Blob {
+	releases := map[string][]string{}
+	for _, r := range n.ledger.Releases() {
+		for _, a := range r.Artifacts {
+			releases[a.Digest] = append(releases[a.Digest], r.Ref())
+		}
+	}
+	out := []api.Blob{}
+	for _, o := range n.store.Objects() {
+		b := n.blob(o)
+		b.Releases = append([]string{}, releases[b.Digest]...)
+		out = append(out, b)
+	}
+	return out
+}
+
+func (n *Node) blob(o *store.Object) api.Blob {
+	i := o.Info()
+	b := api.Blob{Digest: i.Digest.String(), Size: i.Size, HaveBytes: i.Have, Complete: i.Complete, FromLocalBytes: i.Local}
+	if i.Complete {
+		at := i.CompletedAt
+		b.CompletedAt = &at
+	}
+	if p, ok := n.swarm.Progress(i.Digest); ok {
+		b.FromSiteBytes, b.FromUplinkBytes = p.FromSite, p.FromUplink
+		if !i.Complete {
+			b.BytesPerSecond = p.Rate
+		}
+	}
+	return b
+}
+
+// Entries implements api.Backend.
+func (n *Node) Entries() ([]api.Entry, error) {
+	all, err := n.ledger.Entries()
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]string{}
+	for _, m := range n.ledger.Nodes() {
+		names[m.Node.String()] = m.Name
+	}
+	out := make([]api.Entry, 0, len(all))
+	for _, e := range all {
+		out = append(out, entryOf(e, names[e.Author.String()]))
+	}
+	return out, nil
+}
+
+func entryOf(e ledger.EntryInfo, name string) api.Entry {
+	return api.Entry{Author: e.Author, Name: name, Feed: e.Feed().String(), Seq: e.Seq, Time: e.Time.Time().UTC().Truncate(time.Millisecond),
+		Kind: e.Kind.String(), Scope: e.Scope, Key: e.Key, Bytes: e.Size}
+}
