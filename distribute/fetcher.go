@@ -3,8 +3,6 @@ package distribute
 import (
 	"bufio"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -13,13 +11,7 @@ import (
 
 	"selvage/distribute/planner"
 	"selvage/distribute/store"
-	"selvage/internal/ident"
 )
-
-func dutyHash(d Digest, id ident.NodeID) uint64 {
-	sum := sha256.Sum256(append(d[:], id[:]...))
-	return binary.BigEndian.Uint64(sum[:])
-}
 
 // fetcher is one exchange with one peer: requests go out, chunks come in, in order. A goroutine
 // writes, one reads, and one checks and stores, so that none waits for another.
@@ -28,7 +20,6 @@ type fetcher struct {
 	n      *neighbour
 	ctx    context.Context
 	cancel context.CancelFunc
-	wg     sync.WaitGroup
 	wake   chan struct{}
 
 	mu     sync.Mutex
@@ -37,7 +28,10 @@ type fetcher struct {
 	left   int           // chunks asked for and not stored yet
 }
 
-const chunkQueue = 32 // chunks between reading and storing, of at most store.MaxChunk bytes each
+const (
+	chunkQueue = 32  // chunks between reading and storing, of one exchange
+	chunkMost  = 256 // likewise of all exchanges of a swarm, each in store.MaxChunk bytes
+)
 
 // arrived is a chunk on its way from reading to storing.
 type arrived struct {
@@ -48,17 +42,12 @@ type arrived struct {
 
 var chunkBuffers = sync.Pool{New: func() any { return new([store.MaxChunk]byte) }}
 
+// newFetcher begins an exchange. The caller holds the task's mu.
 func newFetcher(t *task, n *neighbour) *fetcher {
 	f := &fetcher{task: t, n: n, wake: make(chan struct{}, 1)}
 	f.ctx, f.cancel = context.WithCancel(t.ctx)
-	f.wg.Go(f.run)
+	t.wg.Go(f.run)
 	return f
-}
-
-// stop returns when nothing of the exchange goes on.
-func (f *fetcher) stop() {
-	f.cancel()
-	f.wg.Wait()
 }
 
 func (f *fetcher) outstanding() int {
@@ -84,8 +73,7 @@ func (f *fetcher) request(runs []planner.Run) {
 func (f *fetcher) run() {
 	err := f.exchange()
 	f.cancel()
-	// The task may be waiting for this goroutine in stop: it is told by another.
-	f.task.swarm.wg.Go(func() { f.task.failed(f, err) })
+	f.task.failed(f, err)
 }
 
 func (f *fetcher) exchange() error {
@@ -106,7 +94,10 @@ func (f *fetcher) exchange() error {
 		f.cancel()
 	}
 	wg.Go(func() { end(f.write(conn)) })
-	wg.Go(func() { end(f.read(conn, chunks)); close(chunks) })
+	wg.Go(func() {
+		defer close(chunks)
+		end(f.read(conn, chunks))
+	})
 	wg.Go(func() { end(f.store(chunks)) })
 	wg.Wait()
 	return worst(<-errs, <-errs, <-errs)
@@ -115,7 +106,7 @@ func (f *fetcher) exchange() error {
 // worst picks the error that says most: what the peer or the store did before what followed from it.
 func worst(errs ...error) error {
 	for _, err := range errs {
-		if errors.Is(err, store.ErrCorrupt) || errors.Is(err, errProtocol) || errors.Is(err, errLocal) {
+		if misbehaviour(err) || errors.Is(err, errLocal) {
 			return err
 		}
 	}
@@ -123,7 +114,7 @@ func worst(errs ...error) error {
 }
 
 func (f *fetcher) write(conn net.Conn) error {
-	if _, err := conn.Write(f.task.object.Digest[:]); err != nil {
+	if err := write(conn, f.task.object.Digest[:]); err != nil {
 		return err
 	}
 	for {
@@ -141,7 +132,7 @@ func (f *fetcher) write(conn net.Conn) error {
 			f.sent = append(f.sent, runs...)
 		}
 		f.mu.Unlock()
-		if _, err := conn.Write(b); err != nil {
+		if err := write(conn, b); err != nil {
 			return err
 		}
 	}
@@ -160,7 +151,7 @@ func (f *fetcher) next() (planner.Run, bool) {
 }
 
 func (f *fetcher) read(conn net.Conn, out chan<- arrived) error {
-	r := bufio.NewReaderSize(conn, 256<<10)
+	r := bufio.NewReaderSize(conn, 128<<10)
 	list := f.task.object.Chunks()
 	for {
 		status, err := r.ReadByte()
@@ -175,35 +166,60 @@ func (f *fetcher) read(conn net.Conn, out chan<- arrived) error {
 			return fmt.Errorf("fetch chunks %d+%d: %w", run.First, run.Count, store.ErrMissing)
 		}
 		for i := run.First; i < run.First+run.Count; i++ {
-			data := chunkBuffers.Get().(*[store.MaxChunk]byte)[:list[i].Size]
-			if _, err := io.ReadFull(r, data); err != nil {
+			data, err := f.buffer(int(list[i].Size))
+			if err != nil {
 				return err
 			}
-			select {
-			case out <- arrived{i, data, i == run.First+run.Count-1}:
-			case <-f.ctx.Done():
-				return f.ctx.Err()
+			if _, err := io.ReadFull(r, data); err != nil {
+				f.free(data)
+				return err
 			}
+			out <- arrived{i, data, i == run.First+run.Count-1} // store takes all, to the end
 		}
 	}
 }
 
-func (f *fetcher) store(in <-chan arrived) error {
+// buffer waits until there is room for a chunk.
+func (f *fetcher) buffer(size int) ([]byte, error) {
+	select {
+	case f.task.swarm.room <- struct{}{}:
+	case <-f.ctx.Done():
+		return nil, f.ctx.Err()
+	}
+	return chunkBuffers.Get().(*[store.MaxChunk]byte)[:size], nil
+}
+
+func (f *fetcher) free(data []byte) {
+	chunkBuffers.Put((*[store.MaxChunk]byte)(data[:store.MaxChunk]))
+	<-f.task.swarm.room
+}
+
+// store stores what comes, to the first error; what comes after it is dropped.
+func (f *fetcher) store(in <-chan arrived) (first error) {
 	for c := range in {
-		err := f.task.put(f.n, c.index, c.data)
-		chunkBuffers.Put((*[store.MaxChunk]byte)(c.data[:store.MaxChunk]))
-		if err != nil && !errors.Is(err, store.ErrCorrupt) {
-			err = fmt.Errorf("%w: %w", errLocal, err)
+		if first == nil && f.ctx.Err() == nil {
+			if first = f.put(c); first != nil {
+				f.cancel()
+			}
 		}
-		if err != nil {
-			return err
-		}
-		f.mu.Lock()
-		f.left--
-		f.mu.Unlock()
-		if c.last {
-			f.task.poke() // its window has room again
-		}
+		f.free(c.data)
+	}
+	return first
+}
+
+func (f *fetcher) put(c arrived) error {
+	err := f.task.put(f.n, c.index, c.data)
+	if err != nil && !errors.Is(err, store.ErrCorrupt) {
+		err = fmt.Errorf("%w: %w", errLocal, err)
+	}
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	f.left--
+	f.mu.Unlock()
+	if c.last {
+		f.task.poke() // its window has room again
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package distribute
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +19,12 @@ import (
 // A chunk list is got over the uplink by the first in rank of the site; the n-th waits for n
 // times this to get it from a neighbour instead.
 const listTurn = 3 * time.Second
+
+// How long a peer that did not give the list is let be: twice as long each time.
+const (
+	listRetry    = time.Second
+	maxListRetry = 30 * time.Second
+)
 
 // list gets the chunk list, trying one peer after the other.
 func (t *task) list() error {
@@ -34,7 +42,7 @@ func (t *task) list() error {
 				return err
 			}
 			t.swarm.misbehaved(n.id, err)
-			t.forget(n.id, errors.Is(err, store.ErrDAG))
+			t.refused(n, misbehaviour(err))
 		}
 		if time.Since(looked) > providerPause {
 			t.seekProviders()
@@ -47,17 +55,19 @@ func (t *task) list() error {
 	return nil
 }
 
-// lister picks a peer that has the chunk list: one of the site before any other.
+// lister picks a peer that has the chunk list: one that refused least, and of these one of the
+// site before any other.
 func (t *task) lister() *neighbour {
 	turn := time.Duration(t.turn()) * listTurn
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	now := time.Now()
 	var best *source
-	for _, src := range t.sources {
-		if src.bad || !src.whole && src.bitmap == nil || !src.n.local && time.Since(t.began) < turn {
+	for id, src := range t.sources {
+		if t.bad[id] || !src.listed || now.Before(src.after) || !src.n.local && now.Sub(t.began) < turn {
 			continue
 		}
-		if best == nil || better(src.n, best.n) {
+		if best == nil || src.before(best) {
 			best = src
 		}
 	}
@@ -67,11 +77,14 @@ func (t *task) lister() *neighbour {
 	return best.n
 }
 
-func better(a, b *neighbour) bool {
-	if a.local != b.local {
-		return a.local
+func (src *source) before(o *source) bool {
+	switch {
+	case src.refused != o.refused:
+		return src.refused < o.refused
+	case src.n.local != o.n.local:
+		return src.n.local
 	}
-	return a.id.Compare(b.id) < 0
+	return src.n.id.Compare(o.n.id) < 0
 }
 
 // turn is this node's place among the mates that want the blob.
@@ -90,17 +103,22 @@ func (t *task) turn() int {
 	return slices.Index(mates, t.swarm.cfg.Self)
 }
 
-// forget lets another peer be picked; one that sent a wrong list is not picked again.
-func (t *task) forget(id ident.NodeID, bad bool) {
+// refused lets another peer be picked; one that sent a wrong list is not picked again.
+func (t *task) refused(n *neighbour, bad bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if src := t.sources[id]; src != nil {
-		src.bad = src.bad || bad
-		if !bad {
-			src.whole, src.bitmap = false, nil
-			src.n.push(message{kind: msgWant, digest: t.object.Digest}) // it will say again what it has
-		}
+	if bad {
+		t.bad[n.id] = true
 	}
+	if src := t.sources[n.id]; src != nil && src.n == n {
+		src.refused++
+		src.after = time.Now().Add(min(listRetry<<min(src.refused-1, 6), maxListRetry))
+	}
+}
+
+func dutyHash(d Digest, id ident.NodeID) uint64 {
+	sum := sha256.Sum256(append(d[:], id[:]...))
+	return binary.BigEndian.Uint64(sum[:])
 }
 
 // errLocal marks a failure of this node's own store.
@@ -113,13 +131,13 @@ func (t *task) listFrom(n *neighbour) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(t.ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer reset(conn)
+	stop := context.AfterFunc(t.ctx, func() { reset(conn) })
 	defer stop()
-	if _, err := conn.Write(t.object.Digest[:]); err != nil {
+	if err := write(conn, t.object.Digest[:]); err != nil {
 		return err
 	}
-	r := &patient{conn: conn}
+	r := &patient{conn: conn, room: 1 + store.MaxList(t.object.Size)}
 	var status [1]byte
 	if _, err := io.ReadFull(r, status[:]); err != nil {
 		return err
@@ -139,14 +157,32 @@ func (t *task) listFrom(n *neighbour) error {
 	return nil
 }
 
-// patient reads with a deadline that each read sets anew, so that slow is told from stuck.
-type patient struct{ conn net.Conn }
+// patient reads at most room bytes, at some speed: each time patientBytes came there is time for more.
+type patient struct {
+	conn net.Conn
+	room int64
+	due  int
+}
 
-const patience = 30 * time.Second
+const (
+	patience     = 10 * time.Second
+	patientBytes = 4 << 10
+)
+
+var errTooLong = fmt.Errorf("%w: longer than any of a blob of this size", store.ErrDAG)
 
 func (p *patient) Read(b []byte) (int, error) {
-	if err := p.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		return 0, err
+	if p.room <= 0 {
+		return 0, errTooLong
 	}
-	return p.conn.Read(b)
+	if p.due <= 0 {
+		p.due = patientBytes
+		if err := p.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			return 0, err
+		}
+	}
+	n, err := p.conn.Read(b[:min(int64(len(b)), p.room)])
+	p.due -= n
+	p.room -= int64(n)
+	return n, err
 }

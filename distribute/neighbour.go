@@ -1,11 +1,11 @@
 package distribute
 
 import (
-	"bufio"
 	"context"
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"selvage/distribute/planner"
@@ -16,10 +16,20 @@ import (
 const (
 	localTell  = 50 * time.Millisecond
 	uplinkTell = 500 * time.Millisecond
-	tellRetry  = time.Second
 )
 
-// neighbour is a connected peer: what it wants to know of, and what it is still to be told.
+// How soon a have stream that broke is opened again: twice as long each time.
+const (
+	tellRetry    = time.Second
+	maxTellRetry = 16 * time.Second
+)
+
+// maxNews bounds the chunks that wait to be told of one blob; beyond, all is told instead.
+const maxNews = 4096
+
+// neighbour is a connected peer: what it wants to know of, and what it is still to be told. What
+// is to be told is kept by blob, not as a queue of messages, so that a peer that does not listen
+// costs no more than the blobs that it and this node want.
 type neighbour struct {
 	swarm  *Swarm
 	id     ident.NodeID
@@ -29,13 +39,17 @@ type neighbour struct {
 	wake   chan struct{} // holds one
 
 	mu    sync.Mutex
-	wants map[Digest]bool // what it asked to be told of
-	queue []message       // to be sent, in order; news of chunks are gathered in got
-	got   map[Digest][]int
+	wants map[Digest]bool  // what it asked to be told of
+	asks  map[Digest]bool  // what it is to be asked to tell of, or no more
+	all   map[Digest]bool  // of which it is to be told all that is here
+	news  map[Digest][]int // new chunks that it is to be told
 }
 
 func newNeighbour(s *Swarm, id ident.NodeID, local bool) *neighbour {
-	n := &neighbour{swarm: s, id: id, local: local, wake: make(chan struct{}, 1), wants: map[Digest]bool{}, got: map[Digest][]int{}}
+	n := &neighbour{
+		swarm: s, id: id, local: local, wake: make(chan struct{}, 1),
+		wants: map[Digest]bool{}, asks: map[Digest]bool{}, all: map[Digest]bool{}, news: map[Digest][]int{},
+	}
 	n.ctx, n.cancel = context.WithCancel(s.ctx)
 	return n
 }
@@ -47,65 +61,60 @@ func (n *neighbour) poke() {
 	}
 }
 
-// push queues a message. Their number is bounded by the blobs that this node and the peer want.
-func (n *neighbour) push(m message) {
+// ask has the peer asked to tell of a blob, or to tell no more.
+func (n *neighbour) ask(d Digest, want bool) {
 	n.mu.Lock()
-	n.queue = append(n.queue, m)
-	n.mu.Unlock()
+	defer n.mu.Unlock()
+	n.asks[d] = want
 	n.poke()
 }
 
 // tellGot gathers chunks that are new here, if the peer wants to know.
 func (n *neighbour) tellGot(d Digest, chunks []int) {
 	n.mu.Lock()
-	wanted := n.wants[d]
-	if wanted {
-		n.got[d] = append(n.got[d], chunks...)
-	}
-	n.mu.Unlock()
-	if wanted {
-		n.poke()
-	}
-}
-
-// tellWhole says that the blob is here, if the peer wants to know.
-func (n *neighbour) tellWhole(d Digest) {
-	n.mu.Lock()
-	wanted := n.wants[d]
-	if wanted {
-		delete(n.got, d)
-		n.queue = append(n.queue, message{kind: msgWhole, digest: d})
-	}
-	n.mu.Unlock()
-	if wanted {
-		n.poke()
-	}
-}
-
-// answer tells a peer that began to want a blob what there is of it.
-func (n *neighbour) answer(d Digest) {
-	o, ok := n.swarm.cfg.Store.Object(d)
-	if !ok {
+	defer n.mu.Unlock()
+	if !n.wants[d] || n.all[d] {
 		return
 	}
-	if o.Complete() {
-		n.push(message{kind: msgWhole, digest: d})
-	} else if have := o.Have(); have != nil {
-		n.push(message{kind: msgBitmap, digest: d, bitmap: have})
+	if n.news[d] = append(n.news[d], chunks...); len(n.news[d]) > maxNews {
+		n.all[d] = true
+		delete(n.news, d)
+	}
+	n.poke()
+}
+
+// tellAll has the peer told all that is here of a blob, if it wants to know.
+func (n *neighbour) tellAll(d Digest) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.wants[d] {
+		n.all[d] = true
+		delete(n.news, d)
+		n.poke()
 	}
 }
 
-// want notes that the peer wants to be told, or not any more; it reports whether that is within bounds.
-func (n *neighbour) want(d Digest, wants bool) bool {
+// want notes that the peer wants to be told of a blob, or no more. What is here is told at once.
+func (n *neighbour) want(d Digest, wants bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !wants {
+	delete(n.news, d)
+	if wants {
+		n.wants[d], n.all[d] = true, true
+		n.poke()
+	} else {
 		delete(n.wants, d)
-		delete(n.got, d)
-		return true
+		delete(n.all, d)
 	}
-	n.wants[d] = true
-	return len(n.wants) <= maxWants
+}
+
+// wantNothing forgets what the peer asked for, with the stream on which it did.
+func (n *neighbour) wantNothing() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	clear(n.wants)
+	clear(n.all)
+	clear(n.news)
 }
 
 func (n *neighbour) wanting(d Digest) bool {
@@ -114,25 +123,54 @@ func (n *neighbour) wanting(d Digest) bool {
 	return n.wants[d]
 }
 
-// take returns what is to be sent now.
+// take returns what is to be sent now, by digest within each kind.
 func (n *neighbour) take() []message {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	out := n.queue
-	n.queue = nil
-	digests := make([]Digest, 0, len(n.got))
-	for d := range n.got {
-		digests = append(digests, d)
+	var out []message
+	for _, d := range sortedDigests(n.asks) {
+		kind := byte(msgUnwant)
+		if n.asks[d] {
+			kind = msgWant
+		}
+		out = append(out, message{kind: kind, digest: d})
 	}
-	slices.SortFunc(digests, func(a, b Digest) int { return slices.Compare(a[:], b[:]) })
-	for _, d := range digests {
-		for runs := runsOf(n.got[d]); len(runs) > 0; {
-			m := min(len(runs), maxGotRuns)
-			out = append(out, message{kind: msgGot, digest: d, runs: runs[:m]})
-			runs = runs[m:]
+	all := sortedDigests(n.all)
+	for _, d := range sortedDigests(n.news) {
+		for runs := range slices.Chunk(runsOf(n.news[d]), maxGotRuns) {
+			out = append(out, message{kind: msgGot, digest: d, runs: runs})
 		}
 	}
-	clear(n.got)
+	clear(n.asks)
+	clear(n.all)
+	clear(n.news)
+	n.mu.Unlock() // the store may be slow
+	for _, d := range all {
+		if m, ok := n.swarm.holding(d); ok {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// holding returns the message that says all that is here of a blob, if there is anything to say.
+func (s *Swarm) holding(d Digest) (message, bool) {
+	o, ok := s.cfg.Store.Object(d)
+	if !ok {
+		return message{}, false
+	}
+	if o.Complete() {
+		return message{kind: msgWhole, digest: d}, true
+	}
+	have := o.Have()
+	return message{kind: msgBitmap, digest: d, bitmap: have}, have != nil
+}
+
+func sortedDigests[V any](m map[Digest]V) []Digest {
+	out := make([]Digest, 0, len(m))
+	for d := range m {
+		out = append(out, d)
+	}
+	slices.SortFunc(out, func(a, b Digest) int { return slices.Compare(a[:], b[:]) })
 	return out
 }
 
@@ -150,45 +188,64 @@ func runsOf(chunks []int) []planner.Run {
 	return runs
 }
 
+// mouth is an open have stream to a peer.
+type mouth struct {
+	net.Conn
+	opened time.Time
+	broken atomic.Bool
+}
+
 // send carries messages to the peer for as long as it is connected. A stream that breaks is
-// opened again; what was lost with it is told anew.
+// opened again, and begins with all that there is to say: what was on the old one may be lost.
 func (n *neighbour) send() {
-	var conn net.Conn
-	defer func() {
-		if conn != nil {
-			_ = conn.Close()
-		}
-	}()
-	pause := localTell
+	var out *mouth
+	pause, retry := localTell, tellRetry
 	if !n.local {
 		pause = uplinkTell
 	}
 	for {
 		select {
 		case <-n.ctx.Done():
+			out.close()
 			return
 		case <-n.wake:
+		}
+		if out != nil && out.broken.Load() {
+			out.close()
+			if time.Since(out.opened) > maxTellRetry {
+				retry = tellRetry
+			}
+			out = nil
+			sleep(n.ctx, retry) // a peer that ends every stream is not to be pestered
+			retry = min(2*retry, maxTellRetry)
+		}
+		if out == nil {
+			n.recall()
 		}
 		batch := n.take()
 		if len(batch) == 0 {
 			continue
 		}
-		if conn = n.deliver(conn, batch); conn == nil {
-			n.recall()
-			sleep(n.ctx, tellRetry)
+		if out = n.deliver(out, batch); out == nil {
+			sleep(n.ctx, retry)
+			retry = min(2*retry, maxTellRetry)
+			n.poke()
 			continue
 		}
 		sleep(n.ctx, pause)
 	}
 }
 
+func (m *mouth) close() {
+	if m != nil {
+		_ = m.Close()
+	}
+}
+
 // deliver sends a batch, on a new stream if there is none; nil means that it failed.
-func (n *neighbour) deliver(conn net.Conn, batch []message) net.Conn {
-	if conn == nil {
-		ctx, cancel := context.WithTimeout(n.ctx, askTimeout)
-		defer cancel()
-		var err error
-		if conn, err = n.swarm.cfg.Network.Open(ctx, n.id, haveProtocol); err != nil {
+func (n *neighbour) deliver(out *mouth, batch []message) *mouth {
+	if out == nil {
+		if out = n.open(); out == nil {
 			return nil
 		}
 	}
@@ -196,78 +253,47 @@ func (n *neighbour) deliver(conn net.Conn, batch []message) net.Conn {
 	for _, m := range batch {
 		b = m.append(b)
 	}
-	stop := context.AfterFunc(n.ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // ends a write that hangs
+	stop := context.AfterFunc(n.ctx, func() { reset(out.Conn) }) // ends a write that hangs
 	defer stop()
-	if _, err := conn.Write(b); err != nil {
-		_ = conn.Close()
+	if err := write(out, b); err != nil {
+		reset(out.Conn)
 		return nil
 	}
-	return conn
+	return out
 }
 
-// recall queues again what the peer has to know, after a stream broke.
+// open opens a have stream, and has it watched: the peer never writes on it, so that whatever ends
+// a read is its end.
+func (n *neighbour) open() *mouth {
+	ctx, cancel := context.WithTimeout(n.ctx, askTimeout)
+	defer cancel()
+	conn, err := n.swarm.cfg.Network.Open(ctx, n.id, haveProtocol)
+	if err != nil {
+		return nil
+	}
+	out := &mouth{Conn: conn, opened: time.Now()}
+	n.swarm.wg.Go(func() {
+		_, _ = conn.Read(make([]byte, 1))
+		out.broken.Store(true)
+		n.poke()
+	})
+	return out
+}
+
+// recall notes all that the peer has to know.
 func (n *neighbour) recall() {
-	n.mu.Lock()
-	wants := make([]Digest, 0, len(n.wants))
-	for d := range n.wants {
-		wants = append(wants, d)
-	}
-	n.queue = nil
-	n.mu.Unlock()
-	for _, d := range wants {
-		n.answer(d)
-	}
 	n.swarm.mu.Lock()
 	defer n.swarm.mu.Unlock()
-	for _, t := range n.swarm.sortedTasks() {
-		n.push(message{kind: msgWant, digest: t.object.Digest})
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	clear(n.asks)
+	clear(n.news)
+	for d := range n.swarm.tasks {
+		n.asks[d] = true
 	}
-	n.poke()
-}
-
-// serveHave takes in what a peer says that it has and wants.
-func (s *Swarm) serveHave(from ident.NodeID, conn net.Conn) {
-	defer conn.Close()
-	stop := context.AfterFunc(s.ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // ends the read below
-	defer stop()
-	r := bufio.NewReader(conn)
-	for {
-		m, err := readMessage(r)
-		if err != nil {
-			s.misbehaved(from, err)
-			return
-		}
-		n := s.await(from)
-		if n == nil { // its connection was lost: it will say all of it again on the next
-			return
-		}
-		if !s.hear(n, m) {
-			s.misbehaved(from, errProtocol)
-			return
-		}
+	for d := range n.wants {
+		n.all[d] = true
 	}
-}
-
-// hear acts on one message; it reports whether the peer kept to the bounds.
-func (s *Swarm) hear(n *neighbour, m message) bool {
-	t := s.task(m.digest)
-	switch m.kind {
-	case msgWant, msgUnwant:
-		if !n.want(m.digest, m.kind == msgWant) {
-			return false
-		}
-		if m.kind == msgWant {
-			n.answer(m.digest)
-		}
-		if t != nil {
-			t.peerWants(n.id, m.kind == msgWant)
-		}
-	default:
-		if t != nil {
-			return t.peerHas(n.id, m)
-		}
-	}
-	return true
 }
 
 // sleep returns early when ctx ends.

@@ -15,10 +15,50 @@ import (
 	"selvage/internal/ident"
 )
 
-// idleTimeout ends a served stream on which nothing was asked for a while.
+// maxStreams bounds how many streams of one peer are served at a time; those beyond it are ended.
+const maxStreams = 64
+
+// serve returns how a protocol's streams are served: within bounds, and until Close, which waits.
+func (s *Swarm) serve(f func(from ident.NodeID, conn net.Conn)) func(ident.NodeID, net.Conn) {
+	return func(from ident.NodeID, conn net.Conn) {
+		if !s.enter(from) {
+			reset(conn)
+			return
+		}
+		defer s.exit(from)
+		stop := context.AfterFunc(s.ctx, func() { reset(conn) })
+		defer stop()
+		f(from, conn)
+	}
+}
+
+func (s *Swarm) enter(from ident.NodeID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil || s.serving[from] >= maxStreams {
+		return false
+	}
+	s.serving[from]++
+	s.wg.Add(1)
+	return true
+}
+
+func (s *Swarm) exit(from ident.NodeID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.serving[from]--; s.serving[from] == 0 {
+		delete(s.serving, from)
+	}
+	s.wg.Done()
+}
+
+// idleTimeout ends a served stream on which nothing was asked, or nothing read, for a while.
 const idleTimeout = 2 * time.Minute
 
-var runBuffers = sync.Pool{New: func() any { return new([1 + MaxRun]byte) }}
+// sendBuffer is how many bytes are read and sent at a time, at least a chunk.
+const sendBuffer = 256 << 10
+
+var sendBuffers = sync.Pool{New: func() any { return new([1 + sendBuffer]byte) }}
 
 // readDigest reads which blob a stream is about.
 func (s *Swarm) readDigest(conn net.Conn) (*store.Object, error) {
@@ -52,7 +92,7 @@ func (s *Swarm) serveHolder(_ ident.NodeID, conn net.Conn) {
 	} else if !errors.Is(err, store.ErrMissing) {
 		return
 	}
-	s.answer(conn, binary.BigEndian.AppendUint64(answer, uint64(have)))
+	_ = write(conn, binary.BigEndian.AppendUint64(answer, uint64(have))) // who asked will see that nothing comes
 }
 
 func (s *Swarm) serveDAG(_ ident.NodeID, conn net.Conn) {
@@ -63,33 +103,32 @@ func (s *Swarm) serveDAG(_ ident.NodeID, conn net.Conn) {
 		nodes, err = o.Nodes()
 	}
 	if err != nil {
-		s.answer(conn, []byte{statusMissing})
+		_ = write(conn, []byte{statusMissing}) // who asked will see that nothing comes
 		return
 	}
-	s.answer(conn, append([]byte{statusOK}, nodes...))
+	_ = write(conn, append([]byte{statusOK}, nodes...)) // likewise
 }
 
-// answer writes in slices, each with a deadline of its own: the reader may be slow, but not stuck.
-func (s *Swarm) answer(conn net.Conn, b []byte) {
+// write writes in slices, each with a deadline of its own: the reader may be slow, but not stuck.
+func write(conn net.Conn, b []byte) error {
 	const slice = 64 << 10
-	for len(b) > 0 && s.ctx.Err() == nil {
+	for len(b) > 0 {
 		n := min(len(b), slice)
-		if conn.SetWriteDeadline(time.Now().Add(patience)) != nil {
-			return
+		if err := conn.SetWriteDeadline(time.Now().Add(idleTimeout)); err != nil {
+			return err
 		}
 		if _, err := conn.Write(b[:n]); err != nil {
-			return
+			return err
 		}
 		b = b[n:]
 	}
+	return nil
 }
 
 // serveFetch answers requests for chunks in order. What a peer may ask for at a time is bounded:
 // one that asks for more is left to wait.
 func (s *Swarm) serveFetch(from ident.NodeID, conn net.Conn) {
 	defer reset(conn)
-	stop := context.AfterFunc(s.ctx, func() { reset(conn) })
-	defer stop()
 	o, err := s.readDigest(conn)
 	if err != nil {
 		return
@@ -132,28 +171,29 @@ func (s *Swarm) readRequest(conn net.Conn, r *bufio.Reader) ([]planner.Run, erro
 	return readRuns(r, maxRuns)
 }
 
-// sendRun sends the chunks of a run that are here.
+// sendRun sends a run, if all of it is here, in slices of a buffer: a peer that reads slowly costs no more.
 func (s *Swarm) sendRun(conn net.Conn, o *store.Object, run planner.Run) error {
-	buf := runBuffers.Get().(*[1 + MaxRun]byte)
-	defer runBuffers.Put(buf)
-	buf[0] = statusOK
-	n, err := o.ReadChunks(run.First, run.Count, buf[1:])
-	if err != nil {
-		s.log.Debug("distribute: asked for what is not here", "blob", o.Digest, "err", err)
-		if _, err := conn.Write([]byte{statusMissing}); err != nil {
+	parts := o.Parts(run.First, run.Count, sendBuffer, MaxRun)
+	if parts == nil {
+		s.log.Debug("distribute: asked for what is not here", "blob", o.Digest, "first", run.First, "count", run.Count)
+		if err := write(conn, []byte{statusMissing}); err != nil {
 			return err
 		}
 		return store.ErrMissing
 	}
-	for b := buf[:1+n]; len(b) > 0; {
-		m := min(len(b), 256<<10)
-		if err := conn.SetWriteDeadline(time.Now().Add(idleTimeout)); err != nil {
+	buf := sendBuffers.Get().(*[1 + sendBuffer]byte)
+	defer sendBuffers.Put(buf)
+	buf[0] = statusOK
+	head := 1
+	for _, p := range parts {
+		n, err := o.ReadChunks(p.First, p.Count, buf[1:])
+		if err != nil {
 			return err
 		}
-		if _, err := conn.Write(b[:m]); err != nil {
+		if err := write(conn, buf[1-head:1+n]); err != nil {
 			return err
 		}
-		b = b[m:]
+		head = 0
 	}
 	return nil
 }

@@ -44,11 +44,14 @@ type Swarm struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+	room   chan struct{} // holds one for each chunk between reading and storing
 
 	mu      sync.Mutex
 	peers   map[ident.NodeID]*neighbour
 	tasks   map[Digest]*task
-	arrived chan struct{} // closed when a peer comes
+	heard   map[ident.NodeID]*heard // whose have streams are open
+	serving map[ident.NodeID]int    // streams that a peer opened
+	arrived chan struct{}           // closed when a peer comes
 }
 
 // NewSwarm starts serving the store's blobs.
@@ -65,12 +68,15 @@ func NewSwarm(cfg Config) *Swarm {
 	if cfg.Changed == nil {
 		cfg.Changed = func() {}
 	}
-	s := &Swarm{cfg: cfg, log: cfg.Logger, peers: map[ident.NodeID]*neighbour{}, tasks: map[Digest]*task{}, arrived: make(chan struct{})}
+	s := &Swarm{
+		cfg: cfg, log: cfg.Logger, room: make(chan struct{}, chunkMost), arrived: make(chan struct{}),
+		peers: map[ident.NodeID]*neighbour{}, tasks: map[Digest]*task{}, heard: map[ident.NodeID]*heard{}, serving: map[ident.NodeID]int{},
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	cfg.Network.Handle(haveProtocol, s.serveHave)
-	cfg.Network.Handle(dagProtocol, s.serveDAG)
-	cfg.Network.Handle(FetchProtocol, s.serveFetch)
-	cfg.Network.Handle(holderProtocol, s.serveHolder)
+	cfg.Network.Handle(haveProtocol, s.serve(s.serveHave))
+	cfg.Network.Handle(dagProtocol, s.serve(s.serveDAG))
+	cfg.Network.Handle(FetchProtocol, s.serve(s.serveFetch))
+	cfg.Network.Handle(holderProtocol, s.serve(s.serveHolder))
 	return s
 }
 
@@ -83,6 +89,11 @@ func (s *Swarm) PeerUp(id ident.NodeID, local bool) {
 	}
 	n := newNeighbour(s, id, local)
 	s.peers[id] = n
+	if h := s.heard[id]; h != nil {
+		for d := range h.wants {
+			n.want(d, true)
+		}
+	}
 	close(s.arrived)
 	s.arrived = make(chan struct{})
 	s.wg.Go(n.send)
@@ -103,7 +114,7 @@ func (s *Swarm) PeerDown(id ident.NodeID) {
 	}
 	n.cancel()
 	for _, t := range tasks {
-		t.peerDown(id)
+		t.peerDown(n)
 	}
 }
 
@@ -120,26 +131,6 @@ func (s *Swarm) task(d Digest) *task {
 	return s.tasks[d]
 }
 
-// await returns a connected peer; its first stream may be here before the news of itself. It
-// returns nil if the peer does not come soon.
-func (s *Swarm) await(id ident.NodeID) *neighbour {
-	ctx, cancel := context.WithTimeout(s.ctx, askTimeout)
-	defer cancel()
-	for {
-		s.mu.Lock()
-		n, arrived := s.peers[id], s.arrived
-		s.mu.Unlock()
-		if n != nil {
-			return n
-		}
-		select {
-		case <-arrived:
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
 // Fetch returns when the blob is here, whole and checked. It goes on for as long as ctx lasts
 // when nobody has the blob. Errors are disk.ErrFull in the chain, store.ErrCorrupt if the
 // release contradicts itself, or ctx's. Several callers share one fetch.
@@ -151,28 +142,57 @@ func (s *Swarm) Fetch(ctx context.Context, w store.Want) error {
 	if o.Complete() {
 		return nil
 	}
-	s.mu.Lock()
-	if s.ctx.Err() != nil {
-		s.mu.Unlock()
-		return s.ctx.Err()
+	t, err := s.join(o)
+	if err != nil {
+		return err
 	}
-	t := s.tasks[w.Digest]
-	if t == nil {
-		t = newTask(s, o)
-		s.tasks[w.Digest] = t
-		s.wg.Go(t.run)
-		for _, n := range s.peers {
-			t.peerUp(n)
-		}
-	}
-	t.users++
-	s.mu.Unlock()
 	defer s.leave(t)
 	select {
 	case <-t.done:
 		return t.err
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// join counts one more user of the task that fetches a blob, begun if need be.
+func (s *Swarm) join(o *store.Object) (*task, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return nil, s.ctx.Err()
+	}
+	t := s.tasks[o.Digest]
+	if t == nil {
+		t = newTask(s, o)
+		s.tasks[o.Digest] = t
+		for _, n := range s.peers {
+			t.peerUp(n)
+		}
+		s.wg.Go(t.run)
+	}
+	t.users++
+	return t, nil
+}
+
+// ended takes a task away. Peers need to tell no more, unless the next task began already.
+func (s *Swarm) ended(t *task) {
+	s.mu.Lock()
+	d := t.object.Digest
+	if s.tasks[d] == t {
+		delete(s.tasks, d)
+	}
+	for _, n := range s.peers {
+		if s.tasks[d] == nil {
+			n.ask(d, false)
+		}
+		if t.err == nil {
+			n.tellAll(d)
+		}
+	}
+	s.mu.Unlock()
+	if t.err == nil {
+		s.cfg.Changed()
 	}
 }
 
@@ -205,7 +225,7 @@ func (s *Swarm) Tell(d Digest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, n := range s.peers {
-		n.tellWhole(d)
+		n.tellAll(d)
 	}
 }
 
@@ -260,7 +280,7 @@ func (s *Swarm) ask(ctx context.Context, id ident.NodeID, d Digest) (*Holder, er
 	return &Holder{id, int64(binary.BigEndian.Uint64(answer[1:])), answer[0] == 0}, nil
 }
 
-// Close ends all fetches and streams of this swarm. Streams that peers opened end with the network.
+// Close ends all fetches and streams, and returns when nothing of them goes on.
 func (s *Swarm) Close() {
 	s.cancel()
 	s.mu.Lock()
@@ -271,9 +291,14 @@ func (s *Swarm) Close() {
 	s.wg.Wait()
 }
 
-// misbehaved reports a peer that broke a rule.
+// misbehaviour reports whether an error says that a peer broke a rule.
+func misbehaviour(err error) bool {
+	return errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrDAG) || errors.Is(err, errProtocol)
+}
+
+// misbehaved reports a peer that broke a rule. The caller holds no lock.
 func (s *Swarm) misbehaved(id ident.NodeID, err error) {
-	if errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrDAG) || errors.Is(err, errProtocol) {
+	if misbehaviour(err) {
 		s.cfg.Misbehaved(id, fmt.Sprint(err))
 	}
 }

@@ -1,11 +1,8 @@
 package distribute
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -26,31 +23,40 @@ type task struct {
 	object *store.Object
 	ctx    context.Context
 	cancel context.CancelFunc
-	done   chan struct{} // closed when err is set
+	done   chan struct{} // closed when err is set and no goroutine of the task is left
 	err    error
 	users  int // guarded by swarm.mu
 	wake   chan struct{}
+	wg     sync.WaitGroup // of fetchers, and the search for providers
 
 	mu      sync.Mutex
 	sources map[ident.NodeID]*source
-	plan    *planner.Planner // nil while the chunk list is not known
+	bad     map[ident.NodeID]bool // sent what it should not have: not asked again, even if it comes back
+	plan    *planner.Planner      // nil while the chunk list is not known
 	stats   Progress
 	began   time.Time
 	failure error
+	seeking bool // for providers
+	next    int  // of the providers, to be dialled
 }
 
 // source is a peer as a task sees it.
 type source struct {
 	n       *neighbour
 	wants   bool
-	bitmap  *store.Bitmap // what it said it has, while there is no plan
+	listed  bool          // it has the chunk list
+	early   *store.Bitmap // what it said it has, while there is no plan
 	whole   bool
-	bad     bool
-	fetcher *fetcher // nil while nothing is asked of it
+	refused int       // times that it did not give the chunk list
+	after   time.Time // not to be asked for it before
+	fetcher *fetcher  // nil while nothing is asked of it
 }
 
 func newTask(s *Swarm, o *store.Object) *task {
-	t := &task{swarm: s, object: o, done: make(chan struct{}), wake: make(chan struct{}, 1), sources: map[ident.NodeID]*source{}, began: time.Now()}
+	t := &task{
+		swarm: s, object: o, done: make(chan struct{}), wake: make(chan struct{}, 1),
+		sources: map[ident.NodeID]*source{}, bad: map[ident.NodeID]bool{}, began: time.Now(),
+	}
 	t.ctx, t.cancel = context.WithCancel(s.ctx)
 	return t
 }
@@ -65,37 +71,47 @@ func (t *task) poke() {
 func (t *task) run() {
 	t.err = t.fetch()
 	t.cancel()
-	for _, src := range t.allSources() {
-		t.drop(src)
-		src.n.push(message{kind: msgUnwant, digest: t.object.Digest})
-	}
-	s := t.swarm
-	s.mu.Lock()
-	if s.tasks[t.object.Digest] == t {
-		delete(s.tasks, t.object.Digest)
-	}
-	s.mu.Unlock()
-	if t.err == nil {
-		s.Tell(t.object.Digest)
-		s.cfg.Changed()
-	}
+	t.wg.Wait()
+	t.swarm.ended(t)
 	close(t.done)
 }
+
+// maxRepairs bounds how often chunks are got again that went bad on this node's disk.
+const maxRepairs = 3
 
 // fetch is the task: the chunk list, what older blobs have, the rest from peers, the check of the whole.
 func (t *task) fetch() error {
 	if err := t.list(); err != nil {
 		return err
 	}
-	if _, err := t.object.FillLocal(); err != nil {
+	if _, err := t.object.FillLocal(t.ctx); err != nil {
 		return err
 	}
 	t.begin()
-	if err := t.chunks(); err != nil {
-		_ = t.object.Flush() // the error that matters is the first
-		return err
+	for repairs := 0; ; repairs++ {
+		if err := t.chunks(); err != nil {
+			_ = t.object.Flush() // the error that matters is the first
+			return err
+		}
+		err := t.object.Finish()
+		if !errors.Is(err, store.ErrDamaged) || repairs == maxRepairs {
+			return err
+		}
+		t.swarm.log.Warn("distribute: chunks went bad on this disk", "blob", t.object.Digest, "err", err)
+		t.lost()
 	}
-	return t.object.Finish()
+}
+
+// lost tells the plan of chunks that are not here any more.
+func (t *task) lost() {
+	have := t.object.Have()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range have.Len() {
+		if !have.Has(i) && !t.object.Twin(i) {
+			t.plan.Lost(i)
+		}
+	}
 }
 
 // begin makes the plan and tells it what is known of the peers; and the peers what is here.
@@ -105,45 +121,45 @@ func (t *task) begin() {
 	for i, c := range chunks {
 		sizes[i] = c.Size
 	}
+	here := func(i int) bool { return have.Has(i) || t.object.Twin(i) } // a twin comes with its first
 	t.mu.Lock()
-	t.plan = planner.New(planner.Config{Self: t.swarm.cfg.Self, Site: t.swarm.cfg.Site, Blob: t.object.Digest, Sizes: sizes, Have: have.Has})
+	defer t.mu.Unlock()
+	t.plan = planner.New(planner.Config{Self: t.swarm.cfg.Self, Site: t.swarm.cfg.Site, Blob: t.object.Digest, Sizes: sizes, Have: here})
 	for _, src := range t.sources {
 		t.introduce(src)
-	}
-	t.mu.Unlock()
-	for _, src := range t.allSources() {
-		if src.n.wanting(t.object.Digest) {
-			src.n.answer(t.object.Digest)
-		}
+		src.n.tellAll(t.object.Digest)
 	}
 }
 
 // introduce tells the plan of a source. The caller holds mu.
 func (t *task) introduce(src *source) {
-	now := time.Now()
-	t.plan.PeerUp(src.n.id, src.n.local, now)
-	t.plan.PeerWants(src.n.id, src.wants)
-	if src.bad {
-		t.plan.Bad(src.n.id)
+	id, now := src.n.id, time.Now()
+	t.plan.PeerUp(id, src.n.local, now)
+	t.plan.PeerWants(id, src.wants, now)
+	if src.early != nil && !t.planBitmap(src, now) {
+		t.bad[id] = true
+		t.wg.Go(func() { t.swarm.misbehaved(id, errOtherBlob) })
 	}
 	if src.whole {
-		t.plan.PeerHasAll(src.n.id, now)
-	} else if src.bitmap != nil && !t.planBitmap(src, now) {
-		t.plan.Bad(src.n.id)
+		t.plan.PeerHasAll(id, now)
+	}
+	if t.bad[id] {
+		t.plan.Bad(id)
 	}
 }
 
 // planBitmap reports whether the bitmap is one for this blob. The caller holds mu.
 func (t *task) planBitmap(src *source, now time.Time) bool {
-	if src.bitmap.Len() != len(t.object.Chunks()) {
+	b := src.early
+	src.early = nil
+	if b.Len() != len(t.object.Chunks()) {
 		return false
 	}
-	for i := range src.bitmap.Len() {
-		if src.bitmap.Has(i) {
+	for i := range b.Len() {
+		if b.Has(i) {
 			t.plan.PeerHas(src.n.id, i, now)
 		}
 	}
-	src.bitmap = nil
 	return true
 }
 
@@ -151,26 +167,42 @@ func (t *task) planBitmap(src *source, now time.Time) bool {
 func (t *task) chunks() error {
 	looked := time.Now()
 	for {
-		t.mu.Lock()
-		err, done := t.failure, t.plan.Done()
-		var e planner.Effects
-		if err == nil && !done {
-			e = t.plan.Next(time.Now())
-		}
-		idle := len(e.Requests) == 0 && !t.busy()
-		t.mu.Unlock()
-		if err != nil || done {
+		wake, idle, done, err := t.step()
+		if done || err != nil {
 			return err
 		}
-		t.carryOut(e)
 		if idle && time.Since(looked) > providerPause {
 			t.seekProviders()
 			looked = time.Now()
 		}
-		if err := t.wait(e.Wake, idle); err != nil {
+		if err := t.wait(wake, idle); err != nil {
 			return err
 		}
 	}
+}
+
+// step does what the plan says now. It returns when to do so again at the latest, and whether
+// nothing is on its way.
+func (t *task) step() (wake time.Time, idle, done bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.failure != nil || t.plan.Done() {
+		return wake, false, true, t.failure
+	}
+	e := t.plan.Next(time.Now())
+	for _, id := range e.Cancel {
+		if src := t.sources[id]; src != nil {
+			src.drop()
+		}
+	}
+	for _, r := range e.Requests {
+		src := t.sources[r.Peer] // the plan knows the same peers
+		if src.fetcher == nil {
+			src.fetcher = newFetcher(t, src.n)
+		}
+		src.fetcher.request(r.Runs)
+	}
+	return e.Wake, len(e.Requests) == 0 && !t.busy(), false, nil
 }
 
 // busy reports whether anything was asked for. The caller holds mu.
@@ -203,130 +235,114 @@ func (t *task) wait(until time.Time, idle bool) error {
 	return nil
 }
 
-// carryOut ends what was cancelled, and sends the requests.
-func (t *task) carryOut(e planner.Effects) {
-	for _, id := range e.Cancel {
-		if src := t.source(id); src != nil {
-			t.drop(src)
-		}
-	}
-	for _, r := range e.Requests {
-		src := t.source(r.Peer)
-		if src == nil {
-			continue // gone since; the plan hears of it too
-		}
-		t.mu.Lock()
-		if src.fetcher == nil {
-			src.fetcher = newFetcher(t, src.n)
-		}
-		f := src.fetcher
-		t.mu.Unlock()
-		f.request(r.Runs)
-	}
-}
-
-func (t *task) source(id ident.NodeID) *source {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.sources[id]
-}
-
-func (t *task) allSources() []*source {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.SortedFunc(maps.Values(t.sources), func(a, b *source) int { return bytes.Compare(a.n.id[:], b.n.id[:]) })
-}
-
-// drop ends the exchange with a peer.
-func (t *task) drop(src *source) {
-	t.mu.Lock()
-	f := src.fetcher
-	src.fetcher = nil
-	t.mu.Unlock()
-	if f != nil {
-		f.stop()
+// drop ends the exchange with a peer; what it still delivers is welcome. The caller holds the task's mu.
+func (src *source) drop() {
+	if src.fetcher != nil {
+		src.fetcher.cancel()
+		src.fetcher = nil
 	}
 }
 
 // peerUp adds a peer and asks it to tell what it has. The caller may hold swarm.mu.
 func (t *task) peerUp(n *neighbour) {
 	t.mu.Lock()
-	if t.sources[n.id] == nil {
-		src := &source{n: n, wants: n.wanting(t.object.Digest)}
-		t.sources[n.id] = src
-		if t.plan != nil {
-			t.introduce(src)
-		}
+	defer t.mu.Unlock()
+	if old := t.sources[n.id]; old != nil { // it came back before it was told to be gone
+		t.remove(old)
 	}
-	t.mu.Unlock()
-	n.push(message{kind: msgWant, digest: t.object.Digest})
+	src := &source{n: n, wants: n.wanting(t.object.Digest)}
+	t.sources[n.id] = src
+	if t.plan != nil {
+		t.introduce(src)
+	}
+	n.ask(t.object.Digest, true)
+	t.poke()
 }
 
-func (t *task) peerDown(id ident.NodeID) {
-	src := t.source(id)
-	if src == nil {
-		return
-	}
-	t.drop(src)
+// peerDown takes a peer away, unless it is there again.
+func (t *task) peerDown(n *neighbour) {
 	t.mu.Lock()
-	delete(t.sources, id)
-	if t.plan != nil {
-		t.plan.PeerGone(id)
+	defer t.mu.Unlock()
+	if src := t.sources[n.id]; src != nil && src.n == n {
+		t.remove(src)
+		t.poke()
 	}
-	t.mu.Unlock()
-	t.poke()
+}
+
+// remove takes a source away. The caller holds mu.
+func (t *task) remove(src *source) {
+	src.drop()
+	delete(t.sources, src.n.id)
+	if t.plan != nil {
+		t.plan.PeerGone(src.n.id)
+	}
 }
 
 func (t *task) peerWants(id ident.NodeID, wants bool) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	if src := t.sources[id]; src != nil {
 		src.wants = wants
 		if t.plan != nil {
-			t.plan.PeerWants(id, wants)
+			t.plan.PeerWants(id, wants, time.Now())
 		}
 	}
-	t.mu.Unlock()
 	t.poke()
 }
 
 // peerHas takes in what a peer says that it has; it reports whether that fits the blob.
-func (t *task) peerHas(id ident.NodeID, m message) bool {
+func (t *task) peerHas(n *neighbour, m message) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	defer t.poke()
-	src := t.sources[id]
-	if src == nil {
-		return true
+	src := t.sources[n.id]
+	if src == nil || src.n != n {
+		return true // it will be asked again
 	}
-	now := time.Now()
+	now, ok := time.Now(), true
 	switch m.kind {
 	case msgWhole:
-		src.whole = true
+		src.whole, src.listed = true, true
 		if t.plan != nil {
-			t.plan.PeerHasAll(id, now)
+			t.plan.PeerHasAll(n.id, now)
 		}
 	case msgBitmap:
-		src.bitmap = m.bitmap
+		src.early, src.listed = m.bitmap, true
 		if t.plan != nil {
-			return t.planBitmap(src, now)
+			ok = t.planBitmap(src, now)
 		}
 	case msgGot:
-		return t.peerGot(src, m.runs, now)
+		ok = t.peerGot(src, m.runs, now)
 	}
-	return true
+	if !ok {
+		t.bad[n.id] = true
+		if t.plan != nil {
+			t.plan.Bad(n.id)
+		}
+	}
+	return ok
 }
 
-// peerGot adds runs to what a peer has. The caller holds mu.
+// peerGot adds runs to what a peer has. What it says before it gave a bitmap will be in the
+// bitmap. The caller holds mu.
 func (t *task) peerGot(src *source, runs []planner.Run, now time.Time) bool {
+	if len(runs) == 0 || t.plan == nil && src.early == nil {
+		return true
+	}
+	most := len(t.object.Chunks())
+	if t.plan == nil {
+		most = src.early.Len()
+	}
+	last := runs[len(runs)-1] // they ascend
+	if last.First+last.Count > most {
+		return false
+	}
 	for _, r := range runs {
 		for i := r.First; i < r.First+r.Count; i++ {
-			switch {
-			case t.plan != nil && i < len(t.object.Chunks()):
+			if t.plan != nil {
 				t.plan.PeerHas(src.n.id, i, now)
-			case t.plan == nil && src.bitmap != nil && i < src.bitmap.Len():
-				src.bitmap.Set(i)
-			default:
-				return t.plan == nil && src.bitmap == nil // it was told before it began to matter
+			} else {
+				src.early.Set(i)
 			}
 		}
 	}
@@ -375,42 +391,66 @@ func (t *task) tell(chunks []int) {
 
 // failed takes note that an exchange with a peer has ended.
 func (t *task) failed(f *fetcher, err error) {
+	wrong := misbehaviour(err)
 	t.mu.Lock()
 	src := t.sources[f.n.id]
-	if src == nil || src.fetcher != f {
-		t.mu.Unlock()
-		return // it was ended from here
+	current := src != nil && src.fetcher == f
+	if current {
+		src.fetcher = nil
 	}
-	src.fetcher = nil
-	now := time.Now()
 	switch {
-	case errors.Is(err, store.ErrCorrupt), errors.Is(err, errProtocol):
-		src.bad = true
+	case wrong:
+		t.bad[f.n.id] = true
 		t.plan.Bad(f.n.id)
+		if src != nil {
+			src.drop()
+		}
 	case errors.Is(err, errLocal):
 		t.failure = err
-	default:
-		t.plan.Failed(f.n.id, now)
+	case current:
+		t.plan.Failed(f.n.id, time.Now())
 	}
 	t.mu.Unlock()
-	t.swarm.misbehaved(f.n.id, err)
+	if wrong {
+		t.swarm.misbehaved(f.n.id, err)
+	}
 	t.poke()
 }
 
-// seekProviders dials nodes that are said to have the blob; that they are up is told by the network.
+// seekProviders dials nodes that are said to have the blob, some each time; that they are up is
+// told by the network.
 func (t *task) seekProviders() {
-	dialled := 0
-	for _, id := range t.swarm.cfg.Providers(t.object.Digest) {
-		if t.source(id) != nil || id == t.swarm.cfg.Self {
-			continue
+	all := t.swarm.cfg.Providers(t.object.Digest)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.seeking {
+		return
+	}
+	var chosen []ident.NodeID
+	for range all {
+		id := all[t.next%len(all)]
+		t.next++
+		if id != t.swarm.cfg.Self && t.sources[id] == nil {
+			chosen = append(chosen, id)
 		}
-		if dialled++; dialled > providersMost {
-			return
-		}
-		if _, err := t.swarm.ask(t.ctx, id, t.object.Digest); err != nil {
-			t.swarm.log.Debug("distribute: cannot reach a provider", "node", id, "err", err)
+		if len(chosen) == providersMost {
+			break
 		}
 	}
+	if len(chosen) == 0 {
+		return
+	}
+	t.seeking = true
+	t.wg.Go(func() {
+		for _, id := range chosen {
+			if _, err := t.swarm.ask(t.ctx, id, t.object.Digest); err != nil {
+				t.swarm.log.Debug("distribute: cannot reach a provider", "node", id, "err", err)
+			}
+		}
+		t.mu.Lock()
+		t.seeking = false
+		t.mu.Unlock()
+	})
 }
 
 func (t *task) snapshot() Progress {
@@ -418,7 +458,7 @@ func (t *task) snapshot() Progress {
 	defer t.mu.Unlock()
 	p := t.stats
 	for _, src := range t.sources {
-		if src.whole || src.bitmap != nil {
+		if src.whole || src.listed {
 			p.Peers++
 		}
 	}

@@ -2,6 +2,7 @@ package distribute
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,10 +14,10 @@ import (
 
 // Bounds of what peers send.
 const (
-	MaxRun     = 2 << 20 // bytes of one run's chunks
-	maxRuns    = 1024    // of one request
-	maxQueued  = 64      // requests
-	maxWants   = 256     // blobs that one peer may want at a time
+	MaxRun     = 2 << 20           // bytes of one run's chunks
+	maxRuns    = planner.MaxChunks // of one request
+	maxQueued  = 64                // requests
+	maxWants   = 256               // blobs that one peer may want at a time
 	maxGotRuns = 4096
 )
 
@@ -89,18 +90,19 @@ func readBitmap(r *bufio.Reader) (*store.Bitmap, error) {
 	if n > store.MaxBits/8+16 {
 		return nil, fmt.Errorf("%w: a bitmap of %d bytes", errProtocol, n)
 	}
-	form := make([]byte, n)
-	if _, err := io.ReadFull(r, form); err != nil {
+	var form bytes.Buffer // grows with what comes, not with what is announced
+	if _, err := io.CopyN(&form, r, int64(n)); err != nil {
 		return nil, err
 	}
-	b, err := store.UnmarshalBitmap(form)
+	b, err := store.UnmarshalBitmap(form.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errProtocol, err)
 	}
 	return b, nil
 }
 
-// readRuns reads at most most runs of chunks, each within what a blob can have.
+// readRuns reads at most most runs of chunks, which ascend, within what a blob can have. So a
+// message names each chunk once at most.
 func readRuns(r *bufio.Reader, most int) ([]planner.Run, error) {
 	n, err := binary.ReadUvarint(r)
 	if err != nil {
@@ -109,8 +111,9 @@ func readRuns(r *bufio.Reader, most int) ([]planner.Run, error) {
 	if n > uint64(most) {
 		return nil, fmt.Errorf("%w: %d runs", errProtocol, n)
 	}
-	runs := make([]planner.Run, n)
-	for i := range runs {
+	var runs []planner.Run // grows with what comes, not with what is announced
+	next := uint64(0)
+	for range n {
 		first, err := binary.ReadUvarint(r)
 		if err != nil {
 			return nil, err
@@ -119,10 +122,11 @@ func readRuns(r *bufio.Reader, most int) ([]planner.Run, error) {
 		if err != nil {
 			return nil, err
 		}
-		if first > store.MaxBits || count == 0 || count > store.MaxBits {
+		if first < next || first > store.MaxBits || count == 0 || count > store.MaxBits-first {
 			return nil, fmt.Errorf("%w: run %d+%d", errProtocol, first, count)
 		}
-		runs[i] = planner.Run{First: int(first), Count: int(count)}
+		next = first + count
+		runs = append(runs, planner.Run{First: int(first), Count: int(count)})
 	}
 	return runs, nil
 }

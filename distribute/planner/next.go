@@ -2,12 +2,9 @@ package planner
 
 import (
 	"cmp"
-	"encoding/binary"
 	"math"
 	"slices"
 	"time"
-
-	"selvage/internal/ident"
 )
 
 // Next says what to do now, and counts what it says as asked.
@@ -16,23 +13,34 @@ func (p *Planner) Next(now time.Time) Effects {
 	if p.left == 0 {
 		return e
 	}
-	for _, id := range p.order {
-		if q := p.peers[id]; q.flight > 0 && now.Sub(q.active) >= q.stall() {
-			p.Failed(id, now)
-			e.Cancel = append(e.Cancel, id)
+	for _, q := range p.order {
+		if q.flight > 0 && now.Sub(q.active) >= p.stall(q) {
+			p.Failed(q.id, now)
+			e.Cancel = append(e.Cancel, q.id)
 		}
 	}
 	p.askLocal(now, &e)
 	p.askUplink(now, &e)
+	p.askLast(now, &e)
 	e.Wake = p.wake(now)
 	return e
 }
 
-func (q *peer) stall() time.Duration {
+// stall is how long a peer may deliver nothing of what it was asked for.
+func (p *Planner) stall(q *peer) time.Duration {
+	d := uplinkStall
 	if q.local {
-		return localStall
+		d = localStall
 	}
-	return uplinkStall
+	return min(max(d<<min(q.rests, 4), p.slow(q.rate)), maxStall)
+}
+
+// slow is the time that slowChunks chunks take at a rate; 0 if it is not known.
+func (p *Planner) slow(rate float64) time.Duration {
+	if rate == 0 {
+		return 0
+	}
+	return time.Duration(min(slowChunks*float64(p.largest)/rate, maxStall.Seconds()) * float64(time.Second))
 }
 
 // usable reports whether the peer may be asked for more.
@@ -40,164 +48,183 @@ func (q *peer) usable(now time.Time) bool {
 	return !q.banned && !now.Before(q.rest) && (q.all || q.count > 0) && q.bytes < q.window()
 }
 
-// window is how many bytes may be in flight from a peer.
+// window is how many bytes may be in flight from a peer before it is asked for no more. Who is not
+// trusted is asked for one piece at a time.
 func (q *peer) window() int64 {
-	if q.local {
+	switch {
+	case !q.trusted():
+		return 1
+	case q.local:
 		return localWindow
 	}
 	return max(minPiece, min(uplinkWindow, int64(q.rate*aheadTime.Seconds())))
 }
 
-func (q *peer) holds(i int) bool { return q.all || q.has[i] }
+// anyUsable reports whether there is anyone of a kind to be asked.
+func (p *Planner) anyUsable(local, trusted bool, now time.Time) bool {
+	return slices.ContainsFunc(p.order, func(q *peer) bool {
+		return q.local == local && q.trusted() == trusted && q.usable(now)
+	})
+}
 
-// askLocal gives local peers work, the rarest pieces first, turn by turn.
+// askLocal gives local peers work, the rarest pieces first.
 func (p *Planner) askLocal(now time.Time, e *Effects) {
-	var free []*piece
-	rarity := map[*piece]int{}
+	if !p.anyUsable(true, true, now) {
+		return
+	}
+	order := p.plain // then the digest of the whole keeps up with what comes
+	if slices.ContainsFunc(p.order, (*peer).mate) {
+		order = p.own
+	}
+	p.free = p.free[:0]
+	for _, at := range order {
+		if pc := &p.pieces[at]; p.offered(pc)[1] > 0 {
+			p.free = append(p.free, pc)
+		}
+	}
+	slices.SortStableFunc(p.free, func(a, b *piece) int { return cmp.Compare(a.partly[1], b.partly[1]) })
+	for _, pc := range p.free {
+		if !p.askAll(pc, true, true, now, e) && !p.anyUsable(true, true, now) {
+			return
+		}
+	}
+}
+
+// askUplink asks other sites for the pieces that no local peer has and that are this node's duty.
+func (p *Planner) askUplink(now time.Time, e *Effects) {
+	if !p.anyUsable(false, true, now) {
+		return
+	}
+	keen := p.keen(now)
 	for at := range p.pieces {
 		pc := &p.pieces[at]
-		if n := p.localHolders(pc); pc.idle > 0 && n > 0 {
-			rarity[pc] = n
-			free = append(free, pc)
+		if n := p.offered(pc); n[0] == 0 || n[1] > 0 || !p.onDuty(pc, keen) {
+			continue
 		}
-	}
-	slices.SortStableFunc(free, func(a, b *piece) int { return cmp.Compare(rarity[a], rarity[b]) })
-	for _, pc := range free {
-		for pc.idle > 0 {
-			q := p.pick(pc, true, now)
-			if q == nil || !p.ask(q, pc, now, e) {
-				break
-			}
+		if !p.askAll(pc, false, true, now, e) && !p.anyUsable(false, true, now) {
+			return
 		}
 	}
 }
 
-// localHolders counts the local peers that have something of the piece which is not here.
-func (p *Planner) localHolders(pc *piece) int {
-	n := 0
-	for _, id := range p.order {
-		if q := p.peers[id]; q.local && !q.banned && p.useful(q, pc) {
-			n++
+// askLast asks peers that are not trusted for what nobody else has.
+func (p *Planner) askLast(now time.Time, e *Effects) {
+	local, far := p.anyUsable(true, false, now), p.anyUsable(false, false, now)
+	if !local && !far {
+		return
+	}
+	keen := p.keen(now)
+	for at := range p.pieces {
+		pc := &p.pieces[at]
+		if pc.idle == 0 || p.offered(pc) != (offers{}) {
+			continue
+		}
+		if local {
+			p.askAll(pc, true, false, now, e)
+		}
+		if far && p.onDuty(pc, keen) {
+			p.askAll(pc, false, false, now, e)
 		}
 	}
-	return n
 }
 
-// useful reports whether the peer has a chunk of the piece that nobody was asked for.
-func (p *Planner) useful(q *peer, pc *piece) bool {
-	if q.all {
-		return pc.idle > 0
-	}
-	for i := pc.first; i < pc.first+pc.count; i++ {
-		if c := p.chunks[i]; !c.have && c.from == nil && q.has[i] {
-			return true
+// askAll asks one peer after the other for the piece; it reports whether nothing of it is idle then.
+func (p *Planner) askAll(pc *piece, local, trusted bool, now time.Time, e *Effects) bool {
+	for pc.idle > 0 {
+		q := p.pick(pc, local, trusted, now)
+		if q == nil {
+			return false
 		}
+		e.Requests = append(e.Requests, p.ask(q, pc, now))
 	}
-	return false
+	return true
 }
 
-// pick returns the peer that will have done soonest what it was asked for; nil if none can be asked.
-func (p *Planner) pick(pc *piece, local bool, now time.Time) *peer {
+// pick returns the peer that would have delivered the piece soonest; nil if none can be asked.
+// Of equals, each node and piece prefer another, so that a site does not ask one seed for all.
+func (p *Planner) pick(pc *piece, local, trusted bool, now time.Time) *peer {
 	var best *peer
-	for _, id := range p.order {
-		q := p.peers[id]
-		if q.local == local && q.usable(now) && p.useful(q, pc) && (best == nil || p.sooner(q, best, pc)) {
-			best = q
+	var soonest float64
+	for _, q := range p.order {
+		if q.local != local || q.trusted() != trusted || !q.all && q.idle[pc.at] == 0 || !q.usable(now) {
+			continue
+		}
+		at := q.backlog(pc)
+		if best == nil || at < soonest && !near(at, soonest) ||
+			near(at, soonest) && rank(q.seed^p.self, pc.index) > rank(best.seed^p.self, pc.index) {
+			best, soonest = q, at
 		}
 	}
 	return best
 }
 
-// sooner orders peers by how long what they were asked for will take; of equals, each piece
-// prefers another, so that a site does not ask one seed for everything.
-func (p *Planner) sooner(a, b *peer, pc *piece) bool {
-	wa, wb := a.backlog(), b.backlog()
-	if math.Abs(wa-wb) > 1e-9 {
-		return wa < wb
-	}
-	return p.preference(a.id, pc) > p.preference(b.id, pc)
-}
+func near(a, b float64) bool { return math.Abs(a-b) < 1e-9 }
 
-func (q *peer) backlog() float64 {
+// backlog is how many seconds a peer will take for what was asked of it and a piece.
+func (q *peer) backlog(pc *piece) float64 {
 	rate := q.rate
 	if rate == 0 {
 		rate = 1 << 20
 	}
-	return float64(q.bytes) / rate
+	return float64(q.bytes+pc.bytes) / rate
 }
 
-func (p *Planner) preference(id ident.NodeID, pc *piece) uint64 {
-	return hash(id[:], p.cfg.Self[:], binary.BigEndian.AppendUint64(nil, uint64(pc.index)))
-}
-
-// ask requests what the peer has of the piece; it reports whether that was anything.
-func (p *Planner) ask(q *peer, pc *piece, now time.Time, e *Effects) bool {
-	var runs []Run
+// ask requests what the peer has of the piece, which is not nothing.
+func (p *Planner) ask(q *peer, pc *piece, now time.Time) Request {
+	r := Request{Peer: q.id}
 	for i := pc.first; i < pc.first+pc.count; i++ {
 		c := &p.chunks[i]
-		if c.have || c.from != nil || !q.holds(i) {
+		if c.have || c.from != nil || !q.all && !q.has[i] {
 			continue
 		}
-		if n := len(runs); n > 0 && runs[n-1].First+runs[n-1].Count == i {
-			runs[n-1].Count++
+		if n := len(r.Runs); n > 0 && r.Runs[n-1].First+r.Runs[n-1].Count == i {
+			r.Runs[n-1].Count++
 		} else {
-			runs = append(runs, Run{i, 1})
+			r.Runs = append(r.Runs, Run{i, 1})
 		}
 		if q.flight == 0 {
-			q.active = now // from here on it is waited for
+			q.active, q.gathered = now, 0 // from here on it is waited for
 		}
 		c.from = q
 		q.flight++
 		q.bytes += int64(p.cfg.Sizes[i])
-		pc.idle--
+		p.setIdle(i, -1)
 	}
-	if len(runs) == 0 {
-		return false
-	}
-	e.Requests = append(e.Requests, Request{q.id, runs})
-	return true
+	return r
 }
 
-// askUplink asks other sites for the pieces that no local peer has and that are this node's duty.
-func (p *Planner) askUplink(now time.Time, e *Effects) {
-	for at := range p.pieces {
-		pc := &p.pieces[at]
-		if pc.idle == 0 || p.localHolders(pc) > 0 || !p.onDuty(pc, now) {
-			continue
-		}
-		q := p.pick(pc, false, now)
-		if q == nil {
-			continue
-		}
-		p.ask(q, pc, now, e)
-	}
-}
+// mate reports whether the peer may get pieces for the site.
+func (q *peer) mate() bool { return q.local && q.wants && !q.all && q.trusted() }
 
-// onDuty reports whether getting the piece over the uplink is this node's: everyone before it in
-// rank has shown no progress for as long as it takes to be passed over.
-func (p *Planner) onDuty(pc *piece, now time.Time) bool {
-	mine := p.rank(p.cfg.Self, pc)
-	for _, id := range p.order {
-		q := p.peers[id]
-		if !q.mate() || p.rank(id, pc) <= mine || p.holdsAll(q, pc) {
-			continue
-		}
-		if now.Sub(q.progress) < TakeOver {
-			return false
+// takeOver is how long the one on duty may bring nothing.
+func (p *Planner) takeOver() time.Duration {
+	var rate float64
+	for _, q := range p.order {
+		if !q.local {
+			rate = max(rate, q.rate)
 		}
 	}
-	return true
+	return max(TakeOver, min(p.slow(rate), maxTakeOver))
 }
 
-func (q *peer) mate() bool { return q.local && q.wants && !q.all && !q.banned }
-
-func (p *Planner) rank(id ident.NodeID, pc *piece) uint64 {
-	return hash([]byte("duty"), id[:], p.cfg.Blob[:], binary.BigEndian.AppendUint64(nil, uint64(pc.index)))
+// keen returns the mates that may be waited for: they brought something not long ago.
+func (p *Planner) keen(now time.Time) []*peer {
+	patience := p.takeOver()
+	var keen []*peer
+	for _, q := range p.order {
+		if q.mate() && now.Sub(q.progress) < patience {
+			keen = append(keen, q)
+		}
+	}
+	return keen
 }
 
-func (p *Planner) holdsAll(q *peer, pc *piece) bool {
-	for i := pc.first; i < pc.first+pc.count; i++ {
-		if !q.holds(i) {
+// onDuty reports whether getting a piece over the uplink is this node's: no keen mate is before
+// it in rank. No trusted local peer has any idle chunk of the piece, so the keen lack it too.
+func (p *Planner) onDuty(pc *piece, keen []*peer) bool {
+	mine := rank(p.self, pc.index)
+	for _, q := range keen {
+		if rank(q.seed, pc.index) > mine {
 			return false
 		}
 	}
@@ -212,14 +239,16 @@ func (p *Planner) wake(now time.Time) time.Time {
 			next = t
 		}
 	}
-	for _, id := range p.order {
-		q := p.peers[id]
+	patience := p.takeOver()
+	for _, q := range p.order {
 		if q.flight > 0 {
-			sooner(q.active.Add(q.stall()))
+			sooner(q.active.Add(p.stall(q)))
 		}
-		sooner(q.rest)
+		if !q.banned {
+			sooner(q.rest)
+		}
 		if q.mate() {
-			sooner(q.progress.Add(TakeOver))
+			sooner(q.progress.Add(patience))
 		}
 	}
 	return next

@@ -12,22 +12,30 @@
 // # Whom to ask
 //
 //  1. Local peers: the pieces that fewest of them have first, as many in flight as keep the peer
-//     busy.
+//     busy. Of pieces that are equally rare, each mate begins with others; a node without mates
+//     takes them in their order.
 //  2. The uplink, for a piece that no local peer has, only if it is this node's duty: of
-//     all mates that lack the piece and this node, the one with the highest hash of (piece, node).
-//     The others wait for it to come to the site. If the one on duty shows no progress for
-//     TakeOver, the next in rank takes over.
+//     all mates and this node, the one with the highest hash of (piece, node). The others wait for
+//     it to come to the site. If the one on duty brings nothing new to the site for TakeOver, it is
+//     passed over; what it gets from its mates does not count.
 //  3. Pieces are taken from the uplink in an order that differs by site, so that sites soon have
 //     different pieces to give to each other.
+//  4. A peer that failed twice on end is only asked for what nobody else has, so that one that
+//     promises and does not give cannot keep a blob from being got elsewhere.
 //
-// A peer that delivers nothing for a while loses what was asked of it and rests; one that sent a
-// bad chunk is never asked again.
+// A peer that delivers nothing for a while loses what was asked of it and rests, longer each time;
+// it is also given longer each time, so that a chunk comes through a link of any speed. One that
+// sent a bad chunk is never asked again.
+//
+// # Cost
+//
+// Next is linear in pieces, times the peers for those it asks for; the other calls are linear in peers, or
+// in chunks where a peer comes, goes or fails. Counts of what peers offer are kept up to date by
+// every event, in count.go.
 package planner
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/binary"
 	"slices"
 	"time"
 
@@ -39,17 +47,24 @@ const (
 	maxPiece = 1 << 20   // bytes
 	minPiece = 128 << 10 // bytes; smaller blobs have fewer pieces, not smaller ones
 	pieces   = 64        // about how many pieces a blob is cut into
+	// MaxChunks bounds the chunks of a piece, and with them the runs of a Request.
+	MaxChunks = 1024
 
-	localWindow  = 8 << 20 // bytes in flight from a local peer
+	localWindow  = 8 << 20 // bytes in flight from a local peer, and at most one piece more
 	uplinkWindow = 2 << 20 // likewise, from any other, once its rate is known
 	aheadTime    = 2 * time.Second
 
 	localStall  = 5 * time.Second
 	uplinkStall = 30 * time.Second
+	maxStall    = 8 * time.Minute
 	maxRest     = time.Minute
+	distrust    = 2 // failures on end after which a peer is asked last
 
-	// TakeOver is how long the node on duty may show no progress before the next takes over.
-	TakeOver = 8 * time.Second
+	// TakeOver is how long the node on duty may bring nothing before the next takes over. On an
+	// uplink that is known to be slow it is the time of slowChunks chunks, at most maxTakeOver.
+	TakeOver    = 8 * time.Second
+	maxTakeOver = 2 * time.Minute
+	slowChunks  = 3
 )
 
 // Config is what a planner is made for.
@@ -63,41 +78,57 @@ type Config struct {
 
 // Planner plans one blob. It is not safe for concurrent use.
 type Planner struct {
-	cfg    Config
-	pieces []piece // in the order of this site
-	of     []int   // the piece of each chunk
-	chunks []chunk
-	left   int // chunks that are not here
-	peers  map[ident.NodeID]*peer
-	order  []ident.NodeID // of peers, sorted
+	cfg     Config
+	pieces  []piece // in the order of this site
+	own     []int   // the same, in the order of this node
+	plain   []int   // the same, as they lie in the blob
+	of      []int   // the piece of each chunk
+	chunks  []chunk
+	largest int64 // chunk, bytes
+	left    int   // chunks that are not here
+	self    uint64
+	peers   map[ident.NodeID]*peer
+	order   []*peer // by ID
+	wholes  offers  // trusted peers that have every chunk
+	free    []*piece
 }
 
-// piece is a run of chunks. Invariant: 0 <= missing <= count.
+// offers counts peers: those of other sites, and local ones.
+type offers [2]int
+
+// piece is a run of chunks. Invariant: 0 <= idle <= missing <= count.
 type piece struct {
-	index, first, count int
-	missing             int // chunks that are not here
-	idle                int // of these, chunks that were not requested
+	at, index, first, count int
+	bytes                   int64
+	missing                 int    // chunks that are not here
+	idle                    int    // of these, chunks that were not requested
+	partly                  offers // trusted peers that have an idle chunk of it, but not the whole blob
 }
 
 type chunk struct {
-	have bool
-	from *peer // whom it was requested from; nil if nobody
+	have   bool
+	from   *peer // whom it was requested from; nil if nobody
+	locals int   // local peers that said they have it
 }
 
 // peer is a node that may have some of the blob.
 type peer struct {
 	id     ident.NodeID
+	seed   uint64 // of its ranks
 	local  bool
 	wants  bool // it is fetching the blob
+	wanted bool // it was so before
 	all    bool // it has every chunk
 	has    []bool
 	count  int
+	idle   []int // of each piece, the chunks that it has and nobody was asked for; not kept once it has all
 	banned bool
 
 	flight   int // chunks requested and not delivered
 	bytes    int64
 	active   time.Time // when it last delivered, or was first asked after being idle
-	progress time.Time // when it was last seen to get something new
+	gathered int64     // bytes that it delivered since the rate was last measured
+	progress time.Time // when it was last seen to bring something new to the site
 	rest     time.Time // not to be asked before
 	rests    int       // on end
 	rate     float64   // bytes a second, smoothed; 0 while unknown
@@ -125,22 +156,8 @@ type Effects struct {
 // New returns a planner for a blob of which some chunks may be here.
 func New(cfg Config) *Planner {
 	p := &Planner{cfg: cfg, chunks: make([]chunk, len(cfg.Sizes)), of: make([]int, len(cfg.Sizes)), peers: map[ident.NodeID]*peer{}}
-	var total int64
-	for _, s := range cfg.Sizes {
-		total += int64(s)
-	}
-	size := min(max(total/pieces, minPiece), maxPiece)
-	for i := 0; i < len(cfg.Sizes); {
-		pc := piece{index: len(p.pieces), first: i}
-		for n := int64(0); i < len(cfg.Sizes) && (pc.count == 0 || n+int64(cfg.Sizes[i]) <= size); i++ {
-			n += int64(cfg.Sizes[i])
-			pc.count++
-		}
-		p.pieces = append(p.pieces, pc)
-	}
-	slices.SortFunc(p.pieces, func(a, b piece) int {
-		return cmp.Or(cmp.Compare(p.siteRank(a.index), p.siteRank(b.index)), cmp.Compare(a.index, b.index))
-	})
+	p.self = seed("duty", cfg.Self[:], cfg.Blob[:])
+	p.cut()
 	for at := range p.pieces {
 		pc := &p.pieces[at]
 		for i := pc.first; i < pc.first+pc.count; i++ {
@@ -155,18 +172,38 @@ func New(cfg Config) *Planner {
 	return p
 }
 
-// siteRank orders pieces differently for every site. The first pieces of a blob of few pieces are
-// no different from the others.
-func (p *Planner) siteRank(piece int) uint64 {
-	return hash([]byte(p.cfg.Site), p.cfg.Blob[:], binary.BigEndian.AppendUint64(nil, uint64(piece)))
-}
-
-func hash(parts ...[]byte) uint64 {
-	h := sha256.New()
-	for _, b := range parts {
-		h.Write(b) // a hash never fails
+// cut makes the pieces, which are the same at every node, and puts them in order.
+func (p *Planner) cut() {
+	sizes := p.cfg.Sizes
+	var total int64
+	for _, s := range sizes {
+		total += int64(s)
+		p.largest = max(p.largest, int64(s))
 	}
-	return binary.BigEndian.Uint64(h.Sum(nil))
+	size := min(max(total/pieces, minPiece), maxPiece)
+	for i := 0; i < len(sizes); {
+		pc := piece{index: len(p.pieces), first: i}
+		for i < len(sizes) && pc.count < MaxChunks && (pc.count == 0 || pc.bytes+int64(sizes[i]) <= size) {
+			pc.bytes += int64(sizes[i])
+			pc.count++
+			i++
+		}
+		p.pieces = append(p.pieces, pc)
+	}
+	site := seed("site", []byte(p.cfg.Site), p.cfg.Blob[:])
+	byRank := func(seed uint64) func(a, b piece) int {
+		return func(a, b piece) int {
+			return cmp.Or(cmp.Compare(rank(seed, a.index), rank(seed, b.index)), cmp.Compare(a.index, b.index))
+		}
+	}
+	slices.SortFunc(p.pieces, byRank(site))
+	p.own, p.plain = make([]int, len(p.pieces)), make([]int, len(p.pieces))
+	for at := range p.pieces {
+		p.pieces[at].at = at
+		p.own[at], p.plain[p.pieces[at].index] = at, at
+	}
+	mine := byRank(seed("order", p.cfg.Self[:], p.cfg.Blob[:]))
+	slices.SortFunc(p.own, func(a, b int) int { return mine(p.pieces[a], p.pieces[b]) })
 }
 
 // Done reports whether every chunk is here.
@@ -177,9 +214,11 @@ func (p *Planner) PeerUp(id ident.NodeID, local bool, now time.Time) {
 	if p.peers[id] != nil {
 		return
 	}
-	p.peers[id] = &peer{id: id, local: local, has: make([]bool, len(p.chunks)), progress: now}
-	at, _ := slices.BinarySearchFunc(p.order, id, ident.NodeID.Compare)
-	p.order = slices.Insert(p.order, at, id)
+	q := &peer{id: id, seed: seed("duty", id[:], p.cfg.Blob[:]), local: local, progress: now}
+	q.has, q.idle = make([]bool, len(p.chunks)), make([]int, len(p.pieces))
+	p.peers[id] = q
+	at, _ := slices.BinarySearchFunc(p.order, id, func(o *peer, id ident.NodeID) int { return o.id.Compare(id) })
+	p.order = slices.Insert(p.order, at, q)
 }
 
 // PeerGone forgets a peer; what was asked of it may be asked of others.
@@ -189,31 +228,59 @@ func (p *Planner) PeerGone(id ident.NodeID) {
 		return
 	}
 	p.release(q)
+	p.change(q, func() { q.banned = true }) // it counts no more
+	for i := range p.chunks {
+		if q.local && q.has[i] {
+			p.chunks[i].locals--
+		}
+	}
 	delete(p.peers, id)
-	p.order = slices.DeleteFunc(p.order, func(o ident.NodeID) bool { return o == id })
+	p.order = slices.DeleteFunc(p.order, func(o *peer) bool { return o == q })
 }
 
-// PeerWants notes whether a peer is fetching the blob.
-func (p *Planner) PeerWants(id ident.NodeID, wants bool) {
-	if q := p.peers[id]; q != nil {
-		q.wants = wants
+// PeerWants notes whether a peer is fetching the blob. When it begins, it is given the time to
+// bring something.
+func (p *Planner) PeerWants(id ident.NodeID, wants bool, now time.Time) {
+	q := p.peers[id]
+	if q == nil {
+		return
+	}
+	if q.wants = wants; wants && !q.wanted {
+		q.wanted, q.progress = true, now
 	}
 }
 
 // PeerHas notes that a peer has a chunk; out of range it is passed over.
 func (p *Planner) PeerHas(id ident.NodeID, i int, now time.Time) {
-	if q := p.peers[id]; q != nil && i >= 0 && i < len(q.has) && !q.has[i] {
-		q.has[i] = true
-		q.count++
-		q.all = q.count == len(q.has)
-		q.progress = now
+	q := p.peers[id]
+	if q == nil || i < 0 || i >= len(q.has) || q.has[i] {
+		return
+	}
+	c := &p.chunks[i]
+	if q.local {
+		if c.locals == 0 && !c.have {
+			q.progress = now
+		}
+		c.locals++
+	}
+	q.has[i] = true
+	q.count++
+	if q.all {
+		return
+	}
+	if !c.have && c.from == nil {
+		p.offer(q, p.of[i], 1)
+	}
+	if q.count == len(q.has) {
+		p.change(q, func() { q.all = true })
 	}
 }
 
 // PeerHasAll notes that a peer has the whole blob.
 func (p *Planner) PeerHasAll(id ident.NodeID, now time.Time) {
 	if q := p.peers[id]; q != nil {
-		q.all, q.wants, q.progress = true, false, now
+		p.change(q, func() { q.all = true })
+		q.wants, q.progress = false, now
 	}
 }
 
@@ -221,68 +288,64 @@ func (p *Planner) PeerHasAll(id ident.NodeID, now time.Time) {
 func (p *Planner) Got(i int, from ident.NodeID, now time.Time) {
 	c := &p.chunks[i]
 	if q := p.peers[from]; q != nil {
-		q.delivered(int64(p.cfg.Sizes[i]), now)
+		q.measure(int64(p.cfg.Sizes[i]), now)
+		p.change(q, func() { q.rests = 0 })
 	}
 	if c.have {
 		return
 	}
-	pc := &p.pieces[p.of[i]]
-	pc.missing--
-	p.left--
 	if c.from != nil {
 		p.settle(i)
 	} else {
-		pc.idle--
+		p.setIdle(i, -1)
 	}
+	p.pieces[p.of[i]].missing--
+	p.left--
 	c.have = true
 }
 
-// settle ends a chunk's request.
-func (p *Planner) settle(i int) {
-	c := &p.chunks[i]
-	c.from.flight--
-	c.from.bytes -= int64(p.cfg.Sizes[i])
-	c.from = nil
-}
-
-// delivered smooths the rate over what comes between two moments.
-func (q *peer) delivered(n int64, now time.Time) {
+// measure smooths the rate over what comes between two moments.
+func (q *peer) measure(n int64, now time.Time) {
+	q.gathered += n
 	if d := now.Sub(q.active).Seconds(); d > 0 {
-		r := float64(n) / d
+		r := float64(q.gathered) / d
 		if q.rate == 0 {
 			q.rate = r
 		}
 		q.rate += (r - q.rate) * min(1, d/2) // a constant of two seconds
+		q.gathered = 0
 	}
-	q.active, q.rests = now, 0
+	q.active = now
 }
 
-// Failed notes that what was asked of a peer will not come; it rests, longer each time.
+// Failed notes that what was asked of a peer will not come; it rests, longer each time. A peer of
+// which nothing was asked has not failed.
 func (p *Planner) Failed(id ident.NodeID, now time.Time) {
-	if q := p.peers[id]; q != nil {
-		p.release(q)
-		q.rests++
-		q.rest = now.Add(min(time.Second<<min(q.rests-1, 6), maxRest))
+	q := p.peers[id]
+	if q == nil || q.flight == 0 {
+		return
 	}
+	p.release(q)
+	p.change(q, func() { q.rests++ })
+	q.rest = now.Add(min(time.Second<<min(q.rests-1, 6), maxRest))
 }
 
 // Bad notes that a peer sent something else than it was asked for: it is not asked again.
 func (p *Planner) Bad(id ident.NodeID) {
 	if q := p.peers[id]; q != nil {
 		p.release(q)
-		q.banned = true
+		p.change(q, func() { q.banned = true })
 	}
 }
 
-// release makes what was asked of a peer free to be asked of others.
-func (p *Planner) release(q *peer) {
-	if q.flight == 0 {
+// Lost notes that a chunk is not here after all.
+func (p *Planner) Lost(i int) {
+	c := &p.chunks[i]
+	if !c.have {
 		return
 	}
-	for i := range p.chunks {
-		if p.chunks[i].from == q {
-			p.settle(i)
-			p.pieces[p.of[i]].idle++
-		}
-	}
+	c.have = false
+	p.pieces[p.of[i]].missing++
+	p.left++
+	p.setIdle(i, 1)
 }

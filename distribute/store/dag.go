@@ -29,6 +29,8 @@ const (
 	maxDAG       = 64 << 20  // bytes of all nodes
 	maxNodeLinks = 2048
 	minAverage   = 4 << 10 // bytes of a chunk, on average: bounds their number
+	minNode      = 32      // bytes; one with a single link has more
+	linkCost     = 128     // bytes of a link in a node, at most, and of the node of a single link
 )
 
 // child is a link with what lies below it.
@@ -128,7 +130,7 @@ func readDAG(w Want, nodes [][]byte) ([]Chunk, error) {
 	if w.Size < 0 {
 		return nil, fmt.Errorf("%w: a blob of %d bytes", ErrDAG, w.Size)
 	}
-	r := &dagReader{nodes: nodes, most: int(min(w.Size/minAverage+16, MaxBits))}
+	r := &dagReader{nodes: nodes, most: maxChunks(w.Size)}
 	if err := r.read(w.Root, uint64(w.Size), 0); err != nil {
 		return nil, err
 	}
@@ -137,6 +139,12 @@ func readDAG(w Want, nodes [][]byte) ([]Chunk, error) {
 	}
 	return r.chunks, nil
 }
+
+// maxChunks bounds the chunks of a blob of so many bytes.
+func maxChunks(size int64) int { return int(min(size/minAverage+16, MaxBits)) }
+
+// MaxList bounds the bytes of the nodes of a blob of so many bytes, as EncodeNodes writes them.
+func MaxList(size int64) int64 { return min(int64(maxChunks(size))*2*linkCost+1, maxDAG) }
 
 func (r *dagReader) read(c cid.Cid, size uint64, depth int) error {
 	hash, codec, err := hashOf(c)
@@ -224,8 +232,8 @@ func DecodeNodes(r io.Reader) ([][]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read chunk list: %w", err)
 		}
-		if total += n; n > maxNode || total > maxDAG {
-			return nil, fmt.Errorf("%w: too large", ErrDAG)
+		if total += n; n < minNode || n > maxNode || total > maxDAG {
+			return nil, fmt.Errorf("%w: a node of %d bytes, or too many", ErrDAG, n)
 		}
 		var b bytes.Buffer
 		if _, err := io.CopyN(&b, br, int64(n)); err != nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"hash"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -25,6 +27,8 @@ const (
 type Object struct {
 	Want
 	store *Store
+
+	finishing sync.Mutex // taken before the store's: one at a time checks the whole
 
 	mu          sync.Mutex
 	chunks      []Chunk       // nil until the chunk list is known
@@ -174,13 +178,13 @@ func (o *Object) closeFile() {
 // new here: this one, and those that are the same.
 func (o *Object) Put(i int, data []byte) ([]int, error) {
 	o.mu.Lock()
-	if o.complete || o.have.Has(i) {
-		o.mu.Unlock()
-		return nil, nil
-	}
 	if i < 0 || i >= len(o.chunks) {
 		o.mu.Unlock()
 		return nil, fmt.Errorf("put chunk %d of %d: %w", i, len(o.chunks), ErrMissing)
+	}
+	if o.complete || o.have.Has(i) {
+		o.mu.Unlock()
+		return nil, nil
 	}
 	c := o.chunks[i]
 	if j, ok := o.first[i]; ok {
@@ -196,7 +200,9 @@ func (o *Object) Put(i int, data []byte) ([]int, error) {
 		return nil, fmt.Errorf("chunk %d of %s: %w", i, o.Digest, ErrCorrupt)
 	}
 	for _, at := range places {
-		if _, err := file.WriteAt(data, o.chunks[at].Offset); err != nil {
+		if _, err := file.WriteAt(data, o.chunks[at].Offset); err != nil && o.Complete() {
+			return nil, nil // it became whole in another way, and its file another
+		} else if err != nil {
 			return nil, fmt.Errorf("put chunk: %w", err)
 		}
 	}
@@ -234,7 +240,7 @@ func (o *Object) Flush() error {
 		return nil
 	}
 	o.flushing = true
-	have, file := o.have.Clone(), o.file
+	have, file, bytes := o.have.Clone(), o.file, o.unsynced
 	o.unsynced = 0
 	o.mu.Unlock()
 	err := file.Sync()
@@ -245,6 +251,7 @@ func (o *Object) Flush() error {
 	defer o.mu.Unlock()
 	o.flushing, o.synced = false, time.Now()
 	if err != nil && !o.complete { // a blob that was finished meanwhile needs it no more
+		o.unsynced += bytes
 		return fmt.Errorf("sync blob: %w", err)
 	}
 	return nil
@@ -263,12 +270,15 @@ func parseHave(data []byte) (*Bitmap, error) {
 	return UnmarshalBitmap(data[4:])
 }
 
-// FillLocal copies the chunks that complete blobs of this store have, and returns how many bytes
-// that spared. A chunk that went bad on disk is left to be fetched.
-func (o *Object) FillLocal() (int64, error) {
+// FillLocal copies the chunks that complete blobs of this store have, until ctx ends, and returns
+// how many bytes that spared. A chunk that went bad on disk is left to be fetched.
+func (o *Object) FillLocal(ctx context.Context) (int64, error) {
 	var filled int64
 	buf := make([]byte, MaxChunk)
 	for i, c := range o.Chunks() {
+		if ctx.Err() != nil {
+			return filled, ctx.Err()
+		}
 		p, ok := o.store.find(c.Hash)
 		if !ok || o.has(i) {
 			continue
@@ -302,20 +312,67 @@ func (o *Object) has(i int) bool {
 	return o.complete || o.have.Has(i)
 }
 
+// Twin reports whether the chunk is the same as an earlier one, with which it comes.
+func (o *Object) Twin(i int) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, ok := o.first[i]
+	return ok
+}
+
+// holds reports whether a run of chunks is here. The caller holds mu.
+func (o *Object) holds(i, n int) bool {
+	if i < 0 || n < 1 || n > len(o.chunks)-i {
+		return false
+	}
+	for k := i; k < i+n; k++ {
+		if !o.have.Has(k) {
+			return false
+		}
+	}
+	return true
+}
+
+// Part is a run of chunks.
+type Part struct{ First, Count int }
+
+// Parts cuts a run of chunks into parts that ReadChunks can read into size bytes, which is at least
+// MaxChunk. It returns nil if not all of the run is here, or it has more than most bytes.
+func (o *Object) Parts(i, n int, size, most int64) []Part {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.holds(i, n) || o.chunks[i+n-1].Offset+int64(o.chunks[i+n-1].Size)-o.chunks[i].Offset > most {
+		return nil
+	}
+	var parts []Part
+	var bytes int64
+	for k := i; k < i+n; k++ {
+		c := int64(o.chunks[k].Size)
+		if len(parts) == 0 || bytes+c > size {
+			parts, bytes = append(parts, Part{First: k}), 0
+		}
+		parts[len(parts)-1].Count++
+		bytes += c
+	}
+	return parts
+}
+
 // ReadChunks reads n chunks from the i-th on into buf, which must have room, and returns how many
 // bytes that were. ErrMissing is in the error's chain if one of them is not here. The bytes are
 // not checked again: who gets them checks them.
 func (o *Object) ReadChunks(i, n int, buf []byte) (int, error) {
-	o.mu.Lock()
-	if i < 0 || n < 1 || n > len(o.chunks)-i {
-		o.mu.Unlock()
-		return 0, fmt.Errorf("read chunks %d+%d of %d: %w", i, n, len(o.chunks), ErrMissing)
+	got, err := o.readChunks(i, n, buf)
+	if errors.Is(err, fs.ErrClosed) { // the blob became complete meanwhile, and its file another
+		got, err = o.readChunks(i, n, buf)
 	}
-	for k := i; k < i+n; k++ {
-		if !o.have.Has(k) {
-			o.mu.Unlock()
-			return 0, fmt.Errorf("read chunk %d: %w", k, ErrMissing)
-		}
+	return got, err
+}
+
+func (o *Object) readChunks(i, n int, buf []byte) (int, error) {
+	o.mu.Lock()
+	if !o.holds(i, n) {
+		o.mu.Unlock()
+		return 0, fmt.Errorf("read chunks %d+%d of %s: %w", i, n, o.Digest, ErrMissing)
 	}
 	last := o.chunks[i+n-1]
 	begin, end := o.chunks[i].Offset, last.Offset+int64(last.Size)
@@ -332,97 +389,4 @@ func (o *Object) ReadChunks(i, n int, buf []byte) (int, error) {
 		return 0, fmt.Errorf("read chunks of %s: %w", o.Digest, err)
 	}
 	return got, nil
-}
-
-// Finish checks the whole against the blob's digest and makes it a complete blob. If it does not
-// match, which only a release that contradicts itself can bring about, nothing of it stays.
-func (o *Object) Finish() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.complete {
-		return nil
-	}
-	if o.have == nil || !o.have.Full() {
-		return fmt.Errorf("finish blob %s: %w", o.Digest, ErrMissing)
-	}
-	file, err := o.open()
-	if err != nil {
-		return fmt.Errorf("finish blob: %w", err)
-	}
-	if err := o.sumRest(file); err != nil {
-		return fmt.Errorf("finish blob: %w", err)
-	}
-	if Digest(o.sum.Sum(nil)) != o.Digest {
-		o.reset()
-		return fmt.Errorf("finish blob %s: its chunks are another blob's: %w", o.Digest, ErrCorrupt)
-	}
-	if err := file.Sync(); err != nil {
-		return fmt.Errorf("finish blob: %w", err)
-	}
-	// The store's lock comes before the object's.
-	o.mu.Unlock()
-	o.store.mu.Lock()
-	defer o.store.mu.Unlock()
-	o.mu.Lock()
-	if o.complete {
-		return nil
-	}
-	if err := o.store.moveIn(o.store.partName(o.Digest, ""), o); err != nil {
-		return fmt.Errorf("finish blob: %w", err)
-	}
-	o.store.indexChunks(o)
-	return nil
-}
-
-// sumRest adds the chunks that were not put in order to the digest.
-func (o *Object) sumRest(file disk.File) error {
-	if o.summed == len(o.chunks) {
-		return nil
-	}
-	from := o.chunks[o.summed].Offset
-	if _, err := io.CopyBuffer(o.sum, io.NewSectionReader(file, from, o.Size-from), make([]byte, 1<<20)); err != nil {
-		return err
-	}
-	o.summed = len(o.chunks)
-	return nil
-}
-
-// reset forgets all chunks. The caller holds mu.
-func (o *Object) reset() {
-	o.have, o.haveBytes, o.unsynced = NewBitmap(len(o.chunks)), 0, 0
-	o.sum, o.summed = sha256.New(), 0
-	o.closeFile()
-	_ = o.store.fs.Remove(o.store.partName(o.Digest, ".have")) // without its bytes it vouches for nothing:
-	_ = o.store.fs.Remove(o.store.partName(o.Digest, ""))      // see resume
-}
-
-// Reader reads a complete blob at any offset.
-type Reader struct {
-	disk.File
-	size int64
-}
-
-// Size returns the blob's size in bytes.
-func (r *Reader) Size() int64 { return r.size }
-
-// OpenBlob opens a complete blob for reading; ErrMissing is in the error's chain if it is not
-// here, and ErrCorrupt if its file was changed in size.
-func (s *Store) OpenBlob(d Digest) (*Reader, error) {
-	o, ok := s.Object(d)
-	if !ok || !o.Complete() {
-		return nil, fmt.Errorf("open blob %s: %w", d, ErrMissing)
-	}
-	f, err := s.fs.OpenFile(s.blobName(d), os.O_RDONLY, 0)
-	if err != nil {
-		return nil, fmt.Errorf("open blob: %w", err)
-	}
-	info, err := f.Stat()
-	if err == nil && info.Size() != o.Size {
-		err = fmt.Errorf("blob %s has %d bytes on disk, not %d: %w", d, info.Size(), o.Size, ErrCorrupt)
-	}
-	if err != nil {
-		_ = f.Close() // the first error says what is wrong
-		return nil, fmt.Errorf("open blob: %w", err)
-	}
-	return &Reader{f, o.Size}, nil
 }

@@ -22,6 +22,8 @@ import (
 var (
 	// ErrCorrupt: bytes are not what their name says.
 	ErrCorrupt = errors.New("bytes do not match their digest")
+	// ErrDamaged: bytes that were right are so no more, and were forgotten.
+	ErrDamaged = errors.New("bytes went bad on this disk")
 	// ErrMissing: a blob, or a part of it, is not here.
 	ErrMissing = errors.New("blob is not here")
 )
@@ -240,6 +242,7 @@ func (s *Store) moveIn(temp string, o *Object) error {
 	}
 	o.completedAt = time.Now()
 	if err := s.writeIndex(o); err != nil {
+		_ = s.fs.Rename(s.blobName(o.Digest), temp) // so that it can be tried again; if it fails too, Open tidies up
 		return err
 	}
 	o.complete = true
@@ -363,30 +366,50 @@ func (s *Store) Begin(w Want) (*Object, error) {
 		}
 		return o, nil
 	}
-	if free, _, err := s.fs.Free(); err != nil {
-		return nil, err
-	} else if uint64(w.Size) > free {
-		return nil, fmt.Errorf("fetch blob of %d bytes: %w: %d free", w.Size, disk.ErrFull, free)
-	}
-	data, err := json.Marshal(wantFile{w.Digest.String(), w.Size, w.Root.String()})
+	o, err := s.begin(w)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("fetch blob %s: %w", w.Digest, err)
 	}
-	if err := disk.WriteFile(s.fs, s.partName(w.Digest, ".want"), data, 0o600); err != nil {
-		return nil, fmt.Errorf("fetch blob: %w", err)
-	}
+	s.objects[w.Digest] = o
+	return o, nil
+}
+
+// begin makes the object of a blob of which nothing is here. The caller holds mu.
+func (s *Store) begin(w Want) (*Object, error) {
 	o := newObject(s, w)
-	if _, codec, err := hashOf(w.Root); err != nil {
+	switch _, codec, err := hashOf(w.Root); {
+	case err != nil:
 		return nil, err
-	} else if codec == cid.Raw { // the one chunk is the whole list
+	case w.Size < 0:
+		return nil, fmt.Errorf("%w: a blob of %d bytes", ErrDAG, w.Size)
+	case codec == cid.Raw: // the one chunk is the whole list
 		chunks, err := readDAG(w, nil)
 		if err != nil {
 			return nil, err
 		}
 		o.learn(chunks, nil)
 	}
-	s.objects[w.Digest] = o
-	return o, nil
+	if free, _, err := s.fs.Free(); err != nil {
+		return nil, err
+	} else if uint64(w.Size) > free {
+		return nil, fmt.Errorf("%d bytes: %w: %d free", w.Size, disk.ErrFull, free)
+	}
+	data, err := json.Marshal(wantFile{w.Digest.String(), w.Size, w.Root.String()})
+	if err != nil {
+		return nil, err
+	}
+	return o, disk.WriteFile(s.fs, s.partName(w.Digest, ".want"), data, 0o600)
+}
+
+// drop forgets a blob of which nothing is to stay. The caller holds mu.
+func (s *Store) drop(o *Object) {
+	if s.objects[o.Digest] != o {
+		return
+	}
+	delete(s.objects, o.Digest)
+	for _, name := range []string{s.partName(o.Digest, ".want"), s.partName(o.Digest, ".have"), s.partName(o.Digest, ""), s.dagName(o.Digest)} {
+		_ = s.fs.Remove(name) // a leftover is swept at the next start
+	}
 }
 
 // Object returns what the store has of a blob.

@@ -202,7 +202,7 @@ func TestNextVersionSharesMost(t *testing.T) {
 	if err := o.SetNodes(nodesOf(t, from)); err != nil {
 		t.Fatal(err)
 	}
-	filled, err := o.FillLocal()
+	filled, err := o.FillLocal(context.Background())
 	if err != nil || filled < int64(len(v2))-4*MaxChunk {
 		t.Fatalf("%d of %d bytes came from the old version, %v", filled, len(v2), err)
 	}

@@ -1,0 +1,125 @@
+package distribute
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"selvage/internal/ident"
+)
+
+var (
+	errOtherBlob = fmt.Errorf("%w: it has chunks of another blob", errProtocol)
+	errTooMany   = fmt.Errorf("%w: it wants more than %d blobs", errProtocol, maxWants)
+	errStale     = errors.New("stream is not the peer's newest, or its connection was lost")
+)
+
+// heard is what a peer said on the have stream that it has open. It outlives what the network
+// says of connections: a stream may be served before the news that its peer is there.
+type heard struct {
+	wants map[Digest]bool // at most maxWants; guarded by swarm.mu
+}
+
+// serveHave takes in what a peer says that it has and wants.
+func (s *Swarm) serveHave(from ident.NodeID, conn net.Conn) {
+	defer conn.Close()
+	h := s.listen(from)
+	defer s.unlisten(from, h)
+	r := bufio.NewReader(conn)
+	for {
+		m, err := readMessage(r)
+		if err == nil {
+			err = s.hear(from, h, m)
+		}
+		if err != nil {
+			s.misbehaved(from, err)
+			return
+		}
+	}
+}
+
+// listen begins a have stream, on which nothing is wanted yet. It takes the place of an older one.
+func (s *Swarm) listen(from ident.NodeID) *heard {
+	h := &heard{wants: map[Digest]bool{}}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heard[from] = h
+	if n := s.peers[from]; n != nil {
+		n.wantNothing()
+	}
+	return h
+}
+
+// unlisten ends it. The peer will say again what it wants, on the next.
+func (s *Swarm) unlisten(from ident.NodeID, h *heard) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.heard[from] != h {
+		return
+	}
+	delete(s.heard, from)
+	if n := s.peers[from]; n != nil {
+		n.wantNothing()
+	}
+}
+
+// hear acts on one message; an error ends the stream.
+func (s *Swarm) hear(from ident.NodeID, h *heard, m message) error {
+	if m.kind == msgWant || m.kind == msgUnwant {
+		return s.hearWant(from, h, m.digest, m.kind == msgWant)
+	}
+	t := s.task(m.digest)
+	if t == nil {
+		return nil
+	}
+	n := s.await(from)
+	if n == nil {
+		return errStale
+	}
+	if !t.peerHas(n, m) {
+		return errOtherBlob
+	}
+	return nil
+}
+
+func (s *Swarm) hearWant(from ident.NodeID, h *heard, d Digest, wants bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.heard[from] != h {
+		return errStale
+	}
+	if !wants {
+		delete(h.wants, d)
+	} else if h.wants[d] = true; len(h.wants) > maxWants {
+		return errTooMany
+	}
+	if n := s.peers[from]; n != nil {
+		n.want(d, wants)
+	}
+	if t := s.tasks[d]; t != nil {
+		t.peerWants(from, wants)
+	}
+	return nil
+}
+
+// await returns a connected peer; its first stream may be here before the news of itself. It
+// returns nil if the peer does not come soon.
+func (s *Swarm) await(id ident.NodeID) *neighbour {
+	ctx, cancel := context.WithTimeout(s.ctx, askTimeout)
+	defer cancel()
+	for {
+		s.mu.Lock()
+		n, arrived := s.peers[id], s.arrived
+		s.mu.Unlock()
+		if n != nil {
+			return n
+		}
+		select {
+		case <-arrived:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

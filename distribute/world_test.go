@@ -1,0 +1,176 @@
+package distribute
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"selvage/distribute/store"
+	"selvage/internal/disk/memdisk"
+	"selvage/internal/ident"
+)
+
+// content returns n bytes that are the same for the same seed.
+func content(seed byte, n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{seed}).Read(b) // never fails
+	return b
+}
+
+// world is some nodes on one network.
+type world struct {
+	t     *testing.T
+	net   *network
+	nodes []*node
+}
+
+// node is a swarm with what it stands on.
+type node struct {
+	w     *world
+	port  *port
+	fs    *memdisk.FS
+	store *store.Store
+	swarm *Swarm
+
+	mu      sync.Mutex
+	blamed  map[ident.NodeID]string // whom it reported
+	changed int
+}
+
+// run runs a test in virtual time, and checks that everything it started has ended after it.
+func run(t *testing.T, f func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, net: newNetwork(t)}
+		f(t, w)
+		for _, n := range w.nodes {
+			n.swarm.Close()
+		}
+		w.net.breakAll()
+		w.net.wg.Wait() // and synctest fails if anything else is left
+	})
+}
+
+func (w *world) id() ident.NodeID { return ident.NodeID{byte(len(w.net.ports)) + 1} }
+
+// node adds a node with an empty store.
+func (w *world) node(site string) *node { return w.nodeOn(site, memdisk.New(0)) }
+
+func (w *world) nodeOn(site string, fs *memdisk.FS) *node {
+	w.t.Helper()
+	n := &node{w: w, port: w.net.port(w.id(), site), fs: fs, blamed: map[ident.NodeID]string{}}
+	n.start()
+	w.nodes = append(w.nodes, n)
+	return n
+}
+
+func (n *node) start() {
+	n.w.t.Helper()
+	var err error
+	if n.store, err = store.Open(n.fs, "store"); err != nil {
+		n.w.t.Fatal(err)
+	}
+	n.swarm = NewSwarm(Config{
+		Network: n.port, Store: n.store, Self: n.port.id, Site: n.port.site,
+		Misbehaved: func(id ident.NodeID, reason string) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.blamed[id] = reason
+		},
+		Changed: func() {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.changed++
+		},
+	})
+	swarm := n.swarm
+	n.port.peer = func(id ident.NodeID, up, local bool) {
+		if up {
+			swarm.PeerUp(id, local)
+		} else {
+			swarm.PeerDown(id)
+		}
+	}
+}
+
+func (n *node) blames(id ident.NodeID) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.blamed[id]
+}
+
+// mesh connects all nodes with each other.
+func (w *world) mesh() {
+	for i, a := range w.nodes {
+		for _, b := range w.nodes[:i] {
+			w.net.connect(a.port, b.port)
+		}
+	}
+}
+
+// site adds n nodes.
+func (w *world) site(name string, n int) []*node {
+	var out []*node
+	for range n {
+		out = append(out, w.node(name))
+	}
+	return out
+}
+
+func (n *node) add(data []byte) store.Want {
+	n.w.t.Helper()
+	o, err := n.store.Add(context.Background(), bytes.NewReader(data))
+	if err != nil {
+		n.w.t.Fatal(err)
+	}
+	n.swarm.Tell(o.Digest)
+	return o.Want
+}
+
+func (n *node) holds(want store.Want, data []byte) {
+	n.w.t.Helper()
+	r, err := n.store.OpenBlob(want.Digest)
+	if err != nil {
+		n.w.t.Fatalf("node %d: %v", n.port.id[0], err)
+	}
+	defer r.Close()
+	got, err := io.ReadAll(io.NewSectionReader(r, 0, r.Size()))
+	if err != nil || !bytes.Equal(got, data) {
+		n.w.t.Fatalf("node %d has %d other bytes, %v", n.port.id[0], len(got), err)
+	}
+}
+
+// fetch fetches within a time.
+func (n *node) fetch(want store.Want, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	return n.swarm.Fetch(ctx, want)
+}
+
+// fetchAll has nodes fetch at once, and returns how long it took them.
+func (w *world) fetchAll(nodes []*node, want store.Want, within time.Duration) time.Duration {
+	w.t.Helper()
+	began := time.Now()
+	errs := make(chan error, len(nodes))
+	for _, n := range nodes {
+		go func() {
+			if err := n.fetch(want, within); err != nil {
+				errs <- fmt.Errorf("node %d: %w", n.port.id[0], err)
+				return
+			}
+			errs <- nil
+		}()
+	}
+	for range nodes {
+		if err := <-errs; err != nil {
+			w.t.Error(err)
+		}
+	}
+	return time.Since(began)
+}
