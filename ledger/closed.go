@@ -69,43 +69,59 @@ func vouched(k Kind) bool {
 }
 
 // vouch takes what operators say in an entry of a closed feed, past the bounds that hold for what
-// anyone may write, and returns their words. Only charters of the chain vouch for any, so an
-// entry may have words later that has none yet.
-func (f *fold) vouch(e *Entry) []word {
+// anyone may write, and returns their words. Only keys of the chain's charters vouch for any; more
+// says that a longer chain may find words that this one does not.
+func (f *fold) vouch(e *Entry) (words []word, more bool) {
 	switch e.Kind {
 	case KindAdmission:
-		if a, err := f.admission(e); err == nil {
-			f.admit(a)
-			return []word{{"admission/" + a.Serial, a.rank()}}
-		}
+		return f.vouchAdmission(e)
 	case KindCharter:
-		if p, err := readProposal(e.Body); err == nil {
-			f.addCharter(p, false)
-			if f.charters.holds(p.digest) {
-				return []word{{"charter/" + p.digest, ""}}
-			}
-		}
+		return f.vouchCharter(e)
 	case KindRelease, KindDeployment:
 		return f.vouchStatement(e)
 	}
-	return nil
+	return nil, false
+}
+
+func (f *fold) vouchAdmission(e *Entry) (words []word, more bool) {
+	cred, err := credentialIn(e)
+	if err != nil {
+		return nil, false
+	}
+	a, err := f.charters.admit(cred)
+	if err != nil {
+		return nil, true
+	}
+	f.admit(a)
+	return []word{{"admission/" + a.Serial, a.rank()}}, false
+}
+
+func (f *fold) vouchCharter(e *Entry) (words []word, more bool) {
+	p, err := readProposal(e.Body)
+	if err != nil {
+		return nil, false
+	}
+	f.addCharter(p, false)
+	if f.charters.holds(p.digest) {
+		return []word{{"charter/" + p.digest, ""}}, false
+	}
+	return nil, p.version > f.charters.latest()
 }
 
 // vouchStatement takes a statement for the signatures on it that hold, each a word.
-func (f *fold) vouchStatement(e *Entry) []word {
+func (f *fold) vouchStatement(e *Entry) (words []word, more bool) {
 	s, err := readStatement(e.Kind, e.Body)
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	s.show(e.Feed().Key(), f.charters.keys)
+	more = len(s.unknown) > 0
 	if len(s.good) == 0 {
-		return nil
+		return nil, more
 	}
-	var words []word
 	for id := range s.good {
 		words = append(words, word{"statement/" + s.digest + "/" + id, ""})
 	}
-	s.unknown = nil
 	f.mergeStatement(s)
-	return words
+	return words, more
 }

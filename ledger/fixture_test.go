@@ -143,8 +143,9 @@ type author struct {
 	name string
 	key  ed25519.PrivateKey
 	id   ident.NodeID
-	last map[string]tip // by feed
 	now  time.Time
+
+	last, registers map[string]tip // by feed
 }
 
 type tip struct {
@@ -154,14 +155,28 @@ type tip struct {
 
 func (f *fleet) author(name string) *author {
 	k := keyOf("node " + name)
-	return &author{f: f, name: name, key: k, id: ident.FromPrivateKey(k), last: map[string]tip{}, now: epoch}
+	return &author{f: f, name: name, key: k, id: ident.FromPrivateKey(k), last: map[string]tip{}, registers: map[string]tip{}, now: epoch}
 }
 
-// backup is the author as it is now: what both write from here on forks its feeds.
-func (a *author) backup() *author {
+// backup is the author as it is now. What both write from here on forks the feeds of the lanes that
+// are named; in the other lane they number their entries together.
+func (a *author) backup(lanes ...ledger.Lane) *author {
 	b := *a
-	b.last = maps.Clone(a.last)
+	for _, lane := range lanes {
+		if lane == ledger.Durable {
+			b.last = maps.Clone(a.last)
+		} else {
+			b.registers = maps.Clone(a.registers)
+		}
+	}
 	return &b
+}
+
+func (a *author) tips(lane ledger.Lane) map[string]tip {
+	if lane == ledger.Durable {
+		return a.last
+	}
+	return a.registers
 }
 
 // credential joins with a ticket at a time after the epoch.
@@ -182,14 +197,14 @@ func (a *author) write(kind ledger.Kind, scope, key string, body []byte) ledger.
 func (a *author) writeAt(at time.Time, kind ledger.Kind, scope, key string, body []byte) ledger.Record {
 	a.f.t.Helper()
 	feed := ledger.Feed{Author: a.id, Lane: kind.Lane(), Scope: scope}.Key()
-	last := a.last[feed]
+	last := a.tips(kind.Lane())[feed]
 	e := &ledger.Entry{Version: 1, Fleet: a.f.id, Author: a.id, Seq: last.seq + 1, Time: ledger.Timestamp(at.UnixMilli()) << 16,
 		Kind: kind, Scope: scope, Key: key, Body: body}
 	if kind.Lane() == ledger.Durable && last.seq > 0 {
 		e.Prev = last.hash[:]
 	}
 	r := a.f.record(e, a.key)
-	a.last[feed] = tip{e.Seq, ledger.Hash(r.Data)}
+	a.tips(kind.Lane())[feed] = tip{e.Seq, ledger.Hash(r.Data)}
 	return r
 }
 

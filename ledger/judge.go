@@ -101,13 +101,12 @@ func (f *fold) addStatement(e *Entry) {
 
 // mergeStatement takes a statement for its signatures that hold.
 func (f *fold) mergeStatement(s *statement) {
+	s.unknown, s.shown = map[dsse.Signature]bool{}, map[string]int{}
 	if known, ok := f.statements[s.digest]; ok {
 		maps.Copy(known.good, s.good)
 		s = known
-	} else {
-		s.unknown, s.shown = map[dsse.Signature]bool{}, map[string]int{}
-		f.statements[s.digest] = s
 	}
+	f.statements[s.digest] = s
 	f.judge(s)
 }
 

@@ -50,7 +50,7 @@ func TestPublishAndSpread(t *testing.T) {
 func TestForkSmoke(t *testing.T) {
 	f := newFleet(t, oneOperator())
 	a, admission := f.admitted("a", "s1")
-	b := a.backup()
+	b := a.backup(ledger.Durable)
 	r1 := a.write(ledger.KindRelease, "", "", f.release("app", "1", "one", 0, "op"))
 	r2 := b.write(ledger.KindRelease, "", "", f.release("app", "2", "two", 0, "op"))
 	r3 := b.write(ledger.KindRelease, "", "", f.release("app", "3", "three", 0, "op"))

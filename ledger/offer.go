@@ -190,16 +190,16 @@ func (l *Ledger) placeBranch(t *transaction, f *feedState, x waiter) (Outcome, e
 	if f.holds(x.entry.Seq, x.hash) || !vouched(x.entry.Kind) {
 		return Known, nil
 	}
-	words := l.fold.vouch(x.entry)
+	words, more := l.fold.vouch(x.entry)
 	switch {
-	case len(words) == 0:
-		l.waiting.add(x) // for a charter that vouches for it
+	case f.closed.learn(words):
+		t.store(Record{f.key, f.closed.keep(x.hash), x.rec.Data})
+		return Stored, nil
+	case more:
+		l.waiting.add(x)
 		return Waiting, nil
-	case !f.closed.learn(words):
-		return Known, nil
 	}
-	t.store(Record{f.key, f.closed.keep(x.hash), x.rec.Data})
-	return Stored, nil
+	return Known, nil
 }
 
 // gather finds what operators say in what is kept of a closed feed. It is called when the feed is
@@ -218,7 +218,8 @@ func (l *Ledger) gather(t *transaction, f *feedState) error {
 			return fmt.Errorf("%w: entry %d of %v: %w", ErrStorage, s.seq, f.Feed, err)
 		}
 		if vouched(e.Kind) {
-			f.closed.learn(l.fold.vouch(e))
+			words, _ := l.fold.vouch(e)
+			f.closed.learn(words)
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -14,7 +15,7 @@ import (
 // Invite is permission to join one site. It travels in a Ticket.
 type Invite struct {
 	Fleet     FleetID           `json:"fleet"`
-	Serial    string            `json:"serial"` // 16 random bytes, hex
+	Serial    string            `json:"serial"` // begins the SHA-256 of Key, 16 bytes, hex: nobody can make another invite that has it
 	Site      string            `json:"site"`
 	Labels    map[string]string `json:"labels,omitempty"` // given to every node that joins with it
 	Uses      int               `json:"uses"`             // how many nodes may join with it
@@ -62,10 +63,9 @@ const (
 var nameForm = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
 func (i Invite) check() error {
-	serial, err := hex.DecodeString(i.Serial)
 	switch {
-	case err != nil || len(serial) != 16:
-		return errors.New("bad serial")
+	case i.Serial != serialOf(i.Key):
+		return errors.New("the serial is not that of the one-time key")
 	case !nameForm.MatchString(i.Site):
 		return fmt.Errorf("%.80q cannot name a site: use a-z, 0-9 and '-', at most 63", i.Site)
 	case i.Uses < 1 || i.Uses > maxUses:
@@ -90,22 +90,24 @@ func (i Invite) check() error {
 	return nil
 }
 
+func serialOf(key []byte) string {
+	sum := sha256.Sum256(key)
+	return hex.EncodeToString(sum[:16])
+}
+
 // good is how long a credential from this invite is good.
 func (i Invite) good() time.Time { return i.Issued.Add(time.Duration(i.Lifetime)) }
 
 // NewTicket makes a ticket of inv, whose Serial and Key it fills in from rand, and whose Lifetime
 // if it is 0. The signers need the role admit; peers will check that, not this function.
 func NewTicket(inv Invite, rand io.Reader, signers ...ed25519.PrivateKey) (Ticket, error) {
-	var serial [16]byte
-	if _, err := io.ReadFull(rand, serial[:]); err != nil {
-		return Ticket{}, err
-	}
 	var seed [ed25519.SeedSize]byte
 	if _, err := io.ReadFull(rand, seed[:]); err != nil {
 		return Ticket{}, err
 	}
 	key := ed25519.NewKeyFromSeed(seed[:])
-	inv.Serial, inv.Key = hex.EncodeToString(serial[:]), publicOf(key)
+	inv.Key = publicOf(key)
+	inv.Serial = serialOf(inv.Key)
 	if inv.Lifetime == 0 {
 		inv.Lifetime = DefaultLifetime
 	}
