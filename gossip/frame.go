@@ -49,7 +49,7 @@ type frame struct {
 
 type wireRecord struct {
 	_    struct{} `cbor:",toarray"`
-	Feed string
+	Feed []byte // a feed's name need not be text
 	Seq  uint64
 	Data []byte
 }
@@ -114,7 +114,7 @@ func (c codec) decode(b []byte) (frame, error) {
 func (f frame) records() []Record {
 	rs := make([]Record, len(f.Records))
 	for i, r := range f.Records {
-		rs[i] = Record{Feed: r.Feed, Seq: r.Seq, Data: r.Data}
+		rs[i] = Record{Feed: string(r.Feed), Seq: r.Seq, Data: r.Data}
 	}
 	return rs
 }
@@ -122,7 +122,7 @@ func (f frame) records() []Record {
 func recordsFrame(rs []Record) frame {
 	f := frame{Kind: kindRecords, Records: make([]wireRecord, len(rs))}
 	for i, r := range rs {
-		f.Records[i] = wireRecord{Feed: r.Feed, Seq: r.Seq, Data: r.Data}
+		f.Records[i] = wireRecord{Feed: []byte(r.Feed), Seq: r.Seq, Data: r.Data}
 	}
 	return f
 }

@@ -144,3 +144,26 @@ func TestStrangersStayOutOfTheSite(t *testing.T) {
 		s.await(t, time.Second, s.members...)
 	})
 }
+
+// TestNotAdmittedYet: a node that nobody has admitted is a site of one, and can leave it.
+func TestNotAdmittedYet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { time.Sleep(Linger) })
+		id := nodeID(0, 0)
+		m, err := NewMembership(MembershipConfig{Network: newMemNet().port(id), Self: id, InSite: func(ident.NodeID) bool { return false }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ms := m.Members(); len(ms) != 1 || ms[0] != (Member{ID: id, Alive: true}) {
+			t.Errorf("members: %v", ms)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := m.Leave(ctx); err != nil {
+			t.Error(err)
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -25,7 +25,7 @@ type memLog struct {
 	onStored func(Record, ident.NodeID)
 }
 
-const admitFeed = "/durable/~admissions"
+const admitFeed = "/durable/~admissions\xff" // names need not be text
 
 var _ Log = (*memLog)(nil)
 

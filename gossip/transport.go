@@ -52,8 +52,11 @@ var _ memberlist.NodeAwareTransport = (*transport)(nil)
 
 func newTransport(n Network, self ident.NodeID, inSite func(ident.NodeID) bool) *transport {
 	ctx, stop := context.WithCancel(context.Background())
+	// A node is of its own site, also before anybody has admitted it: memberlist is no member of a
+	// site in which it may not hear of itself.
+	selfOr := func(id ident.NodeID) bool { return id == self || inSite(id) }
 	t := &transport{
-		net: n, self: self, inSite: inSite, ctx: ctx, stop: stop,
+		net: n, self: self, inSite: selfOr, ctx: ctx, stop: stop,
 		packets: make(chan *memberlist.Packet, maxPackets),
 		streams: make(chan net.Conn),
 		known:   make(map[string]ident.NodeID),

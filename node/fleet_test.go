@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,8 +39,39 @@ type machine struct {
 	*Node
 	t   *testing.T
 	fs  disk.FS
-	log *memlog.Log
+	log *diary
 	now func() time.Time
+}
+
+// diary is a log of which a backup can be made.
+type diary struct {
+	memlog.Log
+
+	mu      sync.Mutex
+	batches []ledger.Batch
+}
+
+func (d *diary) Commit(b ledger.Batch) error {
+	err := d.Log.Commit(b)
+	if err == nil {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.batches = append(d.batches, b)
+	}
+	return err
+}
+
+func (d *diary) backup(t *testing.T) *diary {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	copied := new(diary)
+	for _, b := range d.batches {
+		if err := copied.Commit(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return copied
 }
 
 func newKey(t *testing.T) ed25519.PrivateKey {
@@ -71,7 +103,7 @@ func found(t *testing.T) *fleet {
 }
 
 func (f *fleet) machine() *machine {
-	return &machine{t: f.t, fs: memdisk.New(0), log: new(memlog.Log)}
+	return &machine{t: f.t, fs: memdisk.New(0), log: new(diary)}
 }
 
 // ticket invites machines to a site, by way of the founder.

@@ -15,7 +15,6 @@ import (
 	"selvage/internal/disk"
 	"selvage/internal/disk/memdisk"
 	"selvage/ledger"
-	"selvage/ledger/memlog"
 	"selvage/node/api"
 	"selvage/node/home"
 )
@@ -278,7 +277,7 @@ func TestRestoredBackup(t *testing.T) {
 	f := found(t)
 	m := f.join("b", "b1")
 	eventually(t, "b1 is in", func() bool { return len(f.founder.Nodes()) == 2 && len(m.Status().Peers) == 1 })
-	backup := copyLog(t, m.log)
+	backup := m.log.backup(t)
 	if _, err := f.seed(m, "app@v1", content(1, 1000)); err != nil {
 		t.Fatal(err)
 	}
@@ -298,35 +297,13 @@ func TestRestoredBackup(t *testing.T) {
 	}
 }
 
-func copyLog(t *testing.T, from *memlog.Log) *memlog.Log {
-	t.Helper()
-	to := new(memlog.Log)
-	var b ledger.Batch
-	err := from.Scan(func(feed string, seq uint64, data []byte) error {
-		b.Put = append(b.Put, ledger.Item{Feed: feed, Seq: seq, Data: slices.Clone(data)})
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if charters, err := from.Meta("charters"); err != nil {
-		t.Fatal(err)
-	} else if charters != nil {
-		b.Meta = map[string][]byte{"charters": charters}
-	}
-	if err := to.Commit(b); err != nil {
-		t.Fatal(err)
-	}
-	return to
-}
-
 // TestLostLedger: a node that has written into a ledger that is gone does not come up.
 func TestLostLedger(t *testing.T) {
 	t.Parallel()
 	f := found(t)
 	f.founder.stop()
 	kept := f.founder.log
-	f.founder.log = new(memlog.Log)
+	f.founder.log = new(diary)
 	if err := f.founder.tryStart(); !errors.Is(err, home.ErrForgotten) {
 		t.Fatalf("got %v", err)
 	}
