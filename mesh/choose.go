@@ -14,55 +14,126 @@ import (
 const (
 	maxSiteMates = 64 // of its own site: all, up to this many
 	neighbours   = 4  // of other sites
-	maxStrangers = 8  // of whom nothing but an address is known
+	maxStrangers = 8  // dials at once to nodes of which there is only hearsay
 )
 
 // candidate is a node as choose sees it.
 type candidate struct {
 	id        ident.NodeID
+	rank      uint64 // affinity of the two nodes
 	site      string // "" if unknown
+	hearsay   bool   // nobody whom the host trusts has vouched for it
 	connected bool
+	dialling  bool
 	ready     bool // may be dialled now: it has an address, and no back-off runs
 }
 
-// choose returns whom to dial now. It is a pure function: all nodes of the own site; of other
-// sites as many as are missing of a few neighbours, spread over sites, which it picks by a hash
-// of both ends, so that the choice is stable and different on every node; and strangers.
-func choose(self ident.NodeID, site string, all []candidate, held bool) []ident.NodeID {
+// linked reports whether c is, or is about to be, connected.
+func (c candidate) linked() bool { return c.connected || c.dialling }
+
+// choose returns whom to dial now. It is a pure function.
+//
+//   - Of the own site: everyone, up to maxSiteMates.
+//   - Of other sites: this host's own neighbours. They are few, spread over sites, and picked by a
+//     hash of both ends from all nodes that are known, whether they answer or not. So the choice is
+//     stable and different on every node, and the fleet's graph of own neighbours does not depend
+//     on who could reach whom lately: two halves of a fleet that were cut apart, and have found
+//     neighbours enough each on its side, still find together. While own neighbours do not
+//     answer, others stand in.
+//   - Of whom there is only hearsay: a few at a time.
+func choose(site string, all []candidate, held bool) []ident.NodeID {
 	all = slices.Clone(all)
 	slices.SortFunc(all, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(affinity(self, a.id), affinity(self, b.id)), a.id.Compare(b.id))
+		return cmp.Or(cmp.Compare(a.rank, b.rank), a.id.Compare(b.id))
 	})
-	var dial []ident.NodeID
-	mates, strangers, near := 0, 0, 0
-	perSite := map[string]int{}
+	dial := chooseMates(site, all)
+	if !held {
+		dial = append(dial, chooseFar(site, all)...)
+	}
+	return append(dial, chooseStrangers(site, all)...)
+}
+
+func chooseMates(site string, all []candidate) (dial []ident.NodeID) {
+	room := maxSiteMates
 	for _, c := range all {
-		if c.connected && c.site != site && c.site != "" {
-			near++
-			perSite[c.site]++
+		if c.site == site && c.linked() {
+			room--
 		}
 	}
-	// First a neighbour in each site that has none, then any.
-	for _, second := range []bool{false, true} {
+	for _, c := range all {
+		if room > 0 && c.site == site && !c.hearsay && !c.linked() && c.ready {
+			dial = append(dial, c.id)
+			room--
+		}
+	}
+	return dial
+}
+
+func chooseFar(site string, all []candidate) (dial []ident.NodeID) {
+	near := 0
+	reached := map[string]bool{} // sites
+	for _, c := range all {
+		if c.site != site && c.site != "" && c.linked() {
+			near++
+			reached[c.site] = true
+		}
+	}
+	own := ownNeighbours(site, all)
+	for _, c := range own {
+		if !c.linked() && c.ready {
+			dial = append(dial, c.id)
+			near++
+			reached[c.site] = true
+		}
+	}
+	// Stand-ins: first where no other connection leads to, then anywhere.
+	for _, anywhere := range []bool{false, true} {
 		for _, c := range all {
 			far := c.site != site && c.site != ""
-			if !far || c.connected || !c.ready || held || near >= neighbours || second == (perSite[c.site] == 0) {
+			if near >= neighbours || !far || c.linked() || !c.ready || !anywhere && reached[c.site] || slices.Contains(dial, c.id) {
 				continue
 			}
 			dial = append(dial, c.id)
 			near++
-			perSite[c.site]++
+			reached[c.site] = true
 		}
 	}
+	return dial
+}
+
+// ownNeighbours returns the nodes of other sites that this host always tries to stay connected to:
+// one of each site as far as that goes, then any. all is ordered by rank.
+func ownNeighbours(site string, all []candidate) (own []candidate) {
+	taken := map[string]bool{} // sites
+	for _, second := range []bool{false, true} {
+		for _, c := range all {
+			if len(own) >= neighbours || c.site == site || c.site == "" || c.hearsay {
+				continue
+			}
+			if second && slices.ContainsFunc(own, func(o candidate) bool { return o.id == c.id }) || !second && taken[c.site] {
+				continue
+			}
+			own = append(own, c)
+			taken[c.site] = true
+		}
+	}
+	return own
+}
+
+func chooseStrangers(site string, all []candidate) (dial []ident.NodeID) {
+	room := maxStrangers
+	strange := func(c candidate) bool { return c.site == "" || c.site == site && c.hearsay }
 	for _, c := range all {
-		switch {
-		case c.connected || !c.ready:
-		case c.site == site && mates < maxSiteMates:
-			dial = append(dial, c.id)
-			mates++
-		case c.site == "" && strangers < maxStrangers:
-			dial = append(dial, c.id)
-			strangers++
+		if strange(c) && c.dialling {
+			room--
+		}
+	}
+	for _, mates := range []bool{true, false} { // who may be of this site comes first
+		for _, c := range all {
+			if room > 0 && strange(c) && mates == (c.site == site) && !c.linked() && c.ready {
+				dial = append(dial, c.id)
+				room--
+			}
 		}
 	}
 	return dial
@@ -74,9 +145,15 @@ func affinity(a, b ident.NodeID) uint64 {
 	return binary.BigEndian.Uint64(sum[:])
 }
 
-// backoff is how long to wait after the n-th dial on end that failed: 1 s doubling to 30 s, and
-// up to half as much again, which share (0 to 1) decides.
-func backoff(n int, share float64) time.Duration {
-	d := min(time.Second<<min(n-1, 5), 30*time.Second)
+// Bounds of the back-off. Dials within the site cost nothing that is scarce.
+const (
+	backoffMate = 5 * time.Second
+	backoffFar  = 30 * time.Second
+)
+
+// backoff is how long to wait after the n-th dial on end that failed: 1 s doubling to most, and up
+// to half as much again, which share (0 to 1) decides.
+func backoff(n int, most time.Duration, share float64) time.Duration {
+	d := min(time.Second<<min(max(n-1, 0), 10), most)
 	return d + time.Duration(share*float64(d)/2)
 }

@@ -5,14 +5,13 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"net"
 	"slices"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/libp2p/go-libp2p/config"
@@ -23,7 +22,6 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
-	ma "github.com/multiformats/go-multiaddr"
 
 	"selvage/internal/ident"
 )
@@ -40,17 +38,11 @@ var (
 // HelloTimeout bounds the handshake on a new connection.
 const HelloTimeout = 10 * time.Second
 
-// Bounds of what peers can make a host keep.
-const (
-	maxLinks   = 1024
-	maxPending = 128 // connections that are not admitted yet
-)
-
 // Config is what a host works with. Key, Site, Listen and Gate must be set.
 type Config struct {
 	Key    ed25519.PrivateKey
 	Site   string
-	Listen []string // host:port, UDP; port 0 is any free one
+	Listen []string // host:port, UDP; port 0 is any free one, no host is every address of the machine
 	Gate   Gate
 	Bulk   []string // protocols that wait for the uplink's tokens
 	Uplink Uplink
@@ -63,6 +55,19 @@ type Config struct {
 	Refused func(remote ident.NodeID, r *Refusal)
 }
 
+func (c *Config) check() error {
+	if len(c.Key) != ed25519.PrivateKeySize || c.Site == "" || c.Gate == nil || len(c.Listen) == 0 {
+		return errors.New("start the mesh: it needs a key, a site, a gate and an address to listen on")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Refused == nil {
+		c.Refused = func(ident.NodeID, *Refusal) {}
+	}
+	return nil
+}
+
 // Host is one node's end of the mesh. It is safe for concurrent use.
 type Host struct {
 	cfg         Config
@@ -70,62 +75,68 @@ type Host struct {
 	self        ident.NodeID
 	codec       codec
 	incarnation uint64
+	store       io.Closer
 	swarm       *swarm.Swarm
 	quic        *quicreuse.ConnManager
 	up, down    *bucket
 
-	ctx     context.Context
-	cancel  context.CancelFunc
-	wg      sync.WaitGroup
-	poke    chan struct{} // holds one: choose again
-	events  chan func()
-	stopped func() // the discovery's
+	ctx       context.Context
+	cancel    context.CancelFunc
+	wg        sync.WaitGroup
+	poke      chan struct{} // holds one: choose again
+	news      chan struct{} // holds one: there is something to tell
+	stopped   func()        // the discovery's
+	closeOnce sync.Once
+	closeErr  error
 
-	mu       sync.Mutex
-	closed   bool
-	handlers map[string]func(ident.NodeID, net.Conn)
-	links    map[network.Conn]*link
-	peers    map[ident.NodeID][]*link // admitted, the newest last
-	known    map[ident.NodeID]*known
-	banned   map[ident.NodeID]time.Time // until when
-	onPeer   []func(Peer, bool)
-	uplink   Uplink
-	past     Traffic // of links that are gone
-	saved    []string
+	mu        sync.Mutex
+	closed    bool
+	handlers  map[string]func(ident.NodeID, net.Conn)
+	links     map[network.Conn]*link
+	members   map[ident.NodeID]*member
+	known     map[ident.NodeID]*known
+	banned    map[ident.NodeID]time.Time // until when; only nodes that were admitted get here
+	listeners []*listener
+	changed   []ident.NodeID // nodes that listeners may not know the newest of, each once
+	uplink    Uplink
+	past      Traffic // of links that are gone
 }
 
 // New starts a host; it listens when New returns. ErrAddrInUse is in the error's chain if it cannot.
 func New(cfg Config) (*Host, error) {
-	h := &Host{cfg: cfg, log: cfg.Logger, self: ident.FromPrivateKey(cfg.Key), incarnation: rand.Uint64(), up: newBucket(), down: newBucket(),
-		poke: make(chan struct{}, 1), events: make(chan func(), 256), handlers: map[string]func(ident.NodeID, net.Conn){}, links: map[network.Conn]*link{},
-		peers: map[ident.NodeID][]*link{}, known: map[ident.NodeID]*known{}, banned: map[ident.NodeID]time.Time{}, uplink: cfg.Uplink}
-	if h.log == nil {
-		h.log = slog.New(slog.DiscardHandler)
-	}
-	h.ctx, h.cancel = context.WithCancel(context.Background())
-	h.up.set(cfg.Uplink.Up)
-	h.down.set(cfg.Uplink.Down)
-	var err error
-	if h.codec, err = newCodec(); err != nil {
+	if err := cfg.check(); err != nil {
 		return nil, err
+	}
+	h := &Host{cfg: cfg, log: cfg.Logger, self: ident.FromPrivateKey(cfg.Key), incarnation: rand.Uint64(),
+		up: newBucket(cfg.Uplink.Up), down: newBucket(cfg.Uplink.Down), poke: make(chan struct{}, 1), news: make(chan struct{}, 1),
+		handlers: map[string]func(ident.NodeID, net.Conn){}, links: map[network.Conn]*link{}, members: map[ident.NodeID]*member{},
+		known: map[ident.NodeID]*known{}, banned: map[ident.NodeID]time.Time{}, uplink: cfg.Uplink}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	if err := h.start(); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+func (h *Host) start() (err error) {
+	if h.codec, err = newCodec(); err != nil {
+		return err
 	}
 	if err := h.build(); err != nil {
-		return nil, err
+		return fmt.Errorf("start the mesh: %w", err)
 	}
-	h.Handle(helloProtocol, nil) // served by the link itself
 	h.Handle(peersProtocol, h.servePeers)
 	h.swarm.Notify(&network.NotifyBundle{ConnectedF: h.connected, DisconnectedF: h.disconnected})
 	h.swarm.SetStreamHandler(h.accept)
 	if err := h.listen(); err != nil {
-		_ = h.Close() // the first error says what is wrong
-		return nil, err
+		return err
 	}
-	if cfg.Book != nil {
-		h.Learn(cfg.Book.LoadAddresses()...)
-	}
+	h.loadBook()
 	h.wg.Go(h.dispatch)
 	h.wg.Go(h.connect)
-	return h, h.discover()
+	h.wg.Go(h.keepBook)
+	h.discover()
+	return nil
 }
 
 // build puts the swarm together: QUIC, and nothing that speaks before the hello.
@@ -155,11 +166,16 @@ func (h *Host) build() error {
 	if err != nil {
 		return err
 	}
+	h.store = store
 	id := h.self.Peer()
 	if err := store.AddPrivKey(id, key); err != nil {
 		return err
 	}
-	if h.swarm, err = swarm.NewSwarm(id, store, eventbus.NewBus(), swarm.WithResourceManager(none), swarm.WithDialTimeout(HelloTimeout)); err != nil {
+	// The detectors of black holes stop dials to public addresses after a hundred failed, which a
+	// long cut of the uplink brings about: then the node would not find back.
+	h.swarm, err = swarm.NewSwarm(id, store, eventbus.NewBus(), swarm.WithResourceManager(none), swarm.WithDialTimeout(HelloTimeout),
+		swarm.WithUDPBlackHoleSuccessCounter(nil), swarm.WithIPv6BlackHoleSuccessCounter(nil))
+	if err != nil {
 		return err
 	}
 	return h.swarm.AddTransport(transport)
@@ -181,138 +197,27 @@ func (s selector) PreferredSourceIPForDestination(dst *net.UDPAddr) (net.IP, err
 	return s.s.SourceFor(dst)
 }
 
-func (h *Host) listen() error {
-	for _, hostPort := range h.cfg.Listen {
-		m, err := listenAddr(hostPort)
-		if err != nil {
-			return err
-		}
-		err = h.swarm.Listen(m)
-		if errors.Is(err, syscall.EADDRINUSE) || err != nil && strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) {
-			return fmt.Errorf("listen on UDP %s: %w", hostPort, ErrAddrInUse)
-		}
-		if err != nil {
-			return fmt.Errorf("listen on UDP %s: %w", hostPort, err)
-		}
-	}
-	return nil
-}
-
-// listenAddr turns host:port into a multiaddr.
-func listenAddr(hostPort string) (ma.Multiaddr, error) {
-	addr, err := net.ResolveUDPAddr("udp", hostPort)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %q: want HOST:PORT: %w", hostPort, err)
-	}
-	family, ip := "ip4", addr.IP
-	switch {
-	case ip == nil:
-		ip = net.IPv4zero
-	case ip.To4() == nil:
-		family = "ip6"
-	}
-	return ma.NewMultiaddr(fmt.Sprintf("/%s/%s/udp/%d/quic-v1", family, ip, addr.Port))
-}
-
-// Addrs returns the multiaddrs at which others can dial this host, with its ID. Addresses of the
-// loopback interface are among them only if it listens on nothing else.
-func (h *Host) Addrs() []string {
-	var all, far []string
-	for _, a := range h.bareAddrs() {
-		full := a + "/p2p/" + h.self.String()
-		all = append(all, full)
-		if !strings.HasPrefix(a, "/ip4/127.") && !strings.HasPrefix(a, "/ip6/::1/") {
-			far = append(far, full)
-		}
-	}
-	if len(far) > 0 {
-		return far[:min(len(far), maxAddrs)]
-	}
-	return all[:min(len(all), maxAddrs)]
-}
-
-func (h *Host) bareAddrs() []string {
-	addrs, err := h.swarm.InterfaceListenAddresses()
-	if err != nil {
-		return nil
-	}
-	var out []string
-	for _, a := range addrs {
-		out = append(out, a.String())
-	}
-	return out
-}
-
-// ownAddrs is Addrs without the ID, as the hello carries it.
-func (h *Host) ownAddrs() []string {
-	var out []string
-	for _, a := range h.Addrs() {
-		bare, _, _ := strings.Cut(a, "/p2p/")
-		out = append(out, bare)
-	}
-	return out
-}
-
-func (h *Host) discover() error {
+func (h *Host) discover() {
 	if h.cfg.Discovery == nil {
-		return nil
+		return
 	}
 	stop, err := h.cfg.Discovery.Start(h.self, h.Addrs(), func(addr string) { h.Learn(addr) })
 	if err != nil { // a machine without multicast is no reason not to run
 		h.log.Warn("mesh: no discovery on the LAN", "err", err)
-		return nil
+		return
 	}
 	h.stopped = stop
-	return nil
 }
 
-// Handle serves a protocol: serve gets each stream of an admitted peer on a goroutine of its own,
-// and closes it. Close waits for all of them.
+// Handle serves a protocol, a name of 1 to 64 bytes: serve gets each stream of an admitted peer on
+// a goroutine of its own, and closes it. Close waits for all of them.
 func (h *Host) Handle(protocol string, serve func(from ident.NodeID, conn net.Conn)) {
-	if len(protocol) > maxProtocol {
-		panic("mesh: protocol name is too long")
+	if len(protocol) == 0 || len(protocol) > maxProtocol {
+		panic("mesh: bad length of a protocol's name")
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.handlers[protocol] = serve
-}
-
-// OnPeer has f called when an admitted peer came (up) or went, one call at a time and in order.
-// Register before peers are met; those that are there already are told of at once.
-func (h *Host) OnPeer(f func(p Peer, up bool)) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.onPeer = append(h.onPeer, f)
-	for _, links := range h.peers {
-		p := links[0].peer
-		h.emit(func() { f(p, true) })
-	}
-}
-
-// emit queues an event. It never blocks: events that find the queue full are sent by a goroutine
-// of their own, which only a flood of connections can bring about.
-func (h *Host) emit(event func()) {
-	select {
-	case h.events <- event:
-	default:
-		h.wg.Go(func() {
-			select {
-			case h.events <- event:
-			case <-h.ctx.Done():
-			}
-		})
-	}
-}
-
-func (h *Host) dispatch() {
-	for {
-		select {
-		case <-h.ctx.Done():
-			return
-		case event := <-h.events:
-			event()
-		}
-	}
 }
 
 // SetUplink changes how traffic with other sites is held. The limits are this node's own.
@@ -323,9 +228,9 @@ func (h *Host) SetUplink(u Uplink) {
 	was := h.uplink
 	h.uplink = u
 	var far []*link
-	for _, links := range h.peers {
-		if u.Held && links[0].peer.Site != h.cfg.Site {
-			far = append(far, links...)
+	for _, m := range h.members {
+		if u.Held && m.peer.Site != h.cfg.Site {
+			far = append(far, m.links...)
 		}
 	}
 	if was.Held && !u.Held {
@@ -352,30 +257,49 @@ func (h *Host) Drop(id ident.NodeID, reason string, d time.Duration) {
 	h.log.Warn("mesh: peer dropped", "node", id, "why", reason)
 	h.mu.Lock()
 	now := time.Now()
-	maps.DeleteFunc(h.banned, func(_ ident.NodeID, until time.Time) bool { return now.After(until) })
+	maps.DeleteFunc(h.banned, func(_ ident.NodeID, until time.Time) bool { return !now.Before(until) })
 	h.banned[id] = now.Add(d)
-	links := slices.Clone(h.peers[id])
+	var links []*link
+	if m := h.members[id]; m != nil {
+		links = slices.Clone(m.links)
+	}
 	h.mu.Unlock()
 	for _, l := range links {
 		l.close()
 	}
 }
 
-// Close ends all connections and waits for every handler.
+// isBanned reports whether a node is kept out. The caller holds mu.
+func (h *Host) isBanned(id ident.NodeID) bool {
+	until, ok := h.banned[id]
+	return ok && time.Now().Before(until)
+}
+
+// Close ends all connections and waits for every handler; so it must not be called by one.
+// Listeners of OnPeer are told nothing any more.
 func (h *Host) Close() error {
+	h.closeOnce.Do(func() { h.closeErr = h.shut() })
+	return h.closeErr
+}
+
+func (h *Host) shut() error {
 	h.mu.Lock()
-	if h.closed {
-		h.mu.Unlock()
-		return nil
-	}
 	h.closed = true
 	h.mu.Unlock()
 	if h.stopped != nil {
 		h.stopped()
 	}
-	h.saveBook()
 	h.cancel()
-	err := errors.Join(h.swarm.Close(), h.quic.Close())
+	var errs []error
+	if h.swarm != nil {
+		errs = append(errs, h.swarm.Close())
+	}
+	if h.quic != nil {
+		errs = append(errs, h.quic.Close())
+	}
 	h.wg.Wait()
-	return err
+	if h.store != nil {
+		errs = append(errs, h.store.Close())
+	}
+	return errors.Join(errs...)
 }

@@ -1,277 +1,196 @@
 package mesh
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
+	manet "github.com/multiformats/go-multiaddr/net"
 	"github.com/quic-go/quic-go"
 
 	"selvage/internal/ident"
 )
 
-const helloProtocol = "/selvage/hello/1"
+// Bounds of the connections that others can make a host keep. Those that the host dials itself are
+// bounded by whom it chooses.
+const (
+	maxLinks   = 1024
+	maxPending = 128 // not admitted; at the bound the oldest makes room
+	maxSource  = 64  // of these, from one IP address
+	maxWaiting = 32  // streams of one connection that wait for its handshake
+)
+
+var (
+	errFlood  = errors.New("too many connections that are not admitted")
+	errSilent = errors.New("no hello in time")
+)
 
 // link is one connection. It is pending until the handshake is over.
 type link struct {
-	host   *Host
-	conn   network.Conn
-	remote ident.NodeID
+	host    *Host
+	conn    network.Conn
+	remote  ident.NodeID
+	inbound bool
+	since   time.Time
+	gone    chan struct{} // closed when the connection is
 
 	// Set before ready is closed, and not changed after.
-	ready       chan struct{}
-	peer        Peer
-	err         error // why the peer was not admitted
-	incarnation uint64
+	ready chan struct{}
+	peer  Peer
+	err   error // why the peer was not admitted
 
-	begun bool // a hello stream was accepted; guarded by host.mu
-	done  bool // ready is closed; guarded by host.mu
+	// Guarded by host.mu.
+	done     bool // ready is closed
+	begun    bool // a hello stream was accepted
+	accepted bool // this end has said yes
+	waiting  int  // streams
+	evicted  bool // closed to make room
 }
 
-// connected is called by the swarm for every new connection.
+// member is an admitted peer that is connected. A peer that has restarted is another member.
+type member struct {
+	peer        Peer
+	incarnation uint64
+	links       []*link // at least one; more only if both ends dialled at once
+}
+
+// connected is called by the swarm for every new connection, before any of its streams.
 func (h *Host) connected(_ network.Network, c network.Conn) {
 	remote, err := ident.FromPeer(c.RemotePeer())
+	l := &link{host: h, conn: c, remote: remote, inbound: c.Stat().Direction == network.DirInbound, since: time.Now(),
+		ready: make(chan struct{}), gone: make(chan struct{})}
 	h.mu.Lock()
-	pending := 0
-	for _, l := range h.links {
-		if !l.done {
-			pending++
-		}
-	}
-	if err != nil || h.closed || len(h.links) >= maxLinks || pending >= maxPending {
+	if err != nil || h.closed || len(h.links) >= maxLinks || !l.inbound && h.isAccepted(remote) {
 		h.mu.Unlock()
-		go c.Close() // the swarm forbids closing within its call
+		l.close()
 		return
 	}
-	l := &link{host: h, conn: c, remote: remote, ready: make(chan struct{})}
+	victim := h.makeRoom(l)
 	h.links[c] = l
 	h.wg.Go(l.shake)
 	h.mu.Unlock()
+	if victim != nil {
+		victim.close()
+	}
+}
+
+// isAccepted reports whether a node is connected, or about to be. A dial to it that gets through
+// only then was in vain. The caller holds mu.
+func (h *Host) isAccepted(id ident.NodeID) bool {
+	for _, l := range h.links {
+		if l.remote == id && l.accepted && (!l.done || l.err == nil) {
+			return true
+		}
+	}
+	return false
+}
+
+// makeRoom picks the connection that has to go for a new one that is not admitted, if any. Of a
+// flood, those go that have not said hello for longest, while true peers take a few round trips.
+// The caller holds mu, and closes it.
+func (h *Host) makeRoom(l *link) (victim *link) {
+	if !l.inbound {
+		return nil
+	}
+	source, all, same := l.source(), []*link{}, []*link{}
+	for _, o := range h.links {
+		if !o.inbound || o.evicted || o.done && o.err == nil {
+			continue
+		}
+		if all = append(all, o); o.source() == source {
+			same = append(same, o)
+		}
+	}
+	switch {
+	case len(same) >= maxSource:
+		all = same
+	case len(all) < maxPending:
+		return nil
+	}
+	victim = slices.MinFunc(all, func(a, b *link) int { return a.since.Compare(b.since) })
+	victim.evicted = true
+	victim.settle(Peer{}, errFlood)
+	return victim
+}
+
+// source returns the IP address of the other end.
+func (l *link) source() string {
+	ip, err := manet.ToIP(l.conn.RemoteMultiaddr())
+	if err != nil {
+		return ""
+	}
+	return ip.String()
 }
 
 // disconnected is called by the swarm for every connection that is gone.
 func (h *Host) disconnected(_ network.Network, c network.Conn) {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	l := h.links[c]
-	delete(h.links, c)
-	h.mu.Unlock()
 	if l == nil {
 		return
 	}
-	l.settle(Peer{}, 0, net.ErrClosed)
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	delete(h.links, c)
+	l.settle(Peer{}, net.ErrClosed)
+	close(l.gone)
 	h.past.add(l.traffic())
 	h.remove(l)
+	if !slices.ContainsFunc(values(h.links), func(o *link) bool { return o.remote == l.remote }) {
+		h.swarm.Peerstore().RemovePeer(c.RemotePeer()) // libp2p would keep the key of everyone who ever came
+	}
 	h.wake()
 }
 
-// remove forgets an admitted link and tells if it was the peer's last. The caller holds mu.
+// remove takes a link from its member, and the member away if it was the last. The caller holds mu.
 func (h *Host) remove(l *link) {
-	rest := slices.DeleteFunc(slices.Clone(h.peers[l.remote]), func(o *link) bool { return o == l })
-	if len(rest) == len(h.peers[l.remote]) {
+	m := h.members[l.remote]
+	if m == nil || !slices.Contains(m.links, l) {
 		return
 	}
-	if len(rest) > 0 {
-		h.peers[l.remote] = rest
+	m.links = slices.DeleteFunc(slices.Clone(m.links), func(o *link) bool { return o == l })
+	if len(m.links) > 0 {
 		return
 	}
-	delete(h.peers, l.remote)
-	h.tell(l.peer, false)
-}
-
-// tell queues an event for everyone who asked. The caller holds mu.
-func (h *Host) tell(p Peer, up bool) {
-	for _, f := range h.onPeer {
-		h.emit(func() { f(p, up) })
+	delete(h.members, l.remote)
+	if k := h.known[l.remote]; k != nil && time.Since(l.since) < shortLife {
+		k.failed(errShort, h.most(k)) // two that throw each other out must not do so at full speed
 	}
+	h.tell(l.remote)
 }
 
-// settle decides what the link is, once; it reports whether it did.
-func (l *link) settle(p Peer, incarnation uint64, err error) bool {
-	l.host.mu.Lock()
-	defer l.host.mu.Unlock()
+// settle decides what the link is, once; it reports whether it did. The caller holds host.mu.
+func (l *link) settle(p Peer, err error) bool {
 	if l.done {
 		return false
 	}
-	l.done = true
-	l.peer, l.incarnation, l.err = p, incarnation, err
+	l.done, l.peer, l.err = true, p, err
 	close(l.ready)
 	return true
 }
 
-// shake does this end's part of the handshake: the dialler speaks first, the other waits.
-func (l *link) shake() {
-	ctx, cancel := context.WithTimeout(l.host.ctx, HelloTimeout)
-	defer cancel()
-	if l.conn.Stat().Direction == network.DirOutbound {
-		l.finish(l.hello(ctx))
-		return
-	}
-	select { // serveHello settles it
-	case <-l.ready:
-	case <-ctx.Done():
-		if l.settle(Peer{}, 0, errors.New("no hello in time")) {
-			l.close()
-		}
-	}
-}
-
-// hello opens the handshake.
-func (l *link) hello(ctx context.Context) (Peer, uint64, error) {
-	s, err := l.conn.NewStream(ctx)
-	if err != nil {
-		return Peer{}, 0, fmt.Errorf("open hello: %w", err)
-	}
-	defer s.Close()
-	if err := errors.Join(s.SetDeadline(time.Now().Add(HelloTimeout)), writeProtocol(s, helloProtocol)); err != nil {
-		return Peer{}, 0, fmt.Errorf("send hello: %w", err)
-	}
-	return l.exchange(s)
-}
-
-// serveHello answers the handshake that the other end opened.
-func (l *link) serveHello(s network.Stream) {
-	defer s.Close()
-	l.host.mu.Lock()
-	again := l.begun || l.conn.Stat().Direction == network.DirOutbound
-	l.begun = true
-	l.host.mu.Unlock()
-	if again || s.SetDeadline(time.Now().Add(HelloTimeout)) != nil {
-		_ = s.Reset() // it has had its turn
-		return
-	}
-	l.finish(l.exchange(s))
-}
-
-// exchange is what both ends do on the hello stream.
-func (l *link) exchange(s network.Stream) (Peer, uint64, error) {
-	h, c := l.host, l.host.codec
-	mine := h.cfg.Gate.Hello()
-	mine.Addrs, mine.Incarnation = h.ownAddrs(), h.incarnation
-	if err := c.write(s, mine); err != nil {
-		return Peer{}, 0, fmt.Errorf("send hello: %w", err)
-	}
-	var theirs Hello
-	if err := c.read(s, maxHello, &theirs); err != nil {
-		return Peer{}, 0, fmt.Errorf("read hello: %w", err)
-	}
-	if err := checkAddrs(theirs.Addrs); err != nil {
-		return Peer{}, 0, err
-	}
-	if err := l.exchangeCharters(s, mine, theirs); err != nil {
-		return Peer{}, 0, err
-	}
-	peer, refusal := h.judge(l.remote, theirs)
-	v := verdict{OK: refusal == nil}
-	if refusal != nil {
-		v.Code, v.Text = refusal.Code, refusal.Text
-	}
-	if err := c.write(s, v); err != nil {
-		return Peer{}, 0, fmt.Errorf("send verdict: %w", err)
-	}
-	var back verdict
-	rerr := c.read(s, maxVerdict, &back)
-	switch {
-	case refusal != nil:
-		return peer, 0, refusal
-	case rerr != nil:
-		return peer, 0, fmt.Errorf("read verdict: %w", rerr)
-	case !back.OK:
-		return peer, 0, &Refusal{back.Code, back.Text, true}
-	}
-	h.noteHello(peer, theirs, l)
-	return peer, theirs.Incarnation, nil
-}
-
-func (l *link) exchangeCharters(s network.Stream, mine, theirs Hello) error {
-	h, c := l.host, l.host.codec
-	var news [][]byte
-	if string(mine.Fleet) == string(theirs.Fleet) && theirs.Charter < mine.Charter {
-		news = h.cfg.Gate.Charters(theirs.Charter)
-	}
-	if err := c.write(s, news[:min(len(news), maxEnvelopes)]); err != nil {
-		return fmt.Errorf("send charters: %w", err)
-	}
-	var got [][]byte
-	if err := c.read(s, maxCharters, &got); err != nil {
-		return fmt.Errorf("read charters: %w", err)
-	}
-	if len(got) > maxEnvelopes {
-		return fmt.Errorf("%w: %d charters", errFrame, len(got))
-	}
-	if len(got) > 0 && string(mine.Fleet) == string(theirs.Fleet) {
-		if err := h.cfg.Gate.Learn(got); err != nil {
-			return fmt.Errorf("learn charters: %w", err)
-		}
-	}
-	return nil
-}
-
-// judge asks the gate, and then what the host itself knows.
-func (h *Host) judge(remote ident.NodeID, hello Hello) (Peer, *Refusal) {
-	peer, err := h.cfg.Gate.Judge(remote, hello)
-	if err != nil {
-		var r *Refusal
-		if errors.As(err, &r) {
-			return Peer{ID: remote}, r
-		}
-		return Peer{ID: remote}, &Refusal{Code: CodeOther, Text: err.Error()}
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if until, ok := h.banned[remote]; ok && time.Now().Before(until) {
-		return peer, &Refusal{Code: CodeDropped, Text: "you have misbehaved, and may come again later"}
-	}
-	if h.uplink.Held && peer.Site != h.cfg.Site {
-		return peer, &Refusal{Code: CodeHeld, Text: "the uplink is held"}
-	}
-	return peer, nil
-}
-
-// noteHello remembers where the peer says that it can be dialled, and where it was.
-func (h *Host) noteHello(p Peer, hello Hello, l *link) {
-	h.note(p.ID, p.Site, hello.Addrs...)
-	if l.conn.Stat().Direction == network.DirOutbound {
-		h.worked(p.ID, p.Site, l.conn.RemoteMultiaddr().String())
-	}
-}
-
 // finish settles the link by what the handshake came to.
-func (l *link) finish(p Peer, incarnation uint64, err error) {
-	if !l.settle(p, incarnation, err) {
-		return
-	}
-	if err != nil {
-		l.refused(p, err)
-		return
-	}
+func (l *link) finish(p Peer, hello Hello, err error) {
 	h := l.host
 	h.mu.Lock()
-	if h.links[l.conn] != l { // it was gone before it was in
-		h.mu.Unlock()
-		return
-	}
-	var old []*link
-	for _, o := range h.peers[p.ID] {
-		if o.incarnation != incarnation {
-			old = append(old, o)
+	if err == nil { // the world may have changed since the peer was judged
+		if r := h.objection(p); r != nil {
+			err = r
 		}
 	}
-	for _, o := range old { // the peer has restarted: what was is over
-		h.remove(o)
+	settled := l.settle(p, err)
+	if !settled || err != nil {
+		h.mu.Unlock()
+		l.report(p, err) // also if the peer has read why, and is gone already
+		if settled {
+			l.linger(err)
+		}
+		return
 	}
-	fresh := len(h.peers[p.ID]) == 0
-	h.peers[p.ID] = append(h.peers[p.ID], l)
-	if fresh {
-		h.tell(p, true)
-	}
+	stale, fresh := h.admit(l, hello)
 	h.mu.Unlock()
-	for _, o := range old {
+	for _, o := range stale {
 		o.close()
 	}
 	if fresh {
@@ -280,23 +199,66 @@ func (l *link) finish(p Peer, incarnation uint64, err error) {
 	}
 }
 
-// refused tells of a peer that was not let in, gives it the time to read why, and closes.
-func (l *link) refused(p Peer, err error) {
+// admit makes the link's node a member, or adds the link to it. It returns the links that are to be
+// closed, and whether the member is new. The caller holds mu.
+func (h *Host) admit(l *link, hello Hello) (stale []*link, fresh bool) {
+	p, m := l.peer, h.members[l.remote]
+	if m != nil {
+		for _, o := range m.links {
+			// The peer has restarted, or dials because it has lost what this end takes for a
+			// connection. Only a young one can be the other half of two dials at once.
+			if m.incarnation != hello.Incarnation || m.peer != p || l.inbound && time.Since(o.since) > HelloTimeout {
+				stale = append(stale, o)
+			}
+		}
+		m.links = slices.DeleteFunc(slices.Clone(m.links), func(o *link) bool { return slices.Contains(stale, o) })
+	}
+	if m == nil || len(m.links) == 0 {
+		m, fresh = &member{peer: p, incarnation: hello.Incarnation}, true
+		h.members[p.ID] = m
+		h.tell(p.ID)
+	}
+	m.links = append(m.links, l)
+	h.met(l, hello.Addrs)
+	return stale, fresh
+}
+
+// best returns the member's link for new streams: the newest, but of two that were dialled at once
+// the one that the smaller node dialled, as the other end does. The caller holds mu.
+func (h *Host) best(m *member) *link {
+	best := m.links[len(m.links)-1]
+	for _, l := range m.links {
+		if l.bySmaller() && !best.bySmaller() && best.since.Sub(l.since) < HelloTimeout {
+			best = l
+		}
+	}
+	return best
+}
+
+// bySmaller reports whether the end with the smaller ID has dialled.
+func (l *link) bySmaller() bool { return (l.host.self.Compare(l.remote) < 0) != l.inbound }
+
+// report tells of a peer that was not let in, or did not let this end in.
+func (l *link) report(p Peer, err error) {
 	h := l.host
 	var r *Refusal
-	if errors.As(err, &r) && h.cfg.Refused != nil {
+	if errors.As(err, &r) && r.Code != codeTwice {
+		h.learnSite(l.remote, p.Site)
 		h.cfg.Refused(l.remote, r)
 	}
-	if r != nil && p.Site != "" {
-		h.note(l.remote, p.Site)
-	}
 	h.log.Debug("mesh: no handshake", "node", l.remote, "err", err)
-	if r != nil && !r.ByRemote {
+}
+
+// linger closes a link that was not admitted, and gives the peer the time to read why.
+func (l *link) linger(err error) {
+	var r *Refusal
+	if errors.As(err, &r) && !r.ByRemote {
 		t := time.NewTimer(time.Second)
 		defer t.Stop()
 		select {
 		case <-t.C:
-		case <-h.ctx.Done():
+		case <-l.gone:
+		case <-l.host.ctx.Done():
 		}
 	}
 	l.close()
@@ -304,7 +266,8 @@ func (l *link) refused(p Peer, err error) {
 
 func (l *link) close() { _ = l.conn.Close() } // there is nobody left to tell
 
-// traffic returns what the connection has moved, on the wire as QUIC counts it.
+// traffic returns what the connection has moved, on the wire as QUIC counts it. The caller holds
+// host.mu.
 func (l *link) traffic() Traffic {
 	var q *quic.Conn
 	if !l.conn.As(&q) {

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/peerstore"
-	ma "github.com/multiformats/go-multiaddr"
 
 	"selvage/internal/ident"
 )
@@ -18,63 +16,66 @@ import (
 // headTimeout bounds how long an accepted stream may take to name its protocol.
 const headTimeout = 10 * time.Second
 
-// accept serves a stream that a peer opened.
+// accept serves a stream that a peer opened; QUIC lets it have 256 at a time.
 func (h *Host) accept(s network.Stream) {
 	h.mu.Lock()
 	l := h.links[s.Conn()]
-	if l == nil || h.closed {
+	if l == nil || h.closed || !l.done && l.waiting >= maxWaiting {
 		h.mu.Unlock()
 		_ = s.Reset() // nobody to tell
 		return
 	}
+	l.waiting++
 	h.wg.Add(1)
 	h.mu.Unlock()
 	defer h.wg.Done()
-	if err := s.SetReadDeadline(time.Now().Add(headTimeout)); err != nil {
+	protocol := l.await(s)
+	h.mu.Lock()
+	l.waiting--
+	serve, admitted := h.handlers[protocol], l.done && l.err == nil
+	h.mu.Unlock()
+	switch {
+	case protocol == helloProtocol:
+		l.serveHello(s)
+	case !admitted || serve == nil || s.SetReadDeadline(time.Time{}) != nil:
 		_ = s.Reset()
-		return
+	default:
+		serve(l.remote, h.wrap(l, s, protocol))
+	}
+}
+
+// await reads what protocol a stream is for, and waits until its link is settled: the peer may know
+// of its admission before this end has done its last step. It returns "" if the stream is no good.
+func (l *link) await(s network.Stream) string {
+	if s.SetReadDeadline(time.Now().Add(headTimeout)) != nil {
+		return ""
 	}
 	protocol, err := readProtocol(s)
 	if err != nil {
-		_ = s.Reset()
-		return
+		return ""
 	}
-	if protocol == helloProtocol {
-		l.serveHello(s)
-		return
+	if protocol != helloProtocol {
+		<-l.ready // it is settled within HelloTimeout, and when the connection ends
 	}
-	h.serve(l, s, protocol)
-}
-
-// serve hands a stream to its protocol's handler, once the peer is admitted.
-func (h *Host) serve(l *link, s network.Stream, protocol string) {
-	select {
-	case <-l.ready: // our end of the handshake may still be on its last step
-	case <-h.ctx.Done():
-	}
-	h.mu.Lock()
-	serve, admitted := h.handlers[protocol], l.done && l.err == nil
-	h.mu.Unlock()
-	if !admitted || serve == nil || s.SetReadDeadline(time.Time{}) != nil {
-		_ = s.Reset()
-		return
-	}
-	serve(l.remote, h.wrap(l, s, protocol))
+	return protocol
 }
 
 // wrap shapes a stream that crosses the uplink.
-func (h *Host) wrap(l *link, s network.Stream, protocol string) *stream {
-	w := newStream(s)
-	if l.peer.Site != h.cfg.Site {
-		w.up, w.down, w.bulk = h.up, h.down, slices.Contains(h.cfg.Bulk, protocol)
+func (h *Host) wrap(l *link, s network.Stream, protocol string) net.Conn {
+	switch {
+	case l.peer.Site == h.cfg.Site:
+		return stream{s}
+	case slices.Contains(h.cfg.Bulk, protocol):
+		return newBulkStream(stream{s}, h.up, h.down, l.gone)
+	default:
+		return controlStream{stream{s}, h.up, h.down}
 	}
-	return w
 }
 
 // Open opens a stream to a node, dialling it if need be. The error's chain has ErrUnknown if the
 // node cannot be reached, ErrHeld if the uplink is held, or a *Refusal.
 func (h *Host) Open(ctx context.Context, to ident.NodeID, protocol string) (net.Conn, error) {
-	l, err := h.link(ctx, to)
+	l, err := h.reach(ctx, to)
 	if err != nil {
 		return nil, fmt.Errorf("reach %s: %w", to.Short(), err)
 	}
@@ -82,7 +83,6 @@ func (h *Host) Open(ctx context.Context, to ident.NodeID, protocol string) (net.
 	if err != nil {
 		return nil, fmt.Errorf("open stream to %s: %w", to.Short(), err)
 	}
-	w := h.wrap(l, s, protocol)
 	if deadline, ok := ctx.Deadline(); ok {
 		err = s.SetWriteDeadline(deadline)
 	}
@@ -93,130 +93,10 @@ func (h *Host) Open(ctx context.Context, to ident.NodeID, protocol string) (net.
 		err = s.SetWriteDeadline(time.Time{})
 	}
 	if err != nil {
-		_ = w.Reset()
+		_ = s.Reset() // the first error says what is wrong
 		return nil, fmt.Errorf("open stream to %s: %w", to.Short(), err)
 	}
-	return w, nil
-}
-
-// link returns an admitted connection with a node.
-func (h *Host) link(ctx context.Context, to ident.NodeID) (*link, error) {
-	h.mu.Lock()
-	if links := h.peers[to]; len(links) > 0 {
-		defer h.mu.Unlock()
-		return links[len(links)-1], nil
-	}
-	k := h.known[to]
-	if k == nil || len(k.addrs) == 0 || h.closed {
-		h.mu.Unlock()
-		return nil, ErrUnknown
-	}
-	if h.uplink.Held && k.site != "" && k.site != h.cfg.Site {
-		h.mu.Unlock()
-		return nil, ErrHeld
-	}
-	addrs := slices.Clone(k.addrs)
-	h.mu.Unlock()
-	return h.dial(ctx, to, addrs)
-}
-
-// dial connects to a node and waits for the handshake.
-func (h *Host) dial(ctx context.Context, to ident.NodeID, addrs []string) (*link, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*HelloTimeout)
-	defer cancel()
-	store, id := h.swarm.Peerstore(), to.Peer()
-	store.ClearAddrs(id)
-	for _, a := range addrs {
-		if m, err := ma.NewMultiaddr(a); err == nil {
-			store.AddAddr(id, m, peerstore.TempAddrTTL)
-		}
-	}
-	h.swarm.Backoff().Clear(id) // the host has its own
-	c, err := h.swarm.DialPeer(ctx, id)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnknown, err)
-	}
-	h.mu.Lock()
-	l := h.links[c]
-	h.mu.Unlock()
-	if l == nil {
-		return nil, ErrUnknown
-	}
-	select {
-	case <-l.ready:
-		return l, l.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// connect dials whom choose says, when something has changed and once a second.
-func (h *Host) connect() {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	saved := time.Now()
-	for {
-		select {
-		case <-h.ctx.Done():
-			return
-		case <-h.poke:
-		case <-tick.C:
-		}
-		for _, id := range h.choices() {
-			h.wg.Go(func() { h.tryDial(id) })
-		}
-		if time.Since(saved) > 5*time.Second {
-			h.saveBook()
-			saved = time.Now()
-		}
-	}
-}
-
-func (h *Host) wake() {
-	select {
-	case h.poke <- struct{}{}:
-	default: // it is about to look anyway
-	}
-}
-
-// choices marks whom to dial as being dialled.
-func (h *Host) choices() []ident.NodeID {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		return nil
-	}
-	now := time.Now()
-	all := make([]candidate, 0, len(h.known))
-	for id, k := range h.known {
-		until, banned := h.banned[id]
-		ready := len(k.addrs) > 0 && !k.dialling && !now.Before(k.next) && (!banned || now.After(until))
-		all = append(all, candidate{id, k.site, len(h.peers[id]) > 0 || k.dialling, ready})
-	}
-	dial := choose(h.self, h.cfg.Site, all, h.uplink.Held)
-	for _, id := range dial {
-		h.known[id].dialling = true
-	}
-	return dial
-}
-
-// tryDial dials a node once, and backs off if that fails.
-func (h *Host) tryDial(id ident.NodeID) {
-	h.mu.Lock()
-	addrs := slices.Clone(h.known[id].addrs)
-	h.mu.Unlock()
-	_, err := h.dial(h.ctx, id, addrs)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	k := h.known[id]
-	k.dialling = false
-	if err == nil {
-		k.fails = 0
-		return
-	}
-	k.fails++
-	k.next = time.Now().Add(backoff(k.fails, randomShare()))
-	h.log.Debug("mesh: cannot reach", "node", id, "err", err)
+	return h.wrap(l, s, protocol), nil
 }
 
 // PeerInfo is a connected, admitted peer.
@@ -231,9 +111,9 @@ func (h *Host) Peers() []PeerInfo {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var out []PeerInfo
-	for _, links := range h.peers {
-		l := links[len(links)-1]
-		out = append(out, PeerInfo{l.peer, l.conn.RemoteMultiaddr().String(), l.rtt()})
+	for _, m := range h.members {
+		l := h.best(m)
+		out = append(out, PeerInfo{m.peer, l.conn.RemoteMultiaddr().String(), l.rtt()})
 	}
 	slices.SortFunc(out, func(a, b PeerInfo) int {
 		return cmp.Or(cmp.Compare(a.Site, b.Site), cmp.Compare(a.Name, b.Name), a.ID.Compare(b.ID))
@@ -252,13 +132,13 @@ func (t *Traffic) add(o Traffic) {
 	t.LANDown += o.LANDown
 }
 
-// Traffic returns the counts.
+// Traffic returns the counts. They never go back.
 func (h *Host) Traffic() Traffic {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	sum := h.past
 	for _, l := range h.links {
-		if l.done {
+		if l.done { // before, nobody knows which it is
 			sum.add(l.traffic())
 		}
 	}

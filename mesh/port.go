@@ -37,7 +37,7 @@ type Peer struct {
 	Site string
 }
 
-// Codes of a refusal.
+// Codes of a refusal. A code that a peer made up is read as CodeOther.
 const (
 	CodeFleet      = "fleet"      // of another fleet
 	CodeCredential = "credential" // bad, expired, used up or revoked
@@ -46,7 +46,8 @@ const (
 	CodeOther      = "other"
 )
 
-// Refusal says why a peer was not let in, or did not let us in.
+// Refusal says why a peer was not let in, or did not let us in. Text is at most 512 bytes, and
+// printable even if a peer wrote it.
 type Refusal struct {
 	Code, Text string
 	ByRemote   bool // the peer refused us
@@ -59,7 +60,7 @@ func (r *Refusal) Error() string {
 	return r.Text
 }
 
-// Book remembers where nodes were met, over restarts.
+// Book remembers where nodes are, over restarts. Methods are called one at a time.
 type Book interface {
 	LoadAddresses() []string
 	SaveAddresses([]string) error

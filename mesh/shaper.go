@@ -1,71 +1,153 @@
 package mesh
 
 import (
-	"context"
+	"net"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
-// Uplink says how this node's traffic with other sites is held. Rates are bytes a second; 0 is no limit.
+// Uplink says how this node's traffic with other sites is held. Rates are bytes a second of what
+// the streams carry, to which QUIC adds about 5%; 0 is no limit.
 type Uplink struct {
 	Held     bool
 	Up, Down int64
 }
 
-// A bulk stream waits for slices of at most sliceTime at the limit, and of sliceBytes.
+// Bulk goes in slices of what the limit allows in sliceTime, within the bounds of bytes.
 const (
-	sliceTime  = 100 * time.Millisecond
-	sliceBytes = 16 << 10
-	minSlice   = 1200
+	sliceTime = 20 * time.Millisecond
+	minSlice  = 1200
+	maxSlice  = 64 << 10
+	// An idle link saves up at most burstTime of its limit, so that a timer that comes late costs nothing.
+	burstTime = 25 * time.Millisecond
+	// Control runs up at most debtTime of the limit. If it needs more than the limit for longer,
+	// the limit is exceeded rather than bulk starved for ever.
+	debtTime = 5 * time.Second
 )
 
-// bucket limits one direction.
+// bucket limits one direction. It is a token bucket that may be in debt: who finds it in credit
+// takes what it needs, and who comes next waits until that is paid back.
 type bucket struct {
-	mu    sync.Mutex
-	limit *rate.Limiter
-	slice int
+	// turn is held by the one that waits for credit; the others stand in line for it, in order.
+	turn  chan struct{}
+	limit atomic.Int64 // bytes a second; 0: none
+
+	mu      sync.Mutex
+	balance float64 // bytes
+	at      time.Time
+	changed chan struct{} // closed when the limit changes
 }
 
-func newBucket() *bucket {
-	b := &bucket{limit: rate.NewLimiter(rate.Inf, sliceBytes)}
-	b.set(0)
+func newBucket(limit int64) *bucket {
+	b := &bucket{turn: make(chan struct{}, 1), changed: make(chan struct{})}
+	b.set(limit)
 	return b
 }
 
-// set changes the limit in bytes a second, for those who wait already too.
-func (b *bucket) set(bytes int64) {
+// set changes the limit in bytes a second, for those who wait already too. 0, or less, is none.
+func (b *bucket) set(limit int64) {
+	limit = max(limit, 0)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if bytes == 0 {
-		b.slice = 0
-		b.limit.SetLimit(rate.Inf)
+	if limit == b.limit.Load() {
 		return
 	}
-	b.slice = max(minSlice, min(sliceBytes, int(float64(bytes)*sliceTime.Seconds())))
-	b.limit.SetBurst(max(b.slice, sliceBytes))
-	b.limit.SetLimit(rate.Limit(bytes))
+	b.refill()
+	b.limit.Store(limit)
+	b.balance = max(min(b.balance, 0), -float64(limit)*debtTime.Seconds())
+	close(b.changed)
+	b.changed = make(chan struct{})
 }
 
-// most returns how many of n bytes bulk may wait for at once.
-func (b *bucket) most(n int) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.slice == 0 {
+// refill pays in what the limit allowed since the last time. The caller holds mu.
+func (b *bucket) refill() {
+	now, limit := time.Now(), float64(b.limit.Load())
+	b.balance = min(b.balance+limit*now.Sub(b.at).Seconds(), max(limit*burstTime.Seconds(), minSlice))
+	b.at = now
+}
+
+// slice returns how many of n bytes bulk may take at once.
+func (b *bucket) slice(n int) int {
+	limit := b.limit.Load()
+	if limit == 0 {
 		return n
 	}
-	return min(n, b.slice)
+	return min(n, max(minSlice, min(maxSlice, int(float64(limit)*sliceTime.Seconds()))))
 }
 
-// wait returns when n bytes, at most as many as most allows, may go.
-func (b *bucket) wait(ctx context.Context, n int) error { return b.limit.WaitN(ctx, n) }
-
-// debit takes n bytes without waiting, on credit if need be.
-func (b *bucket) debit(n int) {
-	for n > 0 {
-		part := min(n, sliceBytes)
-		b.limit.ReserveN(time.Now(), part)
-		n -= part
+// take waits for credit and spends n bytes. It ends early with net.ErrClosed or
+// os.ErrDeadlineExceeded.
+func (b *bucket) take(n int, closed, gone, deadline <-chan struct{}) error {
+	if b.limit.Load() == 0 {
+		return nil
 	}
+	select {
+	case b.turn <- struct{}{}:
+	case <-closed:
+		return net.ErrClosed
+	case <-gone:
+		return net.ErrClosed
+	case <-deadline:
+		return os.ErrDeadlineExceeded
+	}
+	defer func() { <-b.turn }()
+	for {
+		wait, changed := b.spend(n)
+		if wait <= 0 {
+			return nil
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-changed:
+		case <-closed:
+			t.Stop()
+			return net.ErrClosed
+		case <-gone:
+			t.Stop()
+			return net.ErrClosed
+		case <-deadline:
+			t.Stop()
+			return os.ErrDeadlineExceeded
+		}
+		t.Stop()
+	}
+}
+
+// spend takes n bytes if the bucket is in credit; if not, it returns how long that will last.
+func (b *bucket) spend(n int) (wait time.Duration, changed <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	limit := b.limit.Load()
+	if limit == 0 {
+		return 0, nil
+	}
+	if b.refill(); b.balance < 0 {
+		// A debt of bytes at a low limit may be longer than a Duration can tell: an hour is enough to look again.
+		return max(time.Duration(min(-b.balance/float64(limit), 3600)*float64(time.Second)), time.Microsecond), b.changed
+	}
+	b.balance -= float64(n)
+	return 0, nil
+}
+
+// charge books n bytes that went already.
+func (b *bucket) charge(n int) { b.book(n, false) }
+
+// debit takes n bytes of control without waiting, on credit if need be.
+func (b *bucket) debit(n int) { b.book(n, true) }
+
+func (b *bucket) book(n int, bounded bool) {
+	if b.limit.Load() == 0 || n == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refill()
+	next := b.balance - float64(n)
+	if bounded {
+		next = max(next, min(b.balance, -float64(b.limit.Load())*debtTime.Seconds()))
+	}
+	b.balance = next
 }

@@ -1,8 +1,9 @@
 package mesh
 
 import (
-	"context"
 	"net"
+	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -11,123 +12,136 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 )
 
-// stream is a libp2p stream as a net.Conn, shaped if it crosses the uplink.
-type stream struct {
-	network.Stream
-	up, down *bucket // nil within the site
-	bulk     bool
+// stream is a libp2p stream as a net.Conn. Within the site it adds nothing.
+type stream struct{ network.Stream }
 
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
-
-	mu            sync.Mutex
-	writeDeadline time.Time // the libp2p stream keeps them, and does not tell
+// controlStream crosses the uplink, and goes ahead of bulk.
+type controlStream struct {
+	stream
+	up, down *bucket
 }
 
-var _ net.Conn = (*stream)(nil)
-
-func newStream(s network.Stream) *stream {
-	ctx, cancel := context.WithCancel(context.Background())
-	return &stream{Stream: s, ctx: ctx, cancel: cancel}
+// bulkStream crosses the uplink, and waits for its tokens.
+type bulkStream struct {
+	stream
+	up, down    *bucket
+	gone        <-chan struct{} // the connection is closed
+	closed      chan struct{}
+	once        sync.Once
+	read, write *deadline
 }
+
+var (
+	_ net.Conn = stream{}
+	_ net.Conn = controlStream{}
+	_ net.Conn = (*bulkStream)(nil)
+)
 
 // LocalAddr implements net.Conn.
-func (s *stream) LocalAddr() net.Addr { return addrOf(s.Conn().LocalMultiaddr()) }
+func (s stream) LocalAddr() net.Addr { return addrOf(s.Conn().LocalMultiaddr()) }
 
 // RemoteAddr implements net.Conn.
-func (s *stream) RemoteAddr() net.Addr { return addrOf(s.Conn().RemoteMultiaddr()) }
+func (s stream) RemoteAddr() net.Addr { return addrOf(s.Conn().RemoteMultiaddr()) }
 
-// Write sends all of p, waiting for the uplink where it must.
-func (s *stream) Write(p []byte) (int, error) {
-	if s.up == nil {
-		return s.Stream.Write(p)
+// addrOf returns the IP address and the port of a multiaddr of QUIC.
+func addrOf(m ma.Multiaddr) *net.UDPAddr {
+	ip, err := manet.ToIP(m)
+	if err != nil {
+		return &net.UDPAddr{} // a name of DNS
 	}
-	if !s.bulk {
-		s.up.debit(len(p))
-		return s.Stream.Write(p)
+	port, err := m.ValueForProtocol(ma.P_UDP)
+	if err != nil {
+		return &net.UDPAddr{IP: ip}
 	}
-	sent := 0
-	for sent < len(p) {
-		n := s.up.most(len(p) - sent)
-		if err := s.pause(s.up, n, s.deadline()); err != nil {
-			return sent, err
-		}
-		n, err := s.Stream.Write(p[sent : sent+n])
-		sent += n
-		if err != nil {
-			return sent, err
-		}
+	n, err := strconv.Atoi(port)
+	if err != nil { // a multiaddr checks its ports
+		panic(err)
 	}
-	return sent, nil
+	return &net.UDPAddr{IP: ip, Port: n}
 }
 
-// Read gets some bytes; what it waits for comes after them, so that the sender feels it.
-func (s *stream) Read(p []byte) (int, error) {
-	if s.down == nil {
-		return s.Stream.Read(p)
-	}
-	if !s.bulk {
-		n, err := s.Stream.Read(p)
-		s.down.debit(n)
-		return n, err
-	}
-	n, err := s.Stream.Read(p[:s.down.most(len(p))])
-	if n > 0 {
-		if werr := s.pause(s.down, min(n, s.down.most(n)), time.Time{}); err == nil {
-			err = werr
-		}
-	}
+// Write implements net.Conn.
+func (s controlStream) Write(p []byte) (int, error) {
+	s.up.debit(len(p))
+	return s.stream.Write(p)
+}
+
+// Read implements net.Conn.
+func (s controlStream) Read(p []byte) (int, error) {
+	n, err := s.stream.Read(p)
+	s.down.debit(n)
 	return n, err
 }
 
-// pause waits for the bucket until the deadline; the zero deadline is none.
-func (s *stream) pause(b *bucket, n int, deadline time.Time) error {
-	ctx := s.ctx
-	if !deadline.IsZero() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline)
-		defer cancel()
-	}
-	return b.wait(ctx, n)
+func newBulkStream(s stream, up, down *bucket, gone <-chan struct{}) *bulkStream {
+	return &bulkStream{stream: s, up: up, down: down, gone: gone, closed: make(chan struct{}), read: newDeadline(), write: newDeadline()}
 }
 
-func (s *stream) deadline() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.writeDeadline
+// Write implements net.Conn: it sends all of p, a slice at a time.
+func (s *bulkStream) Write(p []byte) (int, error) {
+	sent := 0
+	for {
+		n := s.up.slice(len(p) - sent)
+		if err := s.up.take(n, s.closed, s.gone, s.write.done()); err != nil {
+			return sent, err
+		}
+		n, err := s.stream.Write(p[sent : sent+n])
+		if sent += n; err != nil || sent >= len(p) {
+			return sent, err
+		}
+	}
+}
+
+// Read implements net.Conn. It waits until what was read before is paid for; while it does not
+// read, QUIC's flow control makes the sender feel it.
+func (s *bulkStream) Read(p []byte) (int, error) {
+	if err := s.down.take(0, s.closed, s.gone, s.read.done()); err != nil {
+		if err == os.ErrDeadlineExceeded || isClosed(s.closed) {
+			return 0, err
+		}
+		// The connection is gone: what came before, and why it went, are for the stream to tell.
+	}
+	n, err := s.stream.Read(p[:s.down.slice(len(p))])
+	s.down.charge(n)
+	return n, err
 }
 
 // SetDeadline implements net.Conn.
-func (s *stream) SetDeadline(t time.Time) error {
-	s.mu.Lock()
-	s.writeDeadline = t
-	s.mu.Unlock()
-	return s.Stream.SetDeadline(t)
+func (s *bulkStream) SetDeadline(t time.Time) error {
+	s.read.set(t)
+	s.write.set(t)
+	return s.stream.SetDeadline(t)
+}
+
+// SetReadDeadline implements net.Conn.
+func (s *bulkStream) SetReadDeadline(t time.Time) error {
+	s.read.set(t)
+	return s.stream.SetReadDeadline(t)
 }
 
 // SetWriteDeadline implements net.Conn.
-func (s *stream) SetWriteDeadline(t time.Time) error {
-	s.mu.Lock()
-	s.writeDeadline = t
-	s.mu.Unlock()
-	return s.Stream.SetWriteDeadline(t)
+func (s *bulkStream) SetWriteDeadline(t time.Time) error {
+	s.write.set(t)
+	return s.stream.SetWriteDeadline(t)
 }
 
 // Close implements net.Conn.
-func (s *stream) Close() error {
-	s.cancel()
-	return s.Stream.Close()
+func (s *bulkStream) Close() error {
+	s.end()
+	return s.stream.Close()
 }
 
 // Reset ends the stream in both directions at once; what was written may be lost.
-func (s *stream) Reset() error {
-	s.cancel()
-	return s.Stream.Reset()
+func (s *bulkStream) Reset() error {
+	s.end()
+	return s.stream.Reset()
 }
 
-func addrOf(m ma.Multiaddr) net.Addr {
-	if n, err := manet.ToNetAddr(m); err == nil {
-		return n
-	}
-	return &net.UDPAddr{}
+// end wakes what waits for tokens.
+func (s *bulkStream) end() {
+	s.once.Do(func() {
+		close(s.closed)
+		s.read.stop()
+		s.write.stop()
+	})
 }

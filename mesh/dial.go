@@ -1,0 +1,188 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peerstore"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"selvage/internal/ident"
+)
+
+// openGap is how long after a failed dial Open does not dial again, but fails as the dial did: who
+// retries at once must not make a storm.
+const openGap = time.Second
+
+// attempt is one dial of a node. All who want the node at that time share it.
+type attempt struct {
+	done chan struct{}
+	link *link // set before done is closed, as err is
+	err  error
+}
+
+// connect dials whom choose says, when something has changed and once a second.
+func (h *Host) connect() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-h.ctx.Done():
+			return
+		case <-h.poke:
+		case <-tick.C:
+		}
+		h.dialChosen()
+	}
+}
+
+// wake has connect look again. It never blocks.
+func (h *Host) wake() {
+	select {
+	case h.poke <- struct{}{}:
+	default: // it is about to look anyway
+	}
+}
+
+func (h *Host) dialChosen() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return
+	}
+	now := time.Now()
+	all := make([]candidate, 0, len(h.known))
+	for id, k := range h.known {
+		if h.isBanned(id) {
+			continue
+		}
+		// Who has told no address can only come by itself.
+		ready := !now.Before(k.next) && (k.reached != "" || len(k.own) > 0 || len(k.heard) > 0)
+		all = append(all, candidate{id: id, rank: k.rank, site: k.site, hearsay: k.trust == heard,
+			connected: h.members[id] != nil, dialling: k.attempt != nil, ready: ready})
+	}
+	for _, id := range choose(h.cfg.Site, all, h.uplink.Held) {
+		h.dial(h.known[id])
+	}
+}
+
+// dial starts to dial a node, unless that is under way already. The caller holds mu.
+func (h *Host) dial(k *known) *attempt {
+	if k.attempt != nil {
+		return k.attempt
+	}
+	a, addrs := &attempt{done: make(chan struct{})}, k.addrs()
+	k.attempt, k.tried = a, time.Now()
+	h.wg.Go(func() {
+		l, err := h.dialOnce(k.id, addrs)
+		if err != nil {
+			h.awaitOther(k.id, err)
+		}
+		h.mu.Lock()
+		if m := h.members[k.id]; m != nil { // by this dial, or because the node has dialled too
+			l, err = h.best(m), nil
+		}
+		k.attempt = nil
+		if err != nil {
+			k.failed(err, h.most(k))
+			h.log.Debug("mesh: cannot reach", "node", k.id, "err", err)
+		}
+		a.link, a.err = l, err
+		close(a.done)
+		h.wake() // there may be room for another
+		h.mu.Unlock()
+	})
+	return a
+}
+
+// dialOnce connects to a node and waits for the handshake.
+func (h *Host) dialOnce(to ident.NodeID, addrs []string) (*link, error) {
+	ctx, cancel := context.WithTimeout(h.ctx, 2*HelloTimeout)
+	defer cancel()
+	store, id := h.swarm.Peerstore(), to.Peer()
+	store.ClearAddrs(id)
+	defer store.ClearAddrs(id)
+	for _, a := range addrs {
+		if m, err := ma.NewMultiaddr(a); err == nil {
+			store.AddAddr(id, m, peerstore.TempAddrTTL)
+		}
+	}
+	h.swarm.Backoff().Clear(id) // the host has its own
+	c, err := h.swarm.DialPeer(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
+	h.mu.Lock()
+	l := h.links[c]
+	h.mu.Unlock()
+	if l == nil {
+		return nil, ErrUnknown // gone already
+	}
+	select {
+	case <-l.ready:
+		return l, l.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", ErrUnknown, ctx.Err())
+	}
+}
+
+// awaitOther gives another connection with a node, whose dial of this end made this end's dial be in
+// vain, the time to be admitted.
+func (h *Host) awaitOther(id ident.NodeID, err error) {
+	var r *Refusal
+	twice := errors.As(err, &r) && r.Code == codeTwice
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for range int(2 * time.Second / (20 * time.Millisecond)) {
+		h.mu.Lock()
+		waits := twice && h.members[id] == nil || slices.ContainsFunc(values(h.links), func(l *link) bool { return l.remote == id && !l.done })
+		h.mu.Unlock()
+		if !waits {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-h.ctx.Done():
+			return
+		}
+	}
+}
+
+// reach returns an admitted connection with a node, dialling it if need be.
+func (h *Host) reach(ctx context.Context, to ident.NodeID) (*link, error) {
+	h.mu.Lock()
+	a, l, err := h.way(to)
+	h.mu.Unlock()
+	if a == nil {
+		return l, err
+	}
+	select {
+	case <-a.done:
+		return a.link, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// way returns the connection with a node, or a dial that may bring one about, or why there is
+// neither. The caller holds mu.
+func (h *Host) way(to ident.NodeID) (*attempt, *link, error) {
+	if m := h.members[to]; m != nil {
+		return nil, h.best(m), nil
+	}
+	k := h.known[to]
+	switch {
+	case k == nil || h.closed || len(k.addrs()) == 0:
+		return nil, nil, ErrUnknown
+	case h.uplink.Held && k.site != "" && k.site != h.cfg.Site:
+		return nil, nil, ErrHeld
+	case h.isBanned(to):
+		return nil, nil, &Refusal{Code: CodeDropped, Text: "it has misbehaved, and is kept out for a while"}
+	case k.attempt == nil && k.fails > 0 && k.last != nil && time.Since(k.tried) < openGap:
+		return nil, nil, k.last
+	}
+	return h.dial(k), nil, nil
+}
