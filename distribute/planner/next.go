@@ -14,7 +14,7 @@ func (p *Planner) Next(now time.Time) Effects {
 		return e
 	}
 	for _, q := range p.order {
-		if q.flight > 0 && now.Sub(q.active) >= p.stall(q) {
+		if q.flight > 0 && now.Sub(q.alive) >= q.stall() {
 			p.Failed(q.id, now)
 			e.Cancel = append(e.Cancel, q.id)
 		}
@@ -27,12 +27,11 @@ func (p *Planner) Next(now time.Time) Effects {
 }
 
 // stall is how long a peer may deliver nothing of what it was asked for.
-func (p *Planner) stall(q *peer) time.Duration {
-	d := uplinkStall
+func (q *peer) stall() time.Duration {
 	if q.local {
-		d = localStall
+		return localStall
 	}
-	return min(max(d<<min(q.rests, 4), p.slow(q.rate)), maxStall)
+	return uplinkStall
 }
 
 // slow is the time that slowChunks chunks take at a rate; 0 if it is not known.
@@ -40,7 +39,7 @@ func (p *Planner) slow(rate float64) time.Duration {
 	if rate == 0 {
 		return 0
 	}
-	return time.Duration(min(slowChunks*float64(p.largest)/rate, maxStall.Seconds()) * float64(time.Second))
+	return time.Duration(min(slowChunks*float64(p.largest)/rate, maxTakeOver.Seconds()) * float64(time.Second))
 }
 
 // usable reports whether the peer may be asked for more.
@@ -183,7 +182,7 @@ func (p *Planner) ask(q *peer, pc *piece, now time.Time) Request {
 			r.Runs = append(r.Runs, Run{i, 1})
 		}
 		if q.flight == 0 {
-			q.active, q.gathered = now, 0 // from here on it is waited for
+			q.active, q.alive, q.gathered = now, now, 0 // from here on it is waited for
 		}
 		c.from = q
 		q.flight++
@@ -204,7 +203,7 @@ func (p *Planner) takeOver() time.Duration {
 			rate = max(rate, q.rate)
 		}
 	}
-	return max(TakeOver, min(p.slow(rate), maxTakeOver))
+	return max(TakeOver, p.slow(rate))
 }
 
 // keen returns the mates that may be waited for: they brought something not long ago.
@@ -242,7 +241,7 @@ func (p *Planner) wake(now time.Time) time.Time {
 	patience := p.takeOver()
 	for _, q := range p.order {
 		if q.flight > 0 {
-			sooner(q.active.Add(p.stall(q)))
+			sooner(q.alive.Add(q.stall()))
 		}
 		if !q.banned {
 			sooner(q.rest)

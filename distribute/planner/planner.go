@@ -23,9 +23,8 @@
 //  4. A peer that failed twice on end is only asked for what nobody else has, so that one that
 //     promises and does not give cannot keep a blob from being got elsewhere.
 //
-// A peer that delivers nothing for a while loses what was asked of it and rests, longer each time;
-// it is also given longer each time, so that a chunk comes through a link of any speed. One that
-// sent a bad chunk is never asked again.
+// A peer that delivers nothing for a while loses what was asked of it and rests, longer each time.
+// One that sent a bad chunk is never asked again.
 //
 // # Cost
 //
@@ -56,7 +55,6 @@ const (
 
 	localStall  = 5 * time.Second
 	uplinkStall = 30 * time.Second
-	maxStall    = 8 * time.Minute
 	maxRest     = time.Minute
 	distrust    = 2 // failures on end after which a peer is asked last
 
@@ -127,6 +125,7 @@ type peer struct {
 	flight   int // chunks requested and not delivered
 	bytes    int64
 	active   time.Time // when it last delivered, or was first asked after being idle
+	alive    time.Time // likewise, or when it was last known to be sending
 	gathered int64     // bytes that it delivered since the rate was last measured
 	progress time.Time // when it was last seen to bring something new to the site
 	rest     time.Time // not to be asked before
@@ -315,7 +314,14 @@ func (q *peer) measure(n int64, now time.Time) {
 		q.rate += (r - q.rate) * min(1, d/2) // a constant of two seconds
 		q.gathered = 0
 	}
-	q.active = now
+	q.active, q.alive = now, now
+}
+
+// Alive notes that a peer is sending, on a link on which a chunk takes long.
+func (p *Planner) Alive(id ident.NodeID, now time.Time) {
+	if q := p.peers[id]; q != nil {
+		q.alive = now
+	}
 }
 
 // Failed notes that what was asked of a peer will not come; it rests, longer each time. A peer of
