@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"selvage/distribute/planner"
 	"selvage/distribute/store"
@@ -151,7 +152,7 @@ func (f *fetcher) next() (planner.Run, bool) {
 }
 
 func (f *fetcher) read(conn net.Conn, out chan<- arrived) error {
-	r := bufio.NewReaderSize(conn, 128<<10)
+	r := bufio.NewReaderSize(&pulse{conn: conn, task: f.task, n: f.n, told: time.Now()}, 128<<10)
 	list := f.task.object.Chunks()
 	for {
 		status, err := r.ReadByte()
@@ -177,6 +178,33 @@ func (f *fetcher) read(conn net.Conn, out chan<- arrived) error {
 			out <- arrived{i, data, i == run.First+run.Count-1} // store takes all, to the end
 		}
 	}
+}
+
+// pulse tells the plan that a peer is sending, when chunks take long: at most once a second, and
+// only if it sends some.
+type pulse struct {
+	conn  net.Conn
+	task  *task
+	n     *neighbour
+	told  time.Time
+	bytes int
+}
+
+const (
+	pulseEvery = time.Second
+	pulseBytes = 4 << 10
+)
+
+func (p *pulse) Read(b []byte) (int, error) {
+	n, err := p.conn.Read(b)
+	if p.bytes += n; p.bytes < pulseBytes {
+		return n, err
+	}
+	if now := time.Now(); now.Sub(p.told) >= pulseEvery {
+		p.task.alive(p.n, now)
+		p.told, p.bytes = now, 0
+	}
+	return n, err
 }
 
 // buffer waits until there is room for a chunk.

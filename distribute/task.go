@@ -377,6 +377,13 @@ func (t *task) put(n *neighbour, i int, data []byte) error {
 	return nil
 }
 
+// alive takes note that a peer is sending.
+func (t *task) alive(n *neighbour, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.plan.Alive(n.id, now)
+}
+
 // tell lets the peers that want the blob know of new chunks.
 func (t *task) tell(chunks []int) {
 	if len(chunks) == 0 {

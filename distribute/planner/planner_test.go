@@ -97,7 +97,7 @@ func TestTakeOver(t *testing.T) {
 			}
 			took := s.run(10 * time.Minute)
 			// Two are left to get it, in about half the time that one would take.
-			if limit := size/1e6*time.Second/2 + 2*TakeOver; took > limit {
+			if limit := size/2*time.Microsecond + 2*TakeOver; took > limit {
 				t.Errorf("took %v, more than %v", took, limit)
 			}
 		})
