@@ -42,7 +42,7 @@ func (f *fabric) fleet(t *testing.T, sites ...int) (all []*testNode) {
 
 // oneGraph reports whether all nodes are connected, directly or by others.
 func oneGraph(all []*testNode) bool {
-	reached, next := map[*testNode]bool{all[0]: true}, all[:1]
+	reached, next := map[*testNode]bool{all[0]: true}, []*testNode{all[0]}
 	for len(next) > 0 {
 		n := next[0]
 		next = next[1:]
