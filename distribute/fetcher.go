@@ -163,6 +163,9 @@ func (f *fetcher) read(conn net.Conn, out chan<- arrived) error {
 		if !asked {
 			return fmt.Errorf("%w: it sends what was not asked for", errProtocol)
 		}
+		if status > statusMissing {
+			return fmt.Errorf("%w: status %d", errProtocol, status)
+		}
 		if status != statusOK {
 			return fmt.Errorf("fetch chunks %d+%d: %w", run.First, run.Count, store.ErrMissing)
 		}
@@ -222,10 +225,11 @@ func (f *fetcher) free(data []byte) {
 	<-f.task.swarm.room
 }
 
-// store stores what comes, to the first error; what comes after it is dropped.
+// store stores what comes, to the first error; what comes after it is dropped. What was whole when
+// the connection was lost is stored too.
 func (f *fetcher) store(in <-chan arrived) (first error) {
 	for c := range in {
-		if first == nil && f.ctx.Err() == nil {
+		if first == nil && f.task.ctx.Err() == nil {
 			if first = f.put(c); first != nil {
 				f.cancel()
 			}

@@ -142,6 +142,9 @@ func (t *task) listFrom(n *neighbour) error {
 	if _, err := io.ReadFull(r, status[:]); err != nil {
 		return err
 	}
+	if status[0] > statusMissing {
+		return fmt.Errorf("%w: status %d", errProtocol, status[0])
+	}
 	if status[0] != statusOK {
 		return fmt.Errorf("chunk list: %w", store.ErrMissing)
 	}

@@ -23,7 +23,8 @@ type line struct {
 
 	mu    sync.Mutex
 	next  time.Time // when it is free
-	bytes int64     // bulk ones that crossed
+	bytes int64     // bulk ones that crossed, or were lost on the way
+	read  int64     // of these, those that were read
 }
 
 // pass returns when bytes that are sent now arrive.
@@ -41,6 +42,20 @@ func (l *line) pass(n int, bulk bool) time.Time {
 		l.bytes += int64(n)
 	}
 	return l.next.Add(l.latency)
+}
+
+func (l *line) arrived(n int, bulk bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if bulk {
+		l.read += int64(n)
+	}
+}
+
+func (l *line) came() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.read
 }
 
 func (l *line) crossed() int64 {
@@ -104,6 +119,9 @@ func (p *pipe) Read(b []byte) (int, error) {
 			}
 			p.size -= n
 			p.cond.Broadcast()
+			for _, l := range p.lines {
+				l.arrived(n, p.bulk)
+			}
 			return n, nil
 		case len(p.queue) == 0 && p.eof:
 			return 0, io.EOF
@@ -214,6 +232,7 @@ type port struct {
 	handlers map[string]func(ident.NodeID, net.Conn)
 	peer     func(id ident.NodeID, up, local bool) // told of connections; nil if it does not care
 	dials    bool                                  // Open connects
+	late     time.Duration                         // it is told of connections so much later
 }
 
 var _ Network = (*port)(nil)
@@ -261,8 +280,9 @@ func (w *network) connect(a, b *port) {
 	}
 	w.links[pair(a.id, b.id)] = &link{}
 	w.mu.Unlock()
-	a.tell(b, true)
 	b.tell(a, true)
+	time.Sleep(a.late) // in virtual time
+	a.tell(b, true)
 }
 
 // disconnect resets what goes on between two nodes and tells both.

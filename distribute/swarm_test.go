@@ -1,8 +1,13 @@
 package distribute
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
+
+	"selvage/distribute/store"
+	"selvage/internal/ident"
 )
 
 func TestOneToOne(t *testing.T) {
@@ -45,5 +50,190 @@ func TestSites(t *testing.T) {
 		}
 		t.Logf("took %v; uplink b %.3f c %.3f; seed sent %.3f", took, float64(w.net.down["b"].crossed())/float64(len(data)),
 			float64(w.net.down["c"].crossed())/float64(len(data)), float64(w.net.up["a"].crossed())/float64(len(data)))
+	})
+}
+
+// A blob that is on the way is handed on: a node that knows no seed gets it from one that does.
+func TestChain(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		data := content(30, 3<<20)
+		nodes := w.site("a", 5)
+		want := nodes[0].add(data)
+		for i := range nodes[1:] {
+			w.net.connect(nodes[i].port, nodes[i+1].port)
+		}
+		w.fetchAll(nodes[1:], want, time.Minute)
+		nodes[4].holds(want, data)
+	})
+}
+
+// A node that comes when its mates are done, or half done, takes nothing over the uplink that they have.
+func TestLateNode(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.net.uplink("b", 1<<20, 10*time.Millisecond)
+		data := content(31, 8<<20)
+		seed, b := w.node("a"), w.site("b", 3)
+		want := seed.add(data)
+		w.mesh()
+		w.net.wg.Go(func() {
+			time.Sleep(4 * time.Second)
+			if err := b[2].fetch(want, time.Minute); err != nil {
+				t.Error(err)
+			}
+		})
+		w.fetchAll(b[:2], want, time.Minute)
+		w.fetchAll(b, want, time.Minute)
+		b[2].holds(want, data)
+		if ratio := float64(w.net.down["b"].crossed()) / float64(len(data)); ratio > 1.08 {
+			t.Errorf("%.3f times the blob came to the site", ratio)
+		}
+	})
+}
+
+// Fetches of one blob share its transfer, and one that is given up does not end the others'.
+func TestCancel(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.net.uplink("b", 500<<10, 0)
+		data := content(32, 4<<20)
+		n, seed := w.node("a"), w.node("b")
+		want := seed.add(data)
+		w.mesh()
+		w.net.wg.Go(func() {
+			if err := n.fetch(want, 2*time.Second); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("given up with %v", err)
+			}
+		})
+		if err := n.fetch(want, 4*time.Second); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("given up with %v", err)
+		}
+		if _, ok := n.swarm.Progress(want.Digest); ok {
+			t.Error("goes on after the last has given up")
+		}
+		before := w.net.up["b"].came()
+		time.Sleep(10 * time.Second)
+		if came := w.net.up["b"].came(); came != before {
+			t.Errorf("%d bytes came after that", came-before)
+		}
+		if err := n.fetch(want, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		n.holds(want, data)
+		if came := w.net.up["b"].came(); came > int64(len(data))+store.MaxChunk+1000 {
+			t.Errorf("%d bytes came", came)
+		}
+	})
+}
+
+// A fetch that is given up and begun anew at once goes on being told.
+func TestBeginAnew(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		data := content(33, 1<<20)
+		n, seed, other := w.node("a"), w.node("a"), w.node("x")
+		want := other.add(data)
+		w.net.connect(n.port, seed.port)
+		for range 20 {
+			if err := n.fetch(want, 130*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatal(err)
+			}
+		}
+		w.net.wg.Go(func() {
+			time.Sleep(5 * time.Second)
+			seed.add(data)
+		})
+		if err := n.fetch(want, 10*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestWhoHas(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.net.uplink("b", 500<<10, 0)
+		data := content(34, 4<<20)
+		seed, n, none, deaf := w.node("b"), w.node("a"), w.node("a"), w.node("a")
+		want := seed.add(data)
+		streams := 0
+		deaf.serves(holderProtocol, &streams, hold)
+		w.mesh()
+		w.net.wg.Go(func() {
+			time.Sleep(4 * time.Second)
+			p, ok := n.swarm.Progress(want.Digest)
+			if !ok || p.FromUplink < 500<<10 || p.FromSite != 0 || p.Peers != 1 || p.Rate < 200<<10 || p.Rate > 600<<10 {
+				t.Errorf("progress: %+v, %v", p, ok)
+			}
+			began := time.Now()
+			got := none.swarm.WhoHas(context.Background(), want.Digest)
+			if len(got) != 2 || got[0] != (Holder{seed.port.id, int64(len(data)), true}) || got[1].ID != n.port.id || got[1].Complete || got[1].Have < 500<<10 {
+				t.Errorf("who has: %+v", got)
+			}
+			if time.Since(began) > askTimeout+time.Second {
+				t.Errorf("took %v", time.Since(began))
+			}
+		})
+		if err := n.fetch(want, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if got := none.swarm.WhoHas(context.Background(), digestOf(nil)); len(got) != 0 {
+			t.Errorf("who has nothing: %+v", got)
+		}
+	})
+}
+
+// Close ends fetches; nothing can be fetched after it.
+func TestClose(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.net.uplink("b", 100<<10, 0)
+		n, seed := w.node("a"), w.node("b")
+		want := seed.add(content(35, 4<<20))
+		w.mesh()
+		w.net.wg.Go(func() {
+			time.Sleep(3 * time.Second)
+			n.swarm.Close()
+			n.swarm.Close()
+		})
+		if err := n.fetch(want, time.Minute); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		if err := n.fetch(want, time.Minute); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		n.swarm.PeerUp(ident.NodeID{99}, true)
+		n.swarm.PeerDown(seed.port.id)
+	})
+}
+
+// The next version of a blob is made of what the last one has.
+func TestNextVersion(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		v1 := content(36, 6<<20)
+		v2 := append(append(v1[:3<<20:3<<20], "an insertion"...), v1[3<<20:]...)
+		n, seed := w.node("a"), w.node("b")
+		n.add(v1)
+		want := seed.add(v2)
+		w.mesh()
+		if err := n.fetch(want, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		n.holds(want, v2)
+		if came := w.net.up["b"].came(); came > 4*store.MaxChunk {
+			t.Errorf("%d bytes came", came)
+		}
+	})
+}
+
+// Bytes that recur are asked for once.
+func TestTwins(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		data := make([]byte, 20<<20)
+		n, seed := w.node("a"), w.node("b")
+		want := seed.add(data)
+		w.mesh()
+		if err := n.fetch(want, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		n.holds(want, data)
+		if came := w.net.up["b"].came(); came > 2*store.MaxChunk {
+			t.Errorf("%d bytes came", came)
+		}
 	})
 }

@@ -3,6 +3,7 @@ package distribute
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -37,6 +38,8 @@ type node struct {
 	fs    *memdisk.FS
 	store *store.Store
 	swarm *Swarm
+
+	providers []ident.NodeID
 
 	mu      sync.Mutex
 	blamed  map[ident.NodeID]string // whom it reported
@@ -78,6 +81,7 @@ func (n *node) start() {
 	}
 	n.swarm = NewSwarm(Config{
 		Network: n.port, Store: n.store, Self: n.port.id, Site: n.port.site,
+		Providers: func(Digest) []ident.NodeID { return n.providers },
 		Misbehaved: func(id ident.NodeID, reason string) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
@@ -173,4 +177,31 @@ func (w *world) fetchAll(nodes []*node, want store.Want, within time.Duration) t
 		}
 	}
 	return time.Since(began)
+}
+
+func digestOf(data []byte) Digest { return sha256.Sum256(data) }
+
+// hasAll gives a node every chunk of an object, under whatever digest, without the check of the whole.
+func (n *node) hasAll(want store.Want, from *store.Object, data []byte) {
+	n.w.t.Helper()
+	o, err := n.store.Begin(want)
+	if err != nil {
+		n.w.t.Fatal(err)
+	}
+	enc, err := from.Nodes()
+	if err != nil {
+		n.w.t.Fatal(err)
+	}
+	nodes, err := store.DecodeNodes(bytes.NewReader(enc))
+	if err == nil {
+		err = o.SetNodes(nodes)
+	}
+	if err != nil {
+		n.w.t.Fatal(err)
+	}
+	for i, c := range o.Chunks() {
+		if _, err := o.Put(i, data[c.Offset:c.Offset+int64(c.Size)]); err != nil {
+			n.w.t.Fatal(err)
+		}
+	}
 }

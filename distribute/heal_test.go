@@ -1,0 +1,316 @@
+package distribute
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"time"
+
+	"selvage/distribute/store"
+	"selvage/internal/disk"
+	"selvage/internal/disk/memdisk"
+	"selvage/internal/ident"
+)
+
+// A connection that is lost in mid-transfer costs a chunk at most, at the receiver.
+func TestLostConnection(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.net.uplink("b", 500<<10, 50*time.Millisecond)
+		data := content(10, 5<<20)
+		n, seed := w.node("a"), w.node("b")
+		want := seed.add(data)
+		w.mesh()
+		const losses = 4
+		w.net.wg.Go(func() {
+			for range losses {
+				time.Sleep(2500 * time.Millisecond)
+				w.net.disconnect(n.port, seed.port)
+				time.Sleep(time.Second)
+				w.net.connect(n.port, seed.port)
+			}
+		})
+		if err := n.fetch(want, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		n.holds(want, data)
+		if extra := w.net.up["b"].came() - int64(len(data)); extra > losses*(store.MaxChunk+1000) {
+			t.Errorf("%d bytes came twice", extra)
+		}
+		if n.blames(seed.port.id) != "" {
+			t.Error("the seed is blamed")
+		}
+	})
+}
+
+// Streams may break while their connection lasts: what was to be told on them is told again.
+func TestBrokenStreams(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		data := content(11, 2<<20)
+		n, seed := w.node("a"), w.node("a")
+		other := w.node("b")
+		want := other.add(data)
+		w.net.connect(n.port, seed.port)
+		w.net.wg.Go(func() {
+			time.Sleep(3 * time.Second) // it said what it wants
+			w.net.breakAll()
+			time.Sleep(10 * time.Second)
+			seed.add(data)
+		})
+		if err := n.fetch(want, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// A stream may be served before the news that its peer is there, long before.
+func TestLateNews(t *testing.T) {
+	for _, late := range []time.Duration{time.Second, 3 * askTimeout} {
+		run(t, func(t *testing.T, w *world) {
+			data := content(12, 1<<20)
+			n, seed := w.node("a"), w.node("a")
+			want := seed.add(data)
+			seed.port.late, n.port.late = late, late
+			w.net.wg.Go(w.mesh)
+			if err := n.fetch(want, time.Minute); err != nil {
+				t.Fatalf("%v late: %v", late, err)
+			}
+		})
+	}
+}
+
+// News that a peer is gone may come after its new streams, and even after the news that it is back.
+func TestReconnectBeforeNews(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		data := content(13, 1<<20)
+		n, seed := w.node("a"), w.node("a")
+		w.mesh()
+		w.net.wg.Go(func() {
+			time.Sleep(2 * time.Second)
+			w.net.breakAll()
+			n.port.tell(seed.port, false)
+			n.port.tell(seed.port, true) // the seed sees nothing of it but its streams
+			time.Sleep(2 * time.Second)
+			n.swarm.PeerUp(seed.port.id, true)
+			time.Sleep(time.Second)
+			seed.port.tell(n.port, false)
+			seed.port.tell(n.port, true)
+			time.Sleep(time.Second)
+			seed.add(data)
+		})
+		o := w.node("c").add(data)
+		if err := n.fetch(o, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// A node that crashes in mid-fetch goes on with what was durable.
+func TestCrash(t *testing.T) {
+	for seed := range uint64(6) {
+		run(t, func(t *testing.T, w *world) {
+			w.net.uplink("b", 500<<10, 20*time.Millisecond)
+			data := content(14, 4<<20)
+			n, other := w.node("a"), w.node("b")
+			want := other.add(data)
+			w.mesh()
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			ended := make(chan error)
+			go func() { ended <- n.swarm.Fetch(ctx, want) }()
+			time.Sleep(time.Duration(2000+700*seed) * time.Millisecond)
+			after := n.fs.Crash(rand.New(rand.NewPCG(seed, 1)))
+			w.net.disconnect(n.port, other.port)
+			n.swarm.Close()
+			if err := <-ended; !errors.Is(err, context.Canceled) {
+				t.Errorf("the fetch ended with %v", err)
+			}
+			n.fs = after
+			n.start()
+			o, ok := n.store.Object(want.Digest)
+			if !ok || o.Info().Have < 200<<10 {
+				t.Fatalf("seed %d: %d bytes were durable", seed, o.Info().Have)
+			}
+			have, before := o.Info().Have, w.net.up["b"].came()
+			w.net.connect(n.port, other.port)
+			if err := n.fetch(want, time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			n.holds(want, data)
+			if came := w.net.up["b"].came() - before; came > int64(len(data))-have+1000 {
+				t.Errorf("seed %d: %d bytes came for %d that were missing", seed, came, int64(len(data))-have)
+			}
+		})
+	}
+}
+
+// A disk that fills up in mid-fetch ends it; when there is room again, it goes on.
+func TestDiskFills(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.net.uplink("b", 500<<10, 0)
+		data := content(15, 4<<20)
+		n, seed := w.nodeOn("a", memdisk.New(5<<20)), w.node("b")
+		want := seed.add(data)
+		w.mesh()
+		w.net.wg.Go(func() {
+			time.Sleep(3 * time.Second)
+			if err := disk.WriteFile(n.fs, "other", make([]byte, 2<<20), 0o600); err != nil {
+				t.Error(err)
+			}
+		})
+		if err := n.fetch(want, time.Minute); !errors.Is(err, disk.ErrFull) {
+			t.Fatalf("got %v", err)
+		}
+		if err := n.fetch(want, time.Minute); !errors.Is(err, disk.ErrFull) {
+			t.Fatalf("again: %v", err)
+		}
+		if err := n.fs.Remove("other"); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.fetch(want, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		n.holds(want, data)
+		if n.blames(seed.port.id) != "" {
+			t.Error("the seed is blamed")
+		}
+		if came := w.net.up["b"].came(); came > int64(len(data))+3<<20 {
+			t.Errorf("%d bytes came", came)
+		}
+		small := w.nodeOn("a", memdisk.New(1<<20))
+		if err := small.fetch(want, time.Minute); !errors.Is(err, disk.ErrFull) {
+			t.Errorf("no room from the start: %v", err)
+		}
+	})
+}
+
+// Chunks that go bad on this disk before the whole is checked are got again.
+func TestDiskRots(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.net.uplink("b", 500<<10, 0)
+		data := content(16, 3<<20)
+		n, seed := w.node("a"), w.node("b")
+		want := seed.add(data)
+		w.mesh()
+		w.net.wg.Go(func() {
+			time.Sleep(4 * time.Second)
+			f, err := n.fs.OpenFile("store/partial/"+want.Digest.String(), os.O_RDWR, 0)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			o, _ := n.store.Object(want.Digest)
+			have := o.Have()
+			for i, c := range o.Chunks() {
+				if have.Has(i) && i%5 == 0 {
+					if _, err := f.WriteAt([]byte("rot"), c.Offset); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+		if err := n.fetch(want, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		n.holds(want, data)
+	})
+}
+
+// A release whose digest is not that of its chunk list is found out; the right one can be had after it.
+func TestContradiction(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		data, other := content(17, 2<<20), content(18, 2<<20)
+		n, seed := w.node("a"), w.node("a")
+		right := seed.add(data)
+		wrong := w.node("x").add(other)
+		wrong.Digest = right.Digest
+		liar := w.node("a")
+		from, _ := w.nodes[2].store.Object(digestOf(other))
+		liar.hasAll(wrong, from, other)
+		w.net.connect(n.port, liar.port)
+		if err := n.fetch(wrong, time.Minute); !errors.Is(err, store.ErrCorrupt) {
+			t.Fatalf("got %v", err)
+		}
+		w.net.connect(n.port, seed.port)
+		if err := n.fetch(right, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		n.holds(right, data)
+	})
+}
+
+// Nodes come and go and streams break, at random: everyone who stays gets everything.
+func TestChaos(t *testing.T) {
+	for seed := range uint64(5) {
+		run(t, func(t *testing.T, w *world) {
+			r := rand.New(rand.NewPCG(seed, 9))
+			for _, s := range []string{"a", "b", "c"} {
+				w.net.uplink(s, 400<<10, time.Duration(r.IntN(200))*time.Millisecond)
+			}
+			one, two := w.node("a"), w.node("b")
+			var rest []*node
+			for range 6 {
+				rest = append(rest, w.node(string("abc"[r.IntN(3)])))
+			}
+			data, data2 := content(19, 3<<20), content(20, 1<<20)
+			want, want2 := one.add(data), two.add(data2)
+			w.mesh()
+			stop := make(chan struct{})
+			w.net.wg.Go(func() { w.shake(r, stop) })
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				w.fetchAll(rest, want2, time.Hour)
+			}()
+			w.fetchAll(append(rest, two), want, time.Hour)
+			<-done
+			close(stop)
+			for _, n := range rest {
+				n.holds(want, data)
+				n.holds(want2, data2)
+				if len(n.blamed) > 0 {
+					t.Errorf("seed %d: blamed: %v", seed, n.blamed)
+				}
+			}
+		})
+	}
+}
+
+// shake breaks things until stop is closed.
+func (w *world) shake(r *rand.Rand, stop chan struct{}) {
+	pick := func() *node { return w.nodes[r.IntN(len(w.nodes))] }
+	for {
+		select {
+		case <-stop:
+			w.mesh()
+			return
+		case <-time.After(time.Duration(r.IntN(1500)) * time.Millisecond):
+		}
+		switch a, b := pick(), pick(); r.IntN(5) {
+		case 0:
+			w.net.breakAll()
+		case 1, 2:
+			w.net.disconnect(a.port, b.port)
+		default:
+			w.net.connect(a.port, b.port)
+		}
+	}
+}
+
+// What nobody connected has is sought at those who are said to have it, one after the other.
+func TestProviders(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		data := content(21, 1<<20)
+		n, seed := w.node("a"), w.node("b")
+		want := seed.add(data)
+		n.port.dials = true
+		for i := range byte(5) {
+			n.providers = append(n.providers, ident.NodeID{200, i}) // nobody
+		}
+		n.providers = append(n.providers, n.port.id, seed.port.id)
+		if err := n.fetch(want, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
