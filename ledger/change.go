@@ -20,9 +20,17 @@ type transaction struct {
 
 // store has a record kept, and others told of it.
 func (t *transaction) store(r Record) {
+	t.batch.Delete = slices.DeleteFunc(t.batch.Delete, func(i Item) bool { return i.Feed == r.Feed && i.Seq == r.Seq })
 	t.batch.Put = append(t.batch.Put, Item(r))
 	t.tell = append(t.tell, r)
 	t.news = true
+}
+
+// remove has a record forgotten. One of this transaction was never durable, and is not told of.
+func (t *transaction) remove(feed string, seq uint64) {
+	t.batch.Put = slices.DeleteFunc(t.batch.Put, func(i Item) bool { return i.Feed == feed && i.Seq == seq })
+	t.tell = slices.DeleteFunc(t.tell, func(r Record) bool { return r.Feed == feed && r.Seq == seq })
+	t.batch.Delete = append(t.batch.Delete, Item{Feed: feed, Seq: seq})
 }
 
 // change runs f, stores what it changed, and tells of it. If f or the storing fails, what is in

@@ -26,7 +26,7 @@ type Log interface {
 // Batch is what is stored at once.
 type Batch struct {
 	Put    []Item            // entries; one that is there already is replaced
-	Delete []Item            // entries to forget, by feed and seq; Data is not looked at
+	Delete []Item            // entries to forget, by feed and seq, none that are put; Data is not looked at
 	Meta   map[string][]byte // small values; at most 1 MiB each
 }
 

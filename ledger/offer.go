@@ -145,7 +145,7 @@ func (l *Ledger) take(t *transaction, f *feedState, x waiter) {
 	e := x.entry
 	l.feeds[f.key] = f
 	for _, seq := range f.put(slot{e.Seq, x.hash}, e.Key) {
-		t.batch.Delete = append(t.batch.Delete, Item{Feed: f.key, Seq: seq})
+		t.remove(f.key, seq)
 		l.fold.forget(f.key, seq)
 	}
 	t.store(Record{f.key, e.Seq, x.rec.Data})

@@ -49,6 +49,8 @@ func TestOrder(t *testing.T) {
 		again.settle(rt, p.records)
 		equalViews(t, rt, want, viewOf(t, again.Ledger, "s1", "s2"), "another order with restarts")
 
+		again.restart()
+		equalViews(t, rt, want, viewOf(t, again.Ledger, "s1", "s2"), "after another restart")
 		straight.restart()
 		equalViews(t, rt, want, viewOf(t, straight.Ledger, "s1", "s2"), "after a restart")
 	})

@@ -124,6 +124,9 @@ func TestAntiEntropy(t *testing.T) {
 		}
 		for _, q := range peers {
 			wantOnly(rt, q)
+			want := viewOf(t, q.Ledger, q.site)
+			q.restart()
+			equalViews(t, rt, want, viewOf(t, q.Ledger, q.site), "after a restart")
 		}
 	})
 }

@@ -61,15 +61,15 @@ func TestParse(t *testing.T) {
 
 func TestParseNamesLineAndField(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
-		"unknown field":   {"path: /healthz", "pth: /healthz", "d.yaml:12: pth: unknown field"},
+		"unknown field":   {"path: /healthz", "pth: /healthz", "d.yaml:12: spec.health.http.pth: unknown field"},
 		"unknown top":     {"kind: Deployment", "kind: Deployment\nfoo: 1", "d.yaml:3: foo: unknown field"},
-		"wrong type":      {"port: 8080", "port: http", `d.yaml:12: want a whole number, not "http"`},
-		"list for text":   {"release: checkout@1.4.0", "release: [a]", "d.yaml:5: want a text, not a list"},
+		"wrong type":      {"port: 8080", "port: http", `d.yaml:12: spec.health.http.port: want a whole number, not "http"`},
+		"list for text":   {"release: checkout@1.4.0", "release: [a]", "d.yaml:5: spec.release: want a text, not a list"},
 		"missing release": {"  release: checkout@1.4.0\n", "", "spec.release: is missing"},
 		"no version":      {"checkout@1.4.0", "checkout", `d.yaml:5: spec.release: "checkout" does not name a release`},
 		"bad name":        {"name: checkout}", "name: ../etc}", `d.yaml:3: metadata.name: "../etc" is not a name`},
-		"bad duration":    {"deadline: 2m", "deadline: soon", `d.yaml:14: "soon" is not a duration`},
-		"bad bytes":       {"128Mi", "-3", `d.yaml:10: "-3" is not an amount`},
+		"bad duration":    {"deadline: 2m", "deadline: soon", `d.yaml:14: spec.health.deadline: "soon" is not a duration`},
+		"bad bytes":       {"128Mi", "-3", `d.yaml:10: spec.run.resources.memory: "-3" is not an amount`},
 		"bad port":        {"port: 8080", "port: 99999", "d.yaml:12: spec.health.http.port: 99999 is not a port"},
 		"other strategy":  {"percent: 100", "percent: 10", "d.yaml:16: spec.strategy.steps: percent 10"},
 		"given twice":     {"kind: Deployment", "kind: Deployment\nkind: Deployment", "d.yaml:3: kind: is given twice, first on line 2"},

@@ -60,7 +60,11 @@ func Parse(file string, data []byte) (Deployment, error) {
 	dec.KnownFields(true)
 	var d Deployment
 	if err := dec.Decode(&d); err != nil {
-		return fail(syntax(err)...)
+		found := syntax(err)
+		for i := range found {
+			found[i] = locate(&root, found[i])
+		}
+		return fail(found...)
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return fail(Problem{Text: "holds more than one document; write one deployment a file"})
