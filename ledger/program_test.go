@@ -38,13 +38,18 @@ func draw(t *testing.T, rt *rapid.T, lanes []ledger.Lane, scopes ...string) *pro
 	second := operators(threshold, "o1", "o2", "o3")
 	third := operators(threshold, "o2", "o3")
 	p.later = []trust.Envelope{signCharter(t, second.charter(2), "o1", "o2", "o3"), signCharter(t, third.charter(3), "o2", "o3")}
-	for range rapid.IntRange(1, 3).Draw(rt, "tickets") {
+	p.tickets = []trust.Ticket{p.ticket("s1", 2, "o1", "o2")} // one that is good from the start
+	for range rapid.IntRange(0, 2).Draw(rt, "tickets") {
 		p.tickets = append(p.tickets, p.ticket(pick(rt, []string{"s1", "s2"}, "site"), rapid.IntRange(1, 2).Draw(rt, "uses"), p.signers()...))
 	}
 	for i := range rapid.IntRange(2, 4).Draw(rt, "authors") {
 		a := p.author(fmt.Sprintf("n%d", i))
 		p.authors = append(p.authors, a)
-		p.admit(a)
+		if i == 0 {
+			p.admitWith(a, p.tickets[0])
+		} else {
+			p.admit(a)
+		}
 	}
 	for range rapid.IntRange(5, 40).Draw(rt, "steps") {
 		p.step(pick(rt, p.authors, "author"))
@@ -74,7 +79,10 @@ func (p *program) add(a *author, kind ledger.Kind, key string, body []byte) {
 }
 
 func (p *program) admit(a *author) {
-	t := pick(p.rt, p.tickets, "ticket")
+	p.admitWith(a, pick(p.rt, p.tickets, "ticket"))
+}
+
+func (p *program) admitWith(a *author, t trust.Ticket) {
 	p.records = append(p.records, a.write(ledger.KindAdmission, "", "", a.credential(t, p.hour())))
 }
 
