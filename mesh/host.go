@@ -85,7 +85,6 @@ type Host struct {
 	wg        sync.WaitGroup
 	poke      chan struct{} // holds one: choose again
 	news      chan struct{} // holds one: there is something to tell
-	stopped   func()        // the discovery's
 	closeOnce sync.Once
 	closeErr  error
 
@@ -135,7 +134,9 @@ func (h *Host) start() (err error) {
 	h.wg.Go(h.dispatch)
 	h.wg.Go(h.connect)
 	h.wg.Go(h.keepBook)
-	h.discover()
+	if h.cfg.Discovery != nil {
+		h.wg.Go(h.discover)
+	}
 	return nil
 }
 
@@ -195,18 +196,6 @@ type selector struct{ s Sockets }
 
 func (s selector) PreferredSourceIPForDestination(dst *net.UDPAddr) (net.IP, error) {
 	return s.s.SourceFor(dst)
-}
-
-func (h *Host) discover() {
-	if h.cfg.Discovery == nil {
-		return
-	}
-	stop, err := h.cfg.Discovery.Start(h.self, h.Addrs(), func(addr string) { h.Learn(addr) })
-	if err != nil { // a machine without multicast is no reason not to run
-		h.log.Warn("mesh: no discovery on the LAN", "err", err)
-		return
-	}
-	h.stopped = stop
 }
 
 // Handle serves a protocol, a name of 1 to 64 bytes: serve gets each stream of an admitted peer on
@@ -286,9 +275,6 @@ func (h *Host) shut() error {
 	h.mu.Lock()
 	h.closed = true
 	h.mu.Unlock()
-	if h.stopped != nil {
-		h.stopped()
-	}
 	h.cancel()
 	var errs []error
 	if h.swarm != nil {

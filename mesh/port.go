@@ -66,9 +66,11 @@ type Book interface {
 	SaveAddresses([]string) error
 }
 
-// Discovery finds nodes nearby by other means. It runs until stop is called.
+// Discovery finds nodes nearby by other means.
 type Discovery interface {
-	// Start announces the host at its addresses, and tells of the multiaddrs that it finds.
+	// Start announces the host at its addresses, and tells of the multiaddrs that it finds, until
+	// stop is called, which waits for what was started. If the addresses change, or Start has failed,
+	// it is called again; stop is nil if there is an error.
 	Start(self ident.NodeID, addrs []string, found func(addr string)) (stop func(), err error)
 }
 

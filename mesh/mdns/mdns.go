@@ -8,11 +8,13 @@ package mdns
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/libp2p/zeroconf/v2"
 
@@ -26,37 +28,35 @@ type Discovery struct{ Fleet string } // the fleet's ID in hex
 var _ mesh.Discovery = Discovery{}
 
 const (
-	domain = "local"
-	prefix = "addr="
+	domain   = "local"
+	prefix   = "addr="
+	maxText  = 255 // bytes of a TXT string (RFC 1035, 3.3)
+	maxTexts = 8   // addresses that are taken from one announcement
+	retry    = time.Minute
+)
+
+var (
+	errNoAddress   = errors.New("no address on the LAN to announce")
+	errNoMulticast = errors.New("no network interface does multicast")
 )
 
 // Start implements mesh.Discovery.
 func (d Discovery) Start(self ident.NodeID, addrs []string, found func(string)) (func(), error) {
-	service := fmt.Sprintf("_selvage-%.8s._udp", d.Fleet)
-	var txt []string
-	port, ips := 0, []string{}
-	for _, a := range addrs {
-		ip, p, ok := endpoint(a)
-		if ok && len(prefix+a) <= 255 { // the bound of a TXT string (RFC 1035, 3.3)
-			txt, ips, port = append(txt, prefix+a), append(ips, ip), p
-		}
+	texts, ips, port := announcement(addrs)
+	if len(texts) == 0 {
+		return nil, fmt.Errorf("announce on the LAN: %w", errNoAddress)
 	}
-	if len(txt) == 0 {
-		return nil, fmt.Errorf("announce on the LAN: no address to announce")
+	if !hasMulticast() {
+		return nil, fmt.Errorf("announce on the LAN: %w", errNoMulticast)
 	}
-	name := strings.ToLower(self.Short())
-	server, err := zeroconf.RegisterProxy(name, service, domain, port, name, ips, txt, nil)
+	service, name := d.service(), strings.ToLower(self.Short())
+	server, err := zeroconf.RegisterProxy(name, service, domain, port, name, ips, texts, nil)
 	if err != nil {
 		return nil, fmt.Errorf("announce on the LAN: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	entries := make(chan *zeroconf.ServiceEntry, 64)
 	var wg sync.WaitGroup
-	wg.Go(func() { tell(entries, found) })
-	wg.Go(func() {
-		_ = zeroconf.Browse(ctx, service, domain, entries) // it ends with ctx, or finds nobody
-		cancel()
-	})
+	wg.Go(func() { browse(ctx, service, found) })
 	return func() {
 		cancel()
 		wg.Wait()
@@ -64,23 +64,99 @@ func (d Discovery) Start(self ident.NodeID, addrs []string, found func(string)) 
 	}, nil
 }
 
-// tell passes on what was found until the channel is closed, which Browse does at its end.
-func tell(entries <-chan *zeroconf.ServiceEntry, found func(string)) {
-	for e := range entries {
-		for _, t := range e.Text {
-			if a, ok := strings.CutPrefix(t, prefix); ok {
+func (d Discovery) service() string { return fmt.Sprintf("_selvage-%.8s._udp", d.Fleet) }
+
+// announcement picks what to tell of a host's multiaddrs: TXT strings, and what DNS-SD wants
+// besides. The loopback interface is of no use to others.
+func announcement(addrs []string) (texts, ips []string, port int) {
+	for _, a := range addrs {
+		ip, p, ok := endpoint(a)
+		if ok && !ip.IsLoopback() && len(prefix+a) <= maxText {
+			texts, ips, port = append(texts, prefix+a), append(ips, ip.String()), p
+		}
+	}
+	return texts, ips, port
+}
+
+// hasMulticast reports whether it makes sense to try: zeroconf would write to the standard logger.
+func hasMulticast() bool {
+	all, err := net.Interfaces()
+	if err != nil {
+		return false
+	}
+	for _, i := range all {
+		if i.Flags&net.FlagUp != 0 && i.Flags&net.FlagMulticast != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// browse looks for others until ctx ends. A browser ends early where a family of addresses is
+// missing, or when the network goes: the others are tried, and then all again after a while.
+func browse(ctx context.Context, service string, found func(string)) {
+	for ctx.Err() == nil {
+		for _, traffic := range []zeroconf.IPType{zeroconf.IPv4AndIPv6, zeroconf.IPv4, zeroconf.IPv6} {
+			browseOnce(ctx, service, traffic, found)
+		}
+		t := time.NewTimer(retry)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+		}
+	}
+}
+
+func browseOnce(ctx context.Context, service string, traffic zeroconf.IPType, found func(string)) {
+	if ctx.Err() != nil {
+		return
+	}
+	entries, over := make(chan *zeroconf.ServiceEntry, 64), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { tell(entries, over, found) })
+	_ = zeroconf.Browse(ctx, service, domain, entries, zeroconf.SelectIPTraffic(traffic)) // the next try is the remedy
+	close(over)
+	wg.Wait()
+}
+
+// tell passes on what was found. It ends when Browse has: that closes entries only if it came far
+// enough to use them.
+func tell(entries <-chan *zeroconf.ServiceEntry, over <-chan struct{}, found func(string)) {
+	for {
+		select {
+		case <-over:
+			return
+		case e, ok := <-entries:
+			if !ok {
+				return
+			}
+			for _, a := range addresses(e.Text) {
 				found(a)
 			}
 		}
 	}
 }
 
-// endpoint takes IP and port out of a multiaddr of QUIC over UDP.
-func endpoint(addr string) (ip string, port int, ok bool) {
-	p := strings.Split(addr, "/")
-	if len(p) < 5 || p[3] != "udp" || net.ParseIP(p[2]) == nil {
-		return "", 0, false
+// addresses picks the multiaddrs out of an announcement, which anybody on the LAN can send: those
+// that name an IP address, so that nobody is made to ask DNS.
+func addresses(texts []string) (out []string) {
+	for _, t := range texts {
+		a, ok := strings.CutPrefix(t, prefix)
+		if _, _, valid := endpoint(a); ok && valid && len(out) < maxTexts {
+			out = append(out, a)
+		}
 	}
+	return out
+}
+
+// endpoint takes IP and port out of a multiaddr of UDP.
+func endpoint(addr string) (ip net.IP, port int, ok bool) {
+	p := strings.Split(addr, "/")
+	if len(p) < 5 || p[0] != "" || p[1] != "ip4" && p[1] != "ip6" || p[3] != "udp" {
+		return nil, 0, false
+	}
+	ip = net.ParseIP(p[2])
 	port, err := strconv.Atoi(p[4])
-	return p[2], port, err == nil
+	return ip, port, ip != nil && err == nil && port > 0 && port < 1<<16
 }
