@@ -108,6 +108,11 @@ func newFleet(t testing.TB, r roles) *fleet {
 	return f
 }
 
+// in is the fleet for use in another test, such as one run of a fuzz target.
+func (f *fleet) in(t testing.TB) *fleet {
+	return &fleet{t: t, chain: f.chain, id: f.id, rand: new(stream)}
+}
+
 func signCharter(t testing.TB, c trust.Charter, names ...string) trust.Envelope {
 	t.Helper()
 	env, err := trust.SignCharter(c, keysOf(names...)...)
