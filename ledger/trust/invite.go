@@ -58,6 +58,7 @@ const (
 	maxLabels    = 32
 	maxBootstrap = 16
 	maxText      = 256 // bytes of a label's value, or an address
+	maxBinding   = 512 // more than a credential takes up besides its invite, bytes
 )
 
 var nameForm = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
@@ -119,7 +120,17 @@ func NewTicket(inv Invite, rand io.Reader, signers ...ed25519.PrivateKey) (Ticke
 		return Ticket{}, err
 	}
 	e, err := Sign(TypeInvite, payload, signers...)
-	return Ticket{e, key}, err
+	if err != nil {
+		return Ticket{}, err
+	}
+	text, err := json.Marshal(e)
+	if err != nil {
+		return Ticket{}, err
+	}
+	if len(text) > MaxCredential-maxBinding {
+		return Ticket{}, fmt.Errorf("invite: its labels and addresses are %d bytes too long in all", len(text)-MaxCredential+maxBinding)
+	}
+	return Ticket{e, key}, nil
 }
 
 // peekInvite reads an invite without asking who signed it.
