@@ -5,22 +5,26 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 10s
 
+# One set of flags for all, so that what one target compiled serves the others.
+export CGO_ENABLED = 0
+export GOFLAGS += -trimpath
+
 .PHONY: all build examples demo test race lint bench fuzz clean
 all: build
 
 build: examples ## bin/selvage, and the functions that the demo seeds beside it
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/selvage ./cmd/selvage
+	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/selvage ./cmd/selvage
 
 examples:
 	for v in v1 v2 v3; do \
-	  GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags "-s -w -X main.version=$$v" -o $(BIN)/hello-$$v.wasm ./examples/hello || exit 1; \
+	  GOOS=wasip1 GOARCH=wasm $(GO) build -ldflags "-s -w -X main.version=$$v" -o $(BIN)/hello-$$v.wasm ./examples/hello || exit 1; \
 	done
 
 demo: build ## three sites on this machine: a release, a cut, a heal, a crash
 	$(BIN)/selvage demo
 
 test: ## unit tests, small scenarios, the command line
-	CGO_ENABLED=0 $(GO) test ./...
+	$(GO) test ./...
 
 race: ## the same under the race detector; needs a C compiler
 	CGO_ENABLED=1 $(GO) test -race ./...

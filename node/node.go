@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	goruntime "runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -91,7 +92,7 @@ type Node struct {
 	mu       sync.Mutex
 	settings home.Settings
 	local    map[ident.NodeID]bool // connected peers; true for those of the site
-	alerts   []string              // newest last, bounded
+	alerts   []alert               // newest last, at most maxAlerts
 	decoded  map[ident.NodeID]decodedReport
 }
 
@@ -324,21 +325,35 @@ func (n *Node) nameOf(id ident.NodeID) string {
 	return "node " + id.Short()
 }
 
-// maxAlerts bounds what status shows of the past.
-const maxAlerts = 16
+// What status shows of the past: this many alerts, none older.
+const (
+	maxAlerts = 16
+	alertTime = time.Hour
+)
 
-// alert notes, once, what a person should know of.
+// alert is what a person should know of.
+type alert struct {
+	text string
+	at   time.Time // when it last came about
+}
+
+// alert notes what a person should know of. What comes about again and again is logged once.
 func (n *Node) alert(text string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, a := range n.alerts {
-		if a == text {
-			return
-		}
+	n.forgetAlerts()
+	count := len(n.alerts)
+	n.alerts = slices.DeleteFunc(n.alerts, func(a alert) bool { return a.text == text })
+	if len(n.alerts) == count {
+		n.log.Warn("node: " + text)
 	}
-	n.log.Warn("node: " + text)
-	n.alerts = append(n.alerts, text)
+	n.alerts = append(n.alerts, alert{text, time.Now()})
 	n.alerts = n.alerts[max(0, len(n.alerts)-maxAlerts):]
+}
+
+// forgetAlerts drops those that are old. The caller holds mu.
+func (n *Node) forgetAlerts() {
+	n.alerts = slices.DeleteFunc(n.alerts, func(a alert) bool { return time.Since(a.at) > alertTime })
 }
 
 // share keeps this node's part of the site's uplink limit what it should be.

@@ -24,7 +24,10 @@ func (n *Node) Status() api.Status {
 		s.Peers = append(s.Peers, api.Peer{Node: p.ID, Name: p.Name, Site: p.Site, RTTSeconds: p.RTT.Seconds(), Address: p.Addr})
 	}
 	n.mu.Lock()
-	s.Alerts = append(s.Alerts, n.alerts...)
+	n.forgetAlerts()
+	for _, a := range n.alerts {
+		s.Alerts = append(s.Alerts, a.text)
+	}
 	n.mu.Unlock()
 	s.Alerts = append(s.Alerts, n.ledger.Forks()...)
 	return s

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"regexp"
 	"strconv"
 	"testing"
@@ -39,11 +40,12 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	pattern, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
-	var out string
+	var out []byte
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		err = ts.Exec(args[1], args[2:]...)
-		out = ts.ReadFile("stdout") + ts.ReadFile("stderr")
-		if (err == nil) != neg && pattern.MatchString(out) {
+		cmd := exec.Command(args[1], args[2:]...) // not ts.Exec, which logs every try
+		cmd.Dir = ts.MkAbs(".")
+		out, err = cmd.CombinedOutput()
+		if (err == nil) != neg && pattern.Match(out) {
 			return
 		}
 	}

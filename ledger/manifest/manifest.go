@@ -79,7 +79,8 @@ type Health struct {
 	HTTP *HTTPProbe `yaml:"http" json:"http,omitempty"`
 	// MinHealthyTime is how long the workload must stay healthy without a break.
 	MinHealthyTime Duration `yaml:"minHealthyTime" json:"minHealthyTime,omitempty"`
-	// Deadline is how long after its start a release may take to become healthy; 0 means 2 min.
+	// Deadline is how long a release may take to become healthy once it was unpacked or compiled and
+	// started; 0 means 2 min.
 	Deadline Duration `yaml:"deadline" json:"deadline,omitempty"`
 }
 

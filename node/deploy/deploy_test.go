@@ -89,6 +89,17 @@ func TestFailedVersionIsGivenUpForGood(t *testing.T) {
 	}
 }
 
+// TestSlowMachine: what a machine needs to compile a function does not count against the version.
+func TestSlowMachine(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.swift.set("till@1", conduct{prepares: time.Minute})
+		b.want(version(runtime.TypeFunction, "1")) // its deadline is 30 s
+		if s := b.after(70 * time.Second); !s.Ready || s.Phase != rollout.Ready {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 func TestFirstVersionFails(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.plain.set("till@1", conduct{crashes: true})

@@ -32,6 +32,7 @@ type driver struct {
 
 type conduct struct {
 	startErr error
+	prepares time.Duration // how long Start takes
 	crashes  bool // it ends by itself at once, and again and again
 }
 
@@ -48,7 +49,11 @@ func newDriver(replaces bool) *driver {
 
 var _ runtime.Driver = (*driver)(nil)
 
-func (d *driver) Start(_ context.Context, w runtime.Workload) (runtime.Instance, error) {
+func (d *driver) Start(ctx context.Context, w runtime.Workload) (runtime.Instance, error) {
+	d.mu.Lock()
+	prepares := d.conduct[w.Release].prepares
+	d.mu.Unlock()
+	sleep(ctx, prepares)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	old := d.running[w.Deployment]

@@ -39,9 +39,8 @@ func startTrial(ctx context.Context, c trialConfig) *trial {
 	ctx, cancel := context.WithCancel(ctx)
 	t := &trial{trialConfig: c, cancel: cancel}
 	t.wg.Go(func() {
-		begun := time.Now()
-		if inst := t.launch(ctx, begun); inst != nil {
-			t.watch(ctx, inst, begun)
+		if inst := t.launch(ctx); inst != nil {
+			t.watch(ctx, inst)
 		}
 	})
 	return t
@@ -93,13 +92,14 @@ func (t *trial) end(ctx context.Context, remove bool) error {
 	return t.driver.Remove(ctx, t.name)
 }
 
-// launch starts the version, trying again while it may help; nil means that it cannot be.
-func (t *trial) launch(ctx context.Context, begun time.Time) runtime.Instance {
+// launch starts the version, trying again while it may help, though not for longer than the version
+// may take to become healthy; nil means that it cannot be started.
+func (t *trial) launch(ctx context.Context) runtime.Instance {
 	if t.driver == nil {
 		t.judge(rollout.Unhealthy, fmt.Sprintf("this node has no driver for releases of type %q", t.version.Type))
 		return nil
 	}
-	deadline := begun.Add(time.Duration(t.version.Spec.Health.Deadline))
+	deadline := time.Now().Add(time.Duration(t.version.Spec.Health.Deadline))
 	for n := 0; ctx.Err() == nil; n++ {
 		inst, err := t.startOnce(ctx)
 		switch {

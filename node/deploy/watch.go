@@ -12,15 +12,14 @@ import (
 	"selvage/node/runtime"
 )
 
-// watch judges a started instance for as long as the trial lasts. A version that proved itself
-// before has no deadline: it is only told when it does not answer.
-func (t *trial) watch(ctx context.Context, inst runtime.Instance, begun time.Time) {
+// watch judges a started instance for as long as the trial lasts. The deadline counts from here: how
+// long a machine takes to unpack or compile says nothing about the version. A version that proved
+// itself before has no deadline: it is only told when it does not answer.
+func (t *trial) watch(ctx context.Context, inst runtime.Instance) {
 	spec := t.version.Spec.Health
-	rule := health.Rule{MinHealthy: time.Duration(spec.MinHealthyTime)}
+	rule := health.Rule{MinHealthy: time.Duration(spec.MinHealthyTime), Deadline: time.Duration(spec.Deadline)}
 	if t.proven {
-		rule.MinHealthy = 0
-	} else {
-		rule.Deadline = max(time.Millisecond, time.Duration(spec.Deadline)-time.Since(begun))
+		rule = health.Rule{}
 	}
 	cfg := health.Config{Rule: rule, Dial: t.cfg.Dial, Probe: probeOf(spec.HTTP)}
 	if spec.HTTP != nil {

@@ -75,7 +75,7 @@ kind: Deployment
 metadata: {name: hello}
 spec:
   release: hello@%s
-  health: {http: {path: /healthz}, minHealthyTime: 500ms, deadline: 30s}
+  health: {http: {path: /healthz}, minHealthyTime: 500ms, deadline: 60s}
 `
 
 // release seeds and applies a version and waits until the scene's targets serve it.
