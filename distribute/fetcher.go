@@ -15,7 +15,7 @@ import (
 )
 
 // fetcher is one exchange with one peer: requests go out, chunks come in, in order. A goroutine
-// writes, one reads, and one checks and stores, so that none waits for another.
+// writes, one reads, and some check and store, so that none waits for another.
 type fetcher struct {
 	task   *task
 	n      *neighbour
@@ -31,6 +31,7 @@ type fetcher struct {
 
 const (
 	chunkQueue = 32  // chunks between reading and storing, of one exchange
+	storers    = 2   // goroutines that check and store; more than one, for hashing takes longest
 	chunkMost  = 256 // likewise of all exchanges of a swarm, each in store.MaxChunk bytes
 )
 
@@ -88,7 +89,7 @@ func (f *fetcher) exchange() error {
 	defer stop()
 	defer reset(conn)
 	chunks := make(chan arrived, chunkQueue)
-	errs := make(chan error, 3)
+	errs := make(chan error, 2+storers)
 	var wg sync.WaitGroup
 	end := func(err error) {
 		errs <- err
@@ -99,19 +100,26 @@ func (f *fetcher) exchange() error {
 		defer close(chunks)
 		end(f.read(conn, chunks))
 	})
-	wg.Go(func() { end(f.store(chunks)) })
+	for range storers {
+		wg.Go(func() { end(f.store(chunks)) })
+	}
 	wg.Wait()
-	return worst(<-errs, <-errs, <-errs)
+	close(errs)
+	return worst(errs)
 }
 
-// worst picks the error that says most: what the peer or the store did before what followed from it.
-func worst(errs ...error) error {
-	for _, err := range errs {
+// worst picks the error that says most: what the peer or the store did before what followed from
+// it. The first of the others says why the rest ended.
+func worst(errs <-chan error) (first error) {
+	for err := range errs {
 		if misbehaviour(err) || errors.Is(err, errLocal) {
 			return err
 		}
+		if first == nil {
+			first = err
+		}
 	}
-	return errs[0]
+	return first
 }
 
 func (f *fetcher) write(conn net.Conn) error {

@@ -3,6 +3,7 @@ package distribute
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -88,6 +89,7 @@ func (t *task) fetch() error {
 		return err
 	}
 	t.begin()
+	t.wg.Go(t.flush)
 	for repairs := 0; ; repairs++ {
 		if err := t.chunks(); err != nil {
 			_ = t.object.Flush() // the error that matters is the first
@@ -100,6 +102,26 @@ func (t *task) fetch() error {
 		t.swarm.log.Warn("distribute: chunks went bad on this disk", "blob", t.object.Digest, "err", err)
 		t.lost()
 	}
+}
+
+// flush makes durable what came, now and then, for as long as the task lasts.
+func (t *task) flush() {
+	for t.ctx.Err() == nil {
+		sleep(t.ctx, store.SyncEvery)
+		if err := t.object.Flush(); err != nil {
+			t.fail(err)
+		}
+	}
+}
+
+// fail ends the task: this node's store fails.
+func (t *task) fail(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.failure == nil {
+		t.failure = fmt.Errorf("%w: %w", errLocal, err)
+	}
+	t.poke()
 }
 
 // lost tells the plan of chunks that are not here any more.

@@ -31,6 +31,9 @@ func (o *Object) Finish() error {
 // finish reads the file while others may use the object: a full one does not change any more.
 func (o *Object) finish() error {
 	o.mu.Lock()
+	for o.summing {
+		o.followed.Wait()
+	}
 	if o.complete {
 		o.mu.Unlock()
 		return nil
@@ -45,7 +48,7 @@ func (o *Object) finish() error {
 	if err != nil {
 		return err
 	}
-	if summed < len(chunks) { // those that were not put in order
+	if summed < len(chunks) { // nobody was there to follow, after the last was put
 		from := chunks[summed].Offset
 		if _, err := io.CopyBuffer(sum, io.NewSectionReader(file, from, o.Size-from), make([]byte, 1<<20)); err != nil {
 			return err

@@ -17,7 +17,9 @@ import (
 	"selvage/internal/disk"
 )
 
-// How much of a fetch a crash may cost.
+// How much of a fetch a crash may cost: SyncEvery, if whoever puts calls Flush so often from another
+// goroutine, which keeps a slow disk from holding up what comes. Put itself calls it when twice that
+// time has passed, or syncBytes were put.
 const (
 	SyncEvery = 500 * time.Millisecond
 	syncBytes = 64 << 20
@@ -45,12 +47,17 @@ type Object struct {
 	synced   time.Time
 	flushing bool
 
-	sum    hash.Hash // of the first summed chunks
-	summed int
+	sum     hash.Hash // of the first summed chunks; only used by who set summing
+	summed  int
+	summing bool
+
+	followed *sync.Cond // summing has ended
 }
 
 func newObject(s *Store, w Want) *Object {
-	return &Object{Want: w, store: s, sum: sha256.New(), synced: time.Now()}
+	o := &Object{Want: w, store: s, sum: sha256.New(), synced: time.Now()}
+	o.followed = sync.NewCond(&o.mu)
+	return o
 }
 
 // learn takes the chunk list. The caller holds mu, or nobody else knows o.
@@ -206,11 +213,11 @@ func (o *Object) Put(i int, data []byte) ([]int, error) {
 			return nil, fmt.Errorf("put chunk: %w", err)
 		}
 	}
-	return o.note(places, data)
+	return o.note(places, data, file)
 }
 
 // note records that chunks were written, and syncs now and then.
-func (o *Object) note(places []int, data []byte) ([]int, error) {
+func (o *Object) note(places []int, data []byte, file disk.File) ([]int, error) {
 	o.mu.Lock()
 	var fresh []int
 	for _, i := range places {
@@ -219,17 +226,48 @@ func (o *Object) note(places []int, data []byte) ([]int, error) {
 			o.haveBytes += int64(len(data))
 			o.unsynced += int64(len(data))
 		}
-		if i == o.summed {
-			o.sum.Write(data)
-			o.summed++
-		}
 	}
-	due := !o.flushing && (o.unsynced >= syncBytes || time.Since(o.synced) >= SyncEvery)
+	due := !o.flushing && (o.unsynced >= syncBytes || time.Since(o.synced) >= 2*SyncEvery)
+	o.follow(places[0], data, file)
 	o.mu.Unlock()
 	if due {
 		return fresh, o.Flush()
 	}
 	return fresh, nil
+}
+
+// follow adds to the digest of the whole the chunks that come next and are here: the one that was
+// just put, from memory, and others from the file. One goroutine at a time does; what it cannot
+// read is left to Finish. The caller holds mu, which is let go meanwhile.
+func (o *Object) follow(put int, data []byte, file disk.File) {
+	if o.summing {
+		return
+	}
+	o.summing = true
+	sum, chunks := o.sum, o.chunks
+	var buf []byte
+	for o.summed < len(chunks) && o.have.Has(o.summed) {
+		i := o.summed
+		o.mu.Unlock()
+		b, n := data, len(data)
+		if i != put {
+			if buf == nil {
+				buf = make([]byte, MaxChunk)
+			}
+			b = buf[:chunks[i].Size]
+			n, _ = file.ReadAt(b, chunks[i].Offset)
+		}
+		if n == len(b) {
+			sum.Write(b) // a hash never fails
+		}
+		o.mu.Lock()
+		if n < len(b) || o.sum != sum {
+			break
+		}
+		o.summed++
+	}
+	o.summing = false
+	o.followed.Broadcast()
 }
 
 // Flush makes what was put durable. Put calls it now and then.
