@@ -11,8 +11,9 @@
 // Order travels in the feed, authority in the envelope: entries are signed by the nodes that
 // author them, which says who passed a thing on and in which order; what an operator says
 // (release, deployment, charter) is a DSSE envelope in the entry's body, and counts when the
-// charter's keys for it signed it, whoever wrote the entry. A statement is known by the
-// SHA-256 of its payload, so writing it twice changes nothing.
+// charter's keys for it signed it, whoever wrote the entry. A statement (release or deployment)
+// is known by the SHA-256 of its payload, so writing it twice changes nothing, and signatures
+// that come in several entries add up.
 //
 // # Entry
 //
@@ -21,7 +22,7 @@
 //	0 version  1
 //	1 fleet    32 bytes
 //	2 author   32 bytes, Ed25519 public key
-//	3 seq      from 1, by feed
+//	3 seq      from 1, by feed, below 2^62
 //	4 prev     SHA-256 of the entry before it in the feed; empty for the first and in registers
 //	5 time     hybrid logical clock: unix milliseconds << 16 | counter
 //	6 kind     below 128 durable, from 128 register
@@ -29,24 +30,103 @@
 //	8 key      what it is about, at most 256 bytes
 //	9 body     at most 64 KiB
 //
-// followed by the 64 bytes of the author's signature over "selvage entry 1\x00" and the array.
+// followed by the 64 bytes of the author's signature over "selvage entry 1\x00" and the array. The
+// hash of an entry is that of all these bytes. An entry that is not in its one form is refused.
+//
+// The body of a charter, release or deployment is the JSON of a DSSE envelope:
+//
+//	charter     type trust.TypeCharter; package trust draws it
+//	release     type TypeRelease: an in-toto Statement, v1, whose predicate (type
+//	            "https://selvage.dev/release/v1") is {name, version, type, created, artifacts:
+//	            [{platform, digest, size, root, file}]}, with one subject for each artifact:
+//	            {name: "NAME@VERSION/PLATFORM", digest: {sha256}}
+//	deployment  type TypeDeployment: {name, generation, supersedes, declared, spec}
+//
+// The body of an admission is a trust.Credential. Other bodies are for those who write them.
+//
+// # Names and numbers
+//
+// A feed's name is its author, 32 bytes; its lane, 'd' or 'r'; its scope. Entries have their
+// numbers. A proof that the feed is forked, drawn below, is kept and travels under 2^62; entries
+// of other branches under the numbers after it, as each node likes. The log holds the same under
+// the same names and numbers, and as metadata
+//
+//	"floor"      the time floor: unix milliseconds, 8 bytes, big endian
+//	"charter/N"  the charter of version N: its envelope, JSON
+//
+// # Proof of a fork
+//
+//	"selvage fork 1\x00"   15 bytes
+//	length                 of the first entry, 4 bytes, big endian
+//	first, second          two entries of one feed, as above
+//
+// The entries have the same number, the smaller bytes first; or the feed is durable, and the
+// second has the next number but does not name the first as the one before it. An honest author
+// signs no such two: it restored an old backup, was copied, or lies.
 //
 // # Rules
 //
-// An entry is believed if its author signed it and is a member: an admission entry makes its own
-// author one, by the credential in it. What cannot be judged yet (the author's admission or an
-// earlier entry is missing) waits in a bounded room. A member's entries are kept and passed on
-// whatever they hold, for others may know how to read what this version does not; the fold
-// takes from them what the charter authorises.
+// An entry is believed if its author signed it and was a member under any charter of the chain;
+// an admission entry makes its own author one, by the credential in it. A member's entries are
+// kept and passed on whatever they hold, for others may know how to read what this version does
+// not; the fold takes from them what the newest charter authorises. What a key said that the
+// newest charter does not name does not count any more.
 //
-// Two different entries with one feed and number prove that the author forked its feed: it
-// restored an old backup, or it lies. The proof is kept and passed on, the author is quarantined,
-// the feed is closed. What operators signed stays in force.
+// What cannot be judged yet (the author's admission, an earlier entry, or a charter is missing)
+// waits in memory, in a bounded room that a restart empties; anti-entropy brings it again.
+//
+// An author whose fork is proven is quarantined: nothing that it says of itself counts. The feed
+// is closed. Of all its branches those entries are kept that carry an operator's word (a signature
+// on a statement, an admission, a charter of the chain), so what operators signed stays in force
+// on whichever branch it lies, and nothing else is taken. A node that hears of entries that it
+// has lost, before it writes, does not fork: it takes them back and goes on after them.
+//
+// An invite may be used as often as it says. Of more nodes that join with it those that were bound
+// earliest stand, by their own word; the others are quarantined.
+//
+// # Calls
+//
+//	Open ──► Learn(charters) ──► Publish(admission) ──► Publish, OfferAll ... ──► OnStored, Changed
+//	Root, Frontier ──► Read ──► the neighbour's OfferAll
+//
+// Two ledgers whose Roots differ compare Frontiers. Where one's number in a mark is higher, it
+// gives what follows the other's; where numbers are equal and digests are not, each gives all.
+// When nothing is news to either, their Roots are equal.
 //
 // # Guarantees
 //
-// Nothing is told to anyone (OnStored, queries, Read) before it is durable. The answers to
-// queries depend on the set of entries and not on the order in which they came. A batch is stored
-// whole or not at all. Limits: a member that floods the ledger is not stopped here; entries that
-// a forked author wrote on one branch only need not reach those who saw the other.
+// Nothing is told to anyone (OnStored, queries, Read) before it is durable. A batch is stored
+// whole or not at all; if that fails, nothing was taken, and nobody else is to blame.
+//
+// The answers to queries, but for Report.Received and Now, depend on the set of entries, and not
+// on the order in which they came, how often, in which batches, or what was restarted in between;
+// so do Root and Frontier. A node tells everyone of its entries with rising times and numbers.
+//
+// An author cannot take back what operators signed, by forking its feed or otherwise.
+//
+// Now never goes back to before the latest time that operators have signed, and only they raise it.
+//
+// # Bounds
+//
+//	body, entry, proof       64 KiB, 65 KiB, 131 KiB
+//	keys of a register feed  256; those written longest ago leave
+//	releases of a feed       16384 are looked into, the first; deployments alike
+//	admissions of a feed     1024 are looked into, the first; charters alike
+//	signatures               64 of a statement are taken from a feed
+//	waiting                  256 records and 1 MiB of an author, 4096 and 16 MiB of all; the oldest leave
+//
+// # Limits
+//
+// Of two charters of one version, both signed as they must be, the one that came first stands, as
+// with TUF; Forks tells of the other. Root keys that do so have parted the fleet.
+//
+// A fork in a register feed is found by who sees both entries while they are kept. From then on it
+// is known to all; but if both are replaced before that, nobody finds it.
+//
+// Signatures on a charter do not add up: its envelope must be complete.
+//
+// Of a closed feed, Entries answers what this node kept, which differs from node to node. An
+// operator's word that only nodes heard which could not judge it yet and then forgot it is lost.
+//
+// A member that floods the ledger is not stopped here, nor one that gives its entries false times.
 package ledger

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,10 +20,18 @@ import (
 // epoch is when the fleets of tests are founded.
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+// keys has what keyOf has made, as making a key costs as much as signing with it.
+var keys sync.Map
+
 // keyOf returns the same key for the same name.
 func keyOf(name string) ed25519.PrivateKey {
+	if k, ok := keys.Load(name); ok {
+		return k.(ed25519.PrivateKey)
+	}
 	seed := sha256.Sum256([]byte("selvage test key " + name))
-	return ed25519.NewKeyFromSeed(seed[:])
+	k := ed25519.NewKeyFromSeed(seed[:])
+	keys.Store(name, k)
+	return k
 }
 
 func keyID(name string) string { return trust.KeyID(keyOf(name).Public().(ed25519.PublicKey)) }

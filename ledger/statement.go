@@ -100,7 +100,7 @@ func SignRelease(r Release, keys ...ed25519.PrivateKey) (trust.Envelope, error) 
 		return trust.Envelope{}, fmt.Errorf("release: %w", err)
 	}
 	st := inToto{Type: statementType, PredicateType: predicateType,
-		Predicate: predicate{r.Name, r.Version, r.Type, r.Created, r.Artifacts}}
+		Predicate: predicate(r)}
 	for _, a := range r.Artifacts {
 		st.Subject = append(st.Subject, subjectOf(r, a))
 	}
@@ -150,8 +150,7 @@ func DecodeRelease(payload []byte) (Release, error) {
 	if err := decodeJSON(payload, &st); err != nil {
 		return Release{}, fmt.Errorf("decode release: %w", err)
 	}
-	p := st.Predicate
-	r := Release{p.Name, p.Version, p.Type, p.Created, p.Artifacts}
+	r := Release(st.Predicate)
 	if st.Type != statementType || st.PredicateType != predicateType || len(st.Subject) != len(r.Artifacts) {
 		return Release{}, errors.New("decode release: not a release statement")
 	}

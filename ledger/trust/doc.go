@@ -24,7 +24,9 @@
 //
 // # Formats
 //
-// Charter and invite are JSON in DSSE envelopes, of the types TypeCharter and TypeInvite. A
+// Charter and invite are JSON in DSSE envelopes, of the types TypeCharter and TypeInvite. An
+// invite's serial begins the SHA-256 of its one-time key, so that no other inviter can make an
+// invite that has it, and use this one up. A
 // credential is deterministic CBOR, {1: invite envelope as JSON, 2: binding, 3: signature}, where
 // the binding is the CBOR of {1: fleet, 2: serial, 3: node key, 4: name, 5: time in unix
 // milliseconds} and the signature is the one-time key's over "selvage binding 1\x00" and the
