@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"selvage/internal/ident"
@@ -42,13 +43,18 @@ func TestDiscoveryFindsNodes(t *testing.T) {
 		cfg.Discovery = d
 		a := start(t, cfg)
 		took := soon(t, "a finds b", 10*time.Minute, func() bool { return a.knows(b) })
+		synctest.Wait()
+		d.mu.Lock()
 		if d.starts != 4 || took < time.Minute {
 			t.Errorf("discovery was tried %d times in %v", d.starts, took)
 		}
+		d.mu.Unlock()
 		time.Sleep(time.Hour)
+		d.mu.Lock()
 		if d.starts != 4 || d.stops != 0 || d.lastAnnouncing != a.self || d.lastAnnounced[0] != a.Addrs()[0] {
 			t.Errorf("after an hour: %+v", d)
 		}
+		d.mu.Unlock()
 		closeAll(a, b)
 		if d.stops != 1 {
 			t.Error("discovery was not stopped")

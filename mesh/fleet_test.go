@@ -83,7 +83,7 @@ func TestOneAddressMakesAFullSite(t *testing.T) {
 		soon(t, "everyone knows everyone", 3*time.Second, func() bool { return meshed(all) })
 		time.Sleep(time.Minute)
 		for _, n := range all {
-			if links := len(n.links); links != 5 {
+			if links := len(n.connections()); links != 5 {
 				t.Errorf("%s keeps %d connections for 5 mates", n.gate.name, links)
 			}
 			if len(n.seen()) != 5 {

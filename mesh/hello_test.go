@@ -61,8 +61,8 @@ func TestOlderCharterIsBroughtUpToDateFirst(t *testing.T) {
 	b.Gate.(*testGate).charters = []string{"v1"}
 	nb := start(t, b)
 	meet(t, nb, a)
-	if got := nb.gate.charters; !slices.Equal(got, []string{"v1", "v2", "v3"}) || a.gate.learnt != 0 {
-		t.Errorf("b knows charters %v, a learnt %d", got, a.gate.learnt)
+	if got := nb.gate.known(); !slices.Equal(got, []string{"v1", "v2", "v3"}) {
+		t.Errorf("b knows charters %v", got)
 	}
 	// By the newest charter c is revoked; d has not heard of it, and judges c by it all the same.
 	old, revoked := testConfig("d", "s1"), testConfig("c", "s1")
@@ -275,9 +275,9 @@ func TestFloodIsBoundedAndStarvesNobody(t *testing.T) {
 				conns = append(conns, r.dial(a))
 			}
 		}
-		a.mu.Lock()
+		a.Host.mu.Lock()
 		pending := len(a.links) - 1
-		a.mu.Unlock()
+		a.Host.mu.Unlock()
 		if pending > maxPending {
 			t.Errorf("%d connections are pending", pending)
 		}
@@ -296,13 +296,13 @@ func TestFloodIsBoundedAndStarvesNobody(t *testing.T) {
 		if time.Since(began) > 2*time.Second {
 			t.Errorf("a new peer got in after %v", time.Since(began))
 		}
-		a.mu.Lock()
+		a.Host.mu.Lock()
 		for _, l := range a.links {
 			if l.waiting > maxWaiting {
 				t.Errorf("%d streams wait for one handshake", l.waiting)
 			}
 		}
-		a.mu.Unlock()
+		a.Host.mu.Unlock()
 		for _, c := range conns {
 			c.Close()
 		}

@@ -30,8 +30,7 @@ type testGate struct {
 	cred              string // "": the right one
 
 	mu       sync.Mutex
-	charters []string // version i+1 is at i; "revoke NAME" refuses a name
-	learnt   int
+	charters []string      // version i+1 is at i; "revoke NAME" refuses a name
 	slow     chan struct{} // nil, or Judge waits for it
 }
 
@@ -64,9 +63,14 @@ func (g *testGate) Learn(charters [][]byte) error {
 			return fmt.Errorf("charter is not signed")
 		}
 		g.charters = append(g.charters, string(c))
-		g.learnt++
 	}
 	return nil
+}
+
+func (g *testGate) known() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.charters)
 }
 
 func (g *testGate) Judge(remote ident.NodeID, h Hello) (Peer, error) {
