@@ -71,3 +71,16 @@ func FuzzWant(f *testing.F) {
 	f.Add([]byte(`{"digest":"00","size":1,"root":"x"}`))
 	f.Fuzz(func(t *testing.T, data []byte) { _, _ = parseWant(data) })
 }
+
+// FuzzNode reads single inner nodes, which come from peers before they are known to be right.
+func FuzzNode(f *testing.F) {
+	from := add(f, open(f, memdisk.New(0)), content(1, 3<<20))
+	for _, n := range nodesOf(f, from) {
+		f.Add(n)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if cids, sizes, err := readNode(data); err == nil && (len(cids) != len(sizes) || len(cids) == 0 || len(cids) > maxNodeLinks) {
+			t.Fatalf("%d links, %d sizes", len(cids), len(sizes))
+		}
+	})
+}
