@@ -138,7 +138,8 @@ func (l *Ledger) write(kind Kind, scope, key string, body []byte) (waiter, error
 		return waiter{}, ErrFull
 	}
 	l.clock = l.clock.next(l.now())
-	e := &Entry{Version: entryVersion, Fleet: l.cfg.Fleet, Author: l.self, Seq: last.seq + 1, Time: l.clock, Kind: kind, Scope: scope, Key: key, Body: body}
+	e := &Entry{Version: entryVersion, Fleet: l.cfg.Fleet, Author: l.self, Seq: last.seq + 1, Time: l.clock,
+		Kind: kind, Scope: scope, Key: key, Body: body}
 	if f.Lane == Durable && last.seq > 0 {
 		e.Prev = last.hash[:]
 	}

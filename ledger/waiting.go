@@ -84,12 +84,13 @@ func (w *waitingRoom) compact() {
 	for a, q := range w.byAuthor {
 		left[a] = len(q.waiters)
 	}
-	for _, a := range w.order {
+	for _, a := range slices.Backward(w.order) {
 		if left[a] > 0 {
 			left[a]--
 			order = append(order, a)
 		}
 	}
+	slices.Reverse(order)
 	w.order = order
 }
 

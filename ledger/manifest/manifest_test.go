@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 )
 
@@ -149,4 +150,30 @@ func TestExamplesParse(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+func FuzzDecodeSpec(f *testing.F) {
+	d, err := Parse("d.yaml", []byte(good))
+	if err != nil {
+		f.Fatal(err)
+	}
+	data, err := json.Marshal(d.Spec)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Add([]byte(`{"release":"a@1"}{}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := DecodeSpec(data)
+		if err != nil {
+			return
+		}
+		out, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := DecodeSpec(out); err != nil || !cmp.Equal(s.Defaulted(), again.Defaulted(), cmpopts.EquateEmpty()) {
+			t.Errorf("%s became %s: %v", data, out, err)
+		}
+	})
 }
