@@ -11,9 +11,10 @@ const proofSeq = 1 << 62
 
 // closedFeed is a feed that its author forked. What the author says of itself counts no more, but
 // what operators signed stays in force on whichever branch it lies: an author must not be able to
-// take an operator's word back by forking. So entries of every branch that carry an operator's
-// word are kept, and nothing else; their number is bounded by what operators said. All nodes come
-// to carry the same words, maybe by different entries.
+// take an operator's word back by forking. So beside the branch that came first, entries of others
+// are kept that carry an operator's word which is news, and nothing else; their number is bounded
+// by what operators said, but for admissions that the author dates back. All nodes come to carry
+// the same words, maybe by different entries.
 type closedFeed struct {
 	kept   []slot            // the proof and after it entries of other branches; their numbers begin with proofSeq
 	words  map[string]string // what the entries of all branches carry: name to rank

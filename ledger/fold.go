@@ -20,8 +20,8 @@ type fold struct {
 
 	statements map[string]*statement // by digest
 	taken      map[takenKey]int
-	heads      map[string]*head // by feed
-	raised     time.Time        // the latest time in a statement that counts
+	heads      map[Feed]*head
+	raised     time.Time // the latest time in a statement that counts
 
 	bounds bounds
 	lists  lists
@@ -59,7 +59,7 @@ type head struct {
 func newFold(fleet trust.FleetID) *fold {
 	return &fold{charters: newCharters(fleet), members: map[ident.NodeID]*member{}, unadmitted: map[[32]byte]trust.Credential{},
 		uses: map[string][]use{}, forked: map[ident.NodeID]bool{}, statements: map[string]*statement{},
-		taken: map[takenKey]int{}, heads: map[string]*head{}, bounds: usualBounds}
+		taken: map[takenKey]int{}, heads: map[Feed]*head{}, bounds: usualBounds}
 }
 
 // believes reports whether entries of the author can be judged: it is a member, or e makes it one.
@@ -102,11 +102,10 @@ func (f *fold) add(e *Entry, received time.Time) {
 // addHead notes the newest entry of a feed, and its reports. Newest is what has the highest
 // number: an author may lie about the time, but not about the number without being found out.
 func (f *fold) addHead(e *Entry, received time.Time) {
-	key := e.Feed().Key()
-	h := f.heads[key]
+	h := f.heads[e.Feed()]
 	if h == nil {
 		h = &head{reports: map[uint64]*Report{}}
-		f.heads[key] = h
+		f.heads[e.Feed()] = h
 	}
 	if e.Kind == KindReport {
 		h.reports[e.Seq] = &Report{e.Author, e.Seq, e.Time, received, e.Body}
@@ -117,7 +116,7 @@ func (f *fold) addHead(e *Entry, received time.Time) {
 }
 
 // forget drops a register entry that has been replaced.
-func (f *fold) forget(feed string, seq uint64) {
+func (f *fold) forget(feed Feed, seq uint64) {
 	if h := f.heads[feed]; h != nil {
 		delete(h.reports, seq)
 	}
@@ -133,7 +132,7 @@ func (f *fold) headsOf(id ident.NodeID) []*head {
 	var out []*head
 	for _, scope := range scopes {
 		for _, lane := range []Lane{Durable, Register} {
-			if h := f.heads[Feed{id, lane, scope}.Key()]; h != nil {
+			if h := f.heads[Feed{id, lane, scope}]; h != nil {
 				out = append(out, h)
 			}
 		}

@@ -146,7 +146,7 @@ func (l *Ledger) take(t *transaction, f *feedState, x waiter) {
 	l.feeds[f.key] = f
 	for _, seq := range f.put(slot{e.Seq, x.hash}, e.Key) {
 		t.remove(f.key, seq)
-		l.fold.forget(f.key, seq)
+		l.fold.forget(f.Feed, seq)
 	}
 	t.store(Record{f.key, e.Seq, x.rec.Data})
 	l.clock = l.clock.observe(e.Time, l.now())
