@@ -15,8 +15,10 @@
 //	bitmap:  length, a store.Bitmap's form      the sender has these chunks
 //	got:     count, then first and count of each run     the sender has these chunks too
 //
-// A peer that sent want is told what this node has of the blob, now and as it grows, until it
-// sends unwant. Nothing is told of blobs that were not asked for.
+// Runs ascend and do not overlap. A peer that sent want is told what this node has of the blob, now
+// and as it grows, until it sends unwant. Nothing is told of blobs that were not asked for. On a new
+// stream nothing is wanted yet, and it takes the place of an older one: so whatever breaks a stream,
+// the next begins with all that there is to say. The opener reads the stream only to see its end.
 //
 // /selvage/dag/1, control: the opener sends a digest and reads a status byte (0 ok, 1 not here)
 // and the nodes of the blob's DAG as store.EncodeNodes writes them, to the end of the stream.
@@ -28,8 +30,25 @@
 // /selvage/holder/1, control: the opener sends a digest and reads a status byte (0 whole, 1 in
 // part, 2 nothing), and how many bytes of it are here, 8 bytes, big endian.
 //
+// # Trust
+//
+// A peer that sends what cannot be (a chunk, list or bitmap of another blob, bad form) is reported
+// and, by the fetch that noticed, not asked again. One that gives nothing, or less than it promised,
+// is asked less and less: see planner.
+//
 // # Bounds
 //
-// A run is at most MaxRun bytes; a stream has at most maxQueued requests waiting; a peer may want
-// at most maxWants blobs. What exceeds them ends the stream.
+//	a run                        MaxRun bytes; a longer one is answered as not here
+//	a request                    maxRuns runs
+//	requests waiting on a stream maxQueued; the next is not read
+//	blobs that a peer wants      maxWants; it is reported, and its stream ended
+//	streams of a peer            maxStreams; the next is ended
+//	chunks waiting to be stored  chunkMost in all, 32 MiB; the next is not read
+//	a chunk list                 store.MaxList of its blob's size; its sender is reported
+//	news for a peer              maxNews chunks a blob; beyond, a bitmap is sent
+//
+// # Locks
+//
+// Swarm.mu is taken before a task's, that before a neighbour's or a fetcher's. None is held while
+// a peer or the disk is waited for.
 package distribute

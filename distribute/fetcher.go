@@ -27,6 +27,7 @@ type fetcher struct {
 	unsent [][]planner.Run
 	sent   []planner.Run // asked for, in the order of the answers
 	left   int           // chunks asked for and not stored yet
+	held   int           // chunks that wait for this node: they came, or there is no room for them
 }
 
 const (
@@ -50,6 +51,19 @@ func newFetcher(t *task, n *neighbour) *fetcher {
 	f.ctx, f.cancel = context.WithCancel(t.ctx)
 	t.wg.Go(f.run)
 	return f
+}
+
+// waits reports whether the peer waits for this node, and not the other way round.
+func (f *fetcher) waits() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.held > 0
+}
+
+func (f *fetcher) hold(d int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held += d
 }
 
 func (f *fetcher) outstanding() int {
@@ -186,6 +200,7 @@ func (f *fetcher) read(conn net.Conn, out chan<- arrived) error {
 				f.free(data)
 				return err
 			}
+			f.hold(1)
 			out <- arrived{i, data, i == run.First+run.Count-1} // store takes all, to the end
 		}
 	}
@@ -220,6 +235,8 @@ func (p *pulse) Read(b []byte) (int, error) {
 
 // buffer waits until there is room for a chunk.
 func (f *fetcher) buffer(size int) ([]byte, error) {
+	f.hold(1)
+	defer f.hold(-1)
 	select {
 	case f.task.swarm.room <- struct{}{}:
 	case <-f.ctx.Done():
@@ -242,6 +259,7 @@ func (f *fetcher) store(in <-chan arrived) (first error) {
 				f.cancel()
 			}
 		}
+		f.hold(-1)
 		f.free(c.data)
 	}
 	return first

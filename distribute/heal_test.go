@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"os"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"selvage/distribute/planner"
 	"selvage/distribute/store"
 	"selvage/internal/disk"
 	"selvage/internal/disk/memdisk"
@@ -312,5 +316,90 @@ func TestProviders(t *testing.T) {
 		if err := n.fetch(want, time.Minute); err != nil {
 			t.Fatal(err)
 		}
+	})
+}
+
+// While this node's disk is stuck, its peers are not taken for stuck.
+func TestSlowDisk(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		data := content(22, 4<<20)
+		fs := memdisk.New(0)
+		writes := 0
+		var mu sync.Mutex
+		fs.OnOp = func(op, name string) error {
+			mu.Lock()
+			writes++
+			stuck := op == "write" && strings.Contains(name, "partial") && writes%20 == 0
+			mu.Unlock()
+			if stuck {
+				time.Sleep(20 * time.Second)
+			}
+			return nil
+		}
+		n, seed := w.nodeOn("a", fs), w.node("a")
+		w.net.uplink("a", 0, 0)
+		streams := 0
+		seed.serves(FetchProtocol, &streams, func(from ident.NodeID, c net.Conn, before func(ident.NodeID, net.Conn)) { before(from, c) })
+		want := seed.add(data)
+		w.mesh()
+		if err := n.fetch(want, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		n.holds(want, data)
+		if streams != 1 {
+			t.Errorf("%d exchanges", streams)
+		}
+	})
+}
+
+// A reader that takes minutes for what it asked is served to the end, though it asks nothing more.
+func TestSlowReader(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		data := content(23, 1<<20)
+		n, seed := w.node("a"), w.node("a")
+		want := seed.add(data)
+		w.mesh()
+		o, _ := seed.store.Object(want.Digest)
+		c, err := n.port.Open(t.Context(), seed.port.id, FetchProtocol)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		ask := appendRuns(want.Digest[:], []planner.Run{{First: 0, Count: len(o.Chunks())}})
+		if _, err := c.Write(ask); err != nil {
+			t.Fatal(err)
+		}
+		got, buf := 0, make([]byte, 4<<10)
+		for got < len(data)+1 {
+			k, err := c.Read(buf)
+			if err != nil {
+				t.Fatalf("after %d bytes: %v", got, err)
+			}
+			got += k
+			time.Sleep(2 * time.Second)
+		}
+		time.Sleep(2 * idleTimeout)
+		if _, err := c.Read(buf); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error("an idle stream is kept")
+		}
+	})
+}
+
+// A blob that comes another way while it is fetched ends the fetch.
+func TestComesAnotherWay(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.net.uplink("b", 100<<10, 0)
+		data := content(24, 4<<20)
+		n, seed := w.node("a"), w.node("b")
+		want := seed.add(data)
+		w.mesh()
+		w.net.wg.Go(func() {
+			time.Sleep(5 * time.Second)
+			n.add(data)
+		})
+		if err := n.fetch(want, 10*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		n.holds(want, data)
 	})
 }

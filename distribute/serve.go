@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"selvage/distribute/planner"
@@ -128,12 +129,13 @@ func write(conn net.Conn, b []byte) error {
 // serveFetch answers requests for chunks in order. What a peer may ask for at a time is bounded:
 // one that asks for more is left to wait.
 func (s *Swarm) serveFetch(from ident.NodeID, conn net.Conn) {
-	defer reset(conn)
+	defer conn.Close() // what was written last may still be on its way
 	o, err := s.readDigest(conn)
 	if err != nil {
 		return
 	}
 	requests := make(chan []planner.Run, maxQueued)
+	var open atomic.Int64 // requests that were read and not answered
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	gone := make(chan struct{})
@@ -142,11 +144,12 @@ func (s *Swarm) serveFetch(from ident.NodeID, conn net.Conn) {
 		defer close(requests)
 		r := bufio.NewReader(conn)
 		for {
-			runs, err := s.readRequest(conn, r)
+			runs, err := readRequest(conn, r, &open)
 			if err != nil {
 				s.misbehaved(from, err)
 				return
 			}
+			open.Add(1)
 			select {
 			case requests <- runs:
 			case <-gone:
@@ -161,14 +164,25 @@ func (s *Swarm) serveFetch(from ident.NodeID, conn net.Conn) {
 				return
 			}
 		}
+		open.Add(-1)
 	}
 }
 
-func (s *Swarm) readRequest(conn net.Conn, r *bufio.Reader) ([]planner.Run, error) {
-	if err := conn.SetReadDeadline(time.Now().Add(idleTimeout)); err != nil {
-		return nil, err
+// readRequest waits for a request: for ever while others are open, for their answers may take long.
+func readRequest(conn net.Conn, r *bufio.Reader, open *atomic.Int64) ([]planner.Run, error) {
+	for {
+		if err := conn.SetReadDeadline(time.Now().Add(idleTimeout)); err != nil {
+			return nil, err
+		}
+		_, err := r.Peek(1)
+		if err == nil {
+			return readRuns(r, maxRuns)
+		}
+		var timeout net.Error
+		if !errors.As(err, &timeout) || !timeout.Timeout() || open.Load() == 0 {
+			return nil, err
+		}
 	}
-	return readRuns(r, maxRuns)
 }
 
 // sendRun sends a run, if all of it is here, in slices of a buffer: a peer that reads slowly costs no more.

@@ -227,6 +227,9 @@ func (s *Swarm) Tell(d Digest) {
 	for _, n := range s.peers {
 		n.tellAll(d)
 	}
+	if t := s.tasks[d]; t != nil {
+		t.poke()
+	}
 }
 
 // WhoHas asks every connected peer what it has of a blob. Peers that do not answer in time are left out.

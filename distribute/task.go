@@ -208,10 +208,16 @@ func (t *task) chunks() error {
 func (t *task) step() (wake time.Time, idle, done bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.failure != nil || t.plan.Done() {
+	if t.failure != nil || t.plan.Done() || t.object.Complete() {
 		return wake, false, true, t.failure
 	}
-	e := t.plan.Next(time.Now())
+	now := time.Now()
+	for id, src := range t.sources {
+		if src.fetcher != nil && src.fetcher.waits() {
+			t.plan.Alive(id, now) // a slow disk is not the peer's fault
+		}
+	}
+	e := t.plan.Next(now)
 	for _, id := range e.Cancel {
 		if src := t.sources[id]; src != nil {
 			src.drop()

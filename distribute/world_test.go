@@ -51,12 +51,14 @@ func run(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, net: newNetwork(t)}
+		defer func() {
+			for _, n := range w.nodes {
+				n.swarm.Close()
+			}
+			w.net.breakAll()
+			w.net.wg.Wait() // and synctest fails if anything else is left
+		}()
 		f(t, w)
-		for _, n := range w.nodes {
-			n.swarm.Close()
-		}
-		w.net.breakAll()
-		w.net.wg.Wait() // and synctest fails if anything else is left
 	})
 }
 
