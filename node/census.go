@@ -7,6 +7,7 @@ import (
 	"selvage/ledger"
 	"selvage/ledger/manifest"
 	"selvage/node/api"
+	"selvage/node/rollout"
 )
 
 // seen is what this node knows of another at one moment.
@@ -84,6 +85,9 @@ func tally(d ledger.DeploymentState, spec manifest.Spec, census []seen) api.Roll
 			r.Ready++
 		case s.reachable:
 			r.Behind = append(r.Behind, s.behind(runs, d.Digest))
+			if runs.Phase == string(rollout.Failed) && runs.Aim == prefix(d.Digest) {
+				r.Failed++
+			}
 		default:
 			r.Unreachable = append(r.Unreachable, s.behind(runs, d.Digest))
 		}
@@ -104,7 +108,7 @@ func (s seen) deployment(name string) reportedDeployment {
 
 // serves reports whether a release runs, healthy, as one statement has declared it.
 func (d reportedDeployment) serves(statement, release string) bool {
-	return d.Ready && d.Release == release && d.Statement == statement[:min(len(statement), statementPrefix)]
+	return d.Ready && d.Release == release && d.Statement == prefix(statement)
 }
 
 func (s seen) behind(runs reportedDeployment, statement string) api.Behind {
@@ -112,7 +116,7 @@ func (s seen) behind(runs reportedDeployment, statement string) api.Behind {
 	switch {
 	case runs.Phase == "":
 		b.Phase, b.Why = "unknown", "it has not reported on this deployment yet"
-	case b.Why == "" && runs.Ready && !runs.serves(statement, runs.Release):
+	case runs.Aim != "" && runs.Aim != prefix(statement):
 		b.Why = "it has not taken up the newest declaration yet"
 	}
 	return b

@@ -28,16 +28,18 @@ import (
 
 // fleet is a fleet for tests: real nodes with real sockets on loopback, disks and logs in memory.
 type fleet struct {
-	t        *testing.T
+	t        testing.TB
+	newDisk  func() disk.FS
 	operator ed25519.PrivateKey
 	chain    *trust.Chain
 	founder  *machine
+	machines []*machine // all of them; stopped together when the test ends
 }
 
 // machine is a node and what stays of it when it is down.
 type machine struct {
 	*Node
-	t   *testing.T
+	t   testing.TB
 	fs  disk.FS
 	log *diary
 	now func() time.Time
@@ -61,7 +63,7 @@ func (d *diary) Commit(b ledger.Batch) error {
 	return err
 }
 
-func (d *diary) backup(t *testing.T) *diary {
+func (d *diary) backup(t testing.TB) *diary {
 	t.Helper()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -74,7 +76,7 @@ func (d *diary) backup(t *testing.T) *diary {
 	return copied
 }
 
-func newKey(t *testing.T) ed25519.PrivateKey {
+func newKey(t testing.TB) ed25519.PrivateKey {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -84,9 +86,21 @@ func newKey(t *testing.T) ed25519.PrivateKey {
 }
 
 // found makes a fleet whose first node, a1 at site a, is up.
-func found(t *testing.T) *fleet {
+func found(t testing.TB) *fleet {
+	return foundOn(t, func() disk.FS { return memdisk.New(0) })
+}
+
+// foundOn is found, with disks of another kind.
+func foundOn(t testing.TB, newDisk func() disk.FS) *fleet {
 	t.Helper()
-	f := &fleet{t: t, operator: newKey(t)}
+	f := &fleet{t: t, operator: newKey(t), newDisk: newDisk}
+	t.Cleanup(func() {
+		var wg sync.WaitGroup
+		for _, m := range f.machines {
+			wg.Go(m.stop)
+		}
+		wg.Wait()
+	})
 	key := newKey(t)
 	chain, cred, err := trust.Found("test", "a", "a1", f.operator, key.Public().(ed25519.PublicKey), time.Now(), rand.Reader)
 	if err != nil {
@@ -103,7 +117,9 @@ func found(t *testing.T) *fleet {
 }
 
 func (f *fleet) machine() *machine {
-	return &machine{t: f.t, fs: memdisk.New(0), log: new(diary)}
+	m := &machine{t: f.t, fs: f.newDisk(), log: new(diary)}
+	f.machines = append(f.machines, m)
+	return m
 }
 
 // ticket invites machines to a site, by way of the founder.
@@ -163,7 +179,6 @@ func (m *machine) tryStart() error {
 		return err
 	}
 	m.Node = n
-	m.t.Cleanup(func() { m.stop() })
 	return nil
 }
 
@@ -182,7 +197,7 @@ func (m *machine) stop() {
 }
 
 // logTo shows what nodes log when a test fails.
-func logTo(t *testing.T) *slog.Logger {
+func logTo(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 }
 
@@ -190,7 +205,7 @@ func logTo(t *testing.T) *slog.Logger {
 const patience = 30 * time.Second
 
 // eventually waits for what has to come about.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if ok() {
@@ -239,7 +254,7 @@ func (f *fleet) deploy(at *machine, ref string) {
 	}
 }
 
-func marshalJSON(t *testing.T, v any) []byte {
+func marshalJSON(t testing.TB, v any) []byte {
 	t.Helper()
 	data, err := json.Marshal(v)
 	if err != nil {

@@ -16,9 +16,14 @@ import (
 	"selvage/node/runtime"
 )
 
+// reviewEvery is how often peers are judged anew though nothing has changed but the time.
+const reviewEvery = time.Minute
+
 // reconcile carries what the ledger wants to the deployer, whenever it changes.
 func (n *Node) reconcile() {
 	told := map[ident.NodeID]uint64{}
+	tick := time.NewTicker(reviewEvery)
+	defer tick.Stop()
 	for {
 		changed := n.ledger.Changed()
 		if err := n.admitSelf(); err != nil {
@@ -26,10 +31,26 @@ func (n *Node) reconcile() {
 		}
 		n.deployer.Set(n.desired())
 		n.learnReports(told)
+		n.review()
 		select {
 		case <-n.ctx.Done():
 			return
 		case <-changed:
+		case <-tick.C:
+		}
+	}
+}
+
+// review drops the peers that would not be let in any more: the gate judges at the door only.
+func (n *Node) review() {
+	now := n.ledger.Now()
+	for _, p := range n.mesh.Peers() {
+		m, known := n.ledger.Node(p.ID)
+		switch {
+		case known && m.Quarantined != "":
+			n.misbehaved(p.ID, "it "+m.Quarantined)
+		case known && !now.Before(m.Expires):
+			n.misbehaved(p.ID, "its credential has expired")
 		}
 	}
 }

@@ -22,7 +22,7 @@ const (
 // report is what a node says of itself to the fleet: the body of its one register entry of kind
 // Report, deterministic CBOR with integer keys.
 //
-//	1 deployments  [{1 name, 2 release, 3 target, 4 phase, 5 ready, 6 address, 7 why, 8 statement}]
+//	1 deployments  [{1 name, 2 release, 3 target, 4 phase, 5 ready, 6 address, 7 why, 8 statement, 9 aim}]
 //	2 blobs        [first 8 bytes of the SHA-256 of each whole blob of a release]
 //	3 addrs        multiaddrs at which others may dial it
 //	4 held         its uplink is held: it is not to be waited for
@@ -48,6 +48,7 @@ type reportedDeployment struct {
 	// Statement is the first statementPrefix hex digits of the deployment statement that what runs
 	// was started for: the same release may be declared anew with other settings.
 	Statement string `cbor:"8,keyasint,omitempty"`
+	Aim       string `cbor:"9,keyasint,omitempty"` // likewise, of the statement that the phase is about
 }
 
 func (d reportedDeployment) running() api.Running {
@@ -103,7 +104,7 @@ func (c reportCodec) decode(data []byte) (report, error) {
 func (r report) bounded() error {
 	texts := append([]string{r.Platform, r.Version}, r.Addrs...)
 	for _, d := range r.Deployments {
-		texts = append(texts, d.Name, d.Release, d.Target, d.Phase, d.Address, d.Why, d.Statement)
+		texts = append(texts, d.Name, d.Release, d.Target, d.Phase, d.Address, d.Why, d.Statement, d.Aim)
 	}
 	for _, t := range texts {
 		if len(t) > maxReportText {

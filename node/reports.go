@@ -16,7 +16,7 @@ func (n *Node) ownReport() report {
 	for _, s := range n.deployer.Statuses() {
 		r.Deployments = append(r.Deployments, reportedDeployment{
 			Name: s.Name, Release: s.Release, Target: s.Target, Phase: string(s.Phase), Ready: s.Ready, Address: s.Address, Why: s.Why,
-			Statement: string(s.Version[:min(len(s.Version), statementPrefix)])})
+			Statement: prefix(string(s.Version)), Aim: prefix(string(s.Aim))})
 	}
 	for _, o := range n.store.Objects() {
 		if o.Complete() {
@@ -25,6 +25,9 @@ func (n *Node) ownReport() report {
 	}
 	return r
 }
+
+// prefix cuts a statement's digest, or what begins with it, to what a report holds.
+func prefix(digest string) string { return digest[:min(len(digest), statementPrefix)] }
 
 func (n *Node) bareAddrs() []string {
 	var out []string

@@ -29,7 +29,8 @@ func newRolloutStatus(env *environment) *cobra.Command {
 		Use:   "status NAME [--timeout 2m]",
 		Short: "Wait until every reachable target runs the release and is ready",
 		Long: "Wait until every reachable node that the deployment is meant for runs its release and is ready.\n" +
-			"Exit code 0 if so; else 1, with who is behind and why. --timeout 0 looks once and does not wait.",
+			"Exit code 0 if so; else 1, with who is behind and why, as soon as all of these have given the release\n" +
+			"up, or the time is up. --timeout 0 looks once and does not wait.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			r, err := waitRollout(c.Context(), env, args[0], timeout)
@@ -43,14 +44,16 @@ func newRolloutStatus(env *environment) *cobra.Command {
 	return c
 }
 
-// waitRollout polls until the rollout is done or the time is up, and returns how it then stands.
+// waitRollout polls until the rollout is done, everyone behind has given it up, or the time is up,
+// and returns how it then stands.
 func waitRollout(ctx context.Context, env *environment, name string, timeout time.Duration) (api.Rollout, error) {
 	begin := time.Now()
 	bar := newProgress(env.err)
 	defer bar.End()
 	for {
 		r, err := ask[api.Rollout](ctx, env, "rollout", url.Values{"name": {name}})
-		if err != nil || r.Done || time.Since(begin) >= timeout {
+		hopeless := r.Failed > 0 && r.Failed == len(r.Behind)
+		if err != nil || r.Done || hopeless || time.Since(begin) >= timeout {
 			return r, err
 		}
 		bar.Show(fmt.Sprintf("%d of %d nodes run %s", r.Ready, r.Targets, r.Release))

@@ -45,8 +45,10 @@ func newUp(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "up",
 		Short: "Run this node in the foreground",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return up(c.Context(), env, o) },
+		Long: "Run this node in the foreground, until it is interrupted or told to end (SIGTERM). It logs on\n" +
+			"standard error, a line each; with -o json, one JSON object a line.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return up(c.Context(), env, o) },
 	}
 	c.Flags().StringArrayVar(&o.listen, "listen", []string{":4747"}, "HOST:PORT (UDP) to listen on for other nodes; port 0 is any free one; can be repeated")
 	c.Flags().BoolVar(&o.discovery, "lan-discovery", true, "find nodes of the site by multicast DNS")
@@ -60,7 +62,11 @@ func up(ctx context.Context, env *environment, o upOptions) error {
 	if err := level.UnmarshalText([]byte(o.log)); err != nil {
 		return usage("--log %q: want debug, info, warn or error", o.log)
 	}
-	logger := slog.New(slog.NewTextHandler(env.err, &slog.HandlerOptions{Level: level}))
+	var handler slog.Handler = slog.NewTextHandler(env.err, &slog.HandlerOptions{Level: level})
+	if env.json() {
+		handler = slog.NewJSONHandler(env.err, &slog.HandlerOptions{Level: level})
+	}
+	logger := slog.New(handler)
 	f, err := osdisk.Open(env.dir)
 	if err != nil {
 		return fmt.Errorf("open state directory: %w", err)

@@ -159,7 +159,8 @@ type Rollout struct {
 	Release     string   `json:"release"`
 	Targets     int      `json:"targets"`
 	Ready       int      `json:"ready"`
-	Done        bool     `json:"done"` // every reachable target runs the release and is ready
+	Failed      int      `json:"failed"` // of those behind, how many have given the release up
+	Done        bool     `json:"done"`   // every reachable target runs the release and is ready
 	Behind      []Behind `json:"behind"`
 	Unreachable []Behind `json:"unreachable"`
 }

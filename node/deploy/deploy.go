@@ -35,6 +35,7 @@ type Status struct {
 	Release string     // what runs; "" if nothing does
 	Version rollout.ID // likewise
 	Target  string     // what should run
+	Aim     rollout.ID // likewise
 	Phase   rollout.Phase
 	Ready   bool   // Release runs and is healthy
 	Address string // host:port that it serves on

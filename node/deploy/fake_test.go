@@ -33,7 +33,7 @@ type driver struct {
 type conduct struct {
 	startErr error
 	prepares time.Duration // how long Start takes
-	crashes  bool // it ends by itself at once, and again and again
+	crashes  bool          // it ends by itself at once, and again and again
 }
 
 type instance struct {

@@ -284,7 +284,7 @@ func (w *worker) stop(ctx context.Context, remove bool) error {
 func (w *worker) tell(d Desired, a rollout.Action) {
 	s := Status{Name: w.name, Phase: a.Phase, Why: a.Why}
 	if d.Target != nil {
-		s.Target = d.Target.Release
+		s.Target, s.Aim = d.Target.Release, d.Target.ID
 	}
 	if a.Phase == rollout.Fetching && w.fetch != nil {
 		s.Why = w.fetch.reason()
