@@ -131,16 +131,19 @@ func TestBeginAnew(t *testing.T) {
 		n, seed, other := w.node("a"), w.node("a"), w.node("x")
 		want := other.add(data)
 		w.net.connect(n.port, seed.port)
-		for range 20 {
-			if err := n.fetch(want, 130*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
-				t.Fatal(err)
-			}
-		}
 		w.net.wg.Go(func() {
-			time.Sleep(5 * time.Second)
+			time.Sleep(10 * time.Second)
 			seed.add(data)
 		})
-		if err := n.fetch(want, 10*time.Second); err != nil {
+		for range 20 { // each begins at the moment when the one before is given up
+			w.net.wg.Go(func() {
+				if err := n.fetch(want, 130*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+					t.Error(err)
+				}
+			})
+			time.Sleep(130 * time.Millisecond)
+		}
+		if err := n.fetch(want, 20*time.Second); err != nil {
 			t.Fatal(err)
 		}
 	})
