@@ -62,14 +62,9 @@ func (l *link) serveHello(s network.Stream) {
 // want the other.
 func (l *link) exchange(s network.Stream) (Peer, Hello, error) {
 	h, c := l.host, l.host.codec
-	mine := h.cfg.Gate.Hello()
-	mine.Addrs, mine.Incarnation = h.ownAddrs(), h.incarnation
-	if err := c.write(s, maxHello, mine); err != nil {
-		return Peer{}, Hello{}, fmt.Errorf("send hello: %w", err)
-	}
-	theirs, err := c.readHello(s)
+	mine, theirs, err := l.exchangeHellos(s)
 	if err != nil {
-		return Peer{}, Hello{}, fmt.Errorf("read hello: %w", err)
+		return Peer{}, Hello{}, err
 	}
 	if err := c.write(s, maxCharters, h.chartersFor(mine, theirs)); err != nil {
 		return Peer{}, Hello{}, fmt.Errorf("send charters: %w", err)
@@ -96,6 +91,31 @@ func (l *link) exchange(s network.Stream) (Peer, Hello, error) {
 		return p, Hello{}, back
 	}
 	return p, theirs, nil
+}
+
+// exchangeHellos shows this end's hello and reads the other's. The dialler speaks first; to one of
+// another fleet, the other end shows its fleet only.
+func (l *link) exchangeHellos(s network.Stream) (mine, theirs Hello, err error) {
+	h, c := l.host, l.host.codec
+	mine = h.cfg.Gate.Hello()
+	mine.Addrs, mine.Incarnation = h.ownAddrs(), h.incarnation
+	if l.inbound {
+		if theirs, err = c.readHello(s); err != nil {
+			return mine, theirs, fmt.Errorf("read hello: %w", err)
+		}
+		if string(mine.Fleet) != string(theirs.Fleet) {
+			mine = Hello{Fleet: mine.Fleet}
+		}
+	}
+	if err := c.write(s, maxHello, mine); err != nil {
+		return mine, theirs, fmt.Errorf("send hello: %w", err)
+	}
+	if !l.inbound {
+		if theirs, err = c.readHello(s); err != nil {
+			return mine, theirs, fmt.Errorf("read hello: %w", err)
+		}
+	}
+	return mine, theirs, nil
 }
 
 // chartersFor returns the charters that a peer lacks, as many of the oldest as a frame holds: it

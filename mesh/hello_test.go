@@ -150,6 +150,25 @@ func readRefusal(t *testing.T, n *testNode, s network.MuxedStream) *Refusal {
 	return r
 }
 
+func TestOtherFleetIsShownNothingButTheFleet(t *testing.T) {
+	n, r := start(t, testConfig("a", "s1")), newRawPeer(t, keyOf("x"))
+	defer r.close()
+	c := r.dial(n)
+	s := rawOpen(t, c, helloProtocol)
+	_ = s.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if _, err := n.codec.readHello(s); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the answer came before the question: %v", err)
+	}
+	if _, err := s.Write(encoded(t, Hello{Fleet: []byte("g")})); err != nil {
+		t.Fatal(err)
+	}
+	_ = s.SetReadDeadline(time.Now().Add(5 * time.Second))
+	h, err := n.codec.readHello(s)
+	if err != nil || string(h.Fleet) != "f" || len(h.Credential)+len(h.Addrs)+len(h.Digest)+len(h.Protocols) != 0 || h.Incarnation != 0 {
+		t.Errorf("a peer of another fleet is shown %+v, %v", h, err)
+	}
+}
+
 func TestDiallerServesNothingBeforeHello(t *testing.T) {
 	bubble(t, func(t *testing.T, nw *fabric) {
 		n, r := start(t, nw.config("a", "s1", "10.0.0.1")), newRawPeer(t, keyOf("x"), nw.options("10.0.0.9")...)
