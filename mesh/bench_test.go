@@ -9,10 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/transport"
-	ma "github.com/multiformats/go-multiaddr"
-
 	"selvage/internal/ident"
+	"selvage/mesh/meshtest"
 )
 
 const benchBytes = 200_000_000
@@ -28,17 +26,11 @@ func BenchmarkStream(b *testing.B) {
 		give(c, chunk)
 	})
 	meet(b, a, n)
-	bare := bareConn(b, chunk)
+	bare := meshtest.Stream(b, benchBytes)
 	var mesh, raw time.Duration
 	b.SetBytes(2 * benchBytes)
 	for b.Loop() {
-		raw += timed(b, func() (io.ReadCloser, error) {
-			s, err := bare.OpenStream(context.Background())
-			if err == nil {
-				_, err = s.Write([]byte{0})
-			}
-			return s, err
-		})
+		raw += bare()
 		mesh += timed(b, func() (io.ReadCloser, error) { return a.Open(context.Background(), n.self, "/test/source") })
 	}
 	total := float64(benchBytes) * float64(b.N) / 1e6
@@ -68,42 +60,6 @@ func timed(b *testing.B, open func() (io.ReadCloser, error)) time.Duration {
 		b.Fatalf("%d bytes: %v", n, err)
 	}
 	return time.Since(begin)
-}
-
-// bareConn connects two peers that speak QUIC only; the far one answers each stream with data.
-func bareConn(b *testing.B, chunk []byte) transport.CapableConn {
-	b.Helper()
-	server, client := newRawPeer(b, keyOf("x")), newRawPeer(b, keyOf("y"))
-	ln, err := server.tr.Listen(ma.StringCast("/ip4/127.0.0.1/udp/0/quic-v1"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	go func() {
-		c, err := ln.Accept()
-		if err != nil {
-			return
-		}
-		for {
-			s, err := c.AcceptStream()
-			if err != nil {
-				return
-			}
-			_, _ = io.ReadFull(s, make([]byte, 1))
-			give(s, chunk)
-			s.Close()
-		}
-	}()
-	c, err := client.tr.Dial(context.Background(), ln.Multiaddr(), idOf("x").Peer())
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		c.Close()
-		ln.Close()
-		client.close()
-		server.close()
-	})
-	return c
 }
 
 // BenchmarkIdlePeers reports what a node costs that is connected with ten others and does nothing.

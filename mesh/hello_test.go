@@ -107,7 +107,6 @@ func TestChartersFitTheFrame(t *testing.T) {
 
 func TestStrangerIsServedNothing(t *testing.T) {
 	n, r := start(t, testConfig("a", "s1")), newRawPeer(t, keyOf("x"))
-	defer r.close()
 	c := r.dial(n)
 	early := rawOpen(t, c, echoProtocol, []byte("early"))
 	peers := rawOpen(t, c, peersProtocol)
@@ -152,7 +151,6 @@ func readRefusal(t *testing.T, n *testNode, s network.MuxedStream) *Refusal {
 
 func TestOtherFleetIsShownNothingButTheFleet(t *testing.T) {
 	n, r := start(t, testConfig("a", "s1")), newRawPeer(t, keyOf("x"))
-	defer r.close()
 	c := r.dial(n)
 	s := rawOpen(t, c, helloProtocol)
 	_ = s.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
@@ -194,7 +192,6 @@ func TestDiallerServesNothingBeforeHello(t *testing.T) {
 		c.Close()
 		closeAll(n)
 		ln.Close()
-		r.close()
 	})
 }
 
@@ -215,7 +212,6 @@ func TestBadHelloEndsTheConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n, r := start(t, testConfig("a", "s1")), newRawPeer(t, keyOf("x"))
-			defer r.close()
 			c := r.dial(n)
 			rawOpen(t, c, helloProtocol, frames...)
 			if !closes(c, 5*time.Second) {
@@ -230,7 +226,6 @@ func TestBadHelloEndsTheConnection(t *testing.T) {
 
 func TestSecondHelloIsReset(t *testing.T) {
 	n, r := start(t, testConfig("a", "s1")), newRawPeer(t, keyOf("x"))
-	defer r.close()
 	c := r.dial(n)
 	good := encoded(t, Hello{Fleet: []byte("f"), Credential: fmt.Append(nil, "x s1 ", idOf("x"))})
 	first := rawOpen(t, c, helloProtocol, good, encoded(t, [][]byte{}), encoded(t, verdict{OK: true}))
@@ -272,7 +267,6 @@ func TestSilentClientIsDropped(t *testing.T) {
 		c.Close()
 		halfway.Close()
 		closeAll(n)
-		r.close()
 	})
 }
 
@@ -285,11 +279,9 @@ func TestFloodIsBoundedAndStarvesNobody(t *testing.T) {
 	bubble(t, func(t *testing.T, nw *fabric) {
 		a, b := start(t, nw.config("a", "s1", "10.0.0.1")), start(t, nw.config("b", "s1", "10.0.0.2"))
 		meet(t, a, b)
-		var raws []*rawPeer
 		var conns []transport.CapableConn
 		for i := range 4 { // addresses
 			r := newRawPeer(t, keyOf(fmt.Sprint("x", i)), nw.options(fmt.Sprint("10.0.1.", i))...)
-			raws = append(raws, r)
 			for range maxSource + 6 {
 				conns = append(conns, r.dial(a))
 			}
@@ -326,9 +318,6 @@ func TestFloodIsBoundedAndStarvesNobody(t *testing.T) {
 			c.Close()
 		}
 		closeAll(a, b, c)
-		for _, r := range raws {
-			r.close()
-		}
 	})
 }
 

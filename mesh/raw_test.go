@@ -10,45 +10,23 @@ import (
 	"testing"
 	"time"
 
-	"github.com/libp2p/go-libp2p/config"
-	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/transport"
-	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"selvage/mesh/meshtest"
 )
 
-// rawPeer speaks libp2p's QUIC and nothing above it: what a stranger with a key can do.
+// rawPeer speaks libp2p's QUIC and nothing above it. It is closed at the end of the test.
 type rawPeer struct {
-	t    testing.TB
-	tr   transport.Transport
-	quic *quicreuse.ConnManager
+	t  testing.TB
+	tr *meshtest.Peer
 }
 
 func newRawPeer(t testing.TB, key ed25519.PrivateKey, opts ...quicreuse.Option) *rawPeer {
 	t.Helper()
-	k, err := crypto.UnmarshalEd25519PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	reset, err1 := config.PrivKeyToStatelessResetKey(k)
-	token, err2 := config.PrivKeyToTokenGeneratorKey(k)
-	cm, err3 := quicreuse.NewConnManager(reset, token, opts...)
-	if err := errors.Join(err1, err2, err3); err != nil {
-		t.Fatal(err)
-	}
-	tr, err := libp2pquic.NewTransport(k, cm, nil, nil, &network.NullResourceManager{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &rawPeer{t: t, tr: tr, quic: cm}
-}
-
-func (r *rawPeer) close() {
-	if err := r.quic.Close(); err != nil {
-		r.t.Error(err)
-	}
+	return &rawPeer{t, meshtest.NewPeer(t, key, opts...)}
 }
 
 func (r *rawPeer) dial(n *testNode) transport.CapableConn {
