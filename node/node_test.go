@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"selvage/distribute/store"
 	"selvage/internal/disk"
 	"selvage/internal/disk/memdisk"
 	"selvage/ledger"
@@ -189,19 +190,26 @@ func (l lyingFile) ReadAt(p []byte, off int64) (int, error) {
 func TestCorruptPeer(t *testing.T) {
 	t.Parallel()
 	f := found(t)
-	bad := f.join("b", "bad")
-	eventually(t, "bad is in", func() bool { return len(f.founder.Status().Peers) == 1 && bad.Status().Admitted })
-	blob := content(3, 2<<20)
-	if _, err := f.seed(f.founder, "app@v1", blob); err != nil {
+	bad, m := f.join("b", "bad"), f.join("b", "b2")
+	added, err := f.seed(f.founder, "app@v1", content(3, 2<<20))
+	if err != nil {
 		t.Fatal(err)
 	}
-	f.deploy(f.founder, "app@v1")
-	eventually(t, "bad has it", func() bool { return bad.runs("app@v1") })
+	d, err := store.ParseDigest(added.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, _ := f.founder.store.Object(d)
+	if err := bad.swarm.Fetch(t.Context(), o.Want); err != nil {
+		t.Fatal(err)
+	}
 	bad.stop()
 	bad.fs = liar{bad.fs}
 	bad.start()
-	eventually(t, "bad is back", func() bool { return len(f.founder.Status().Peers) == 1 })
-	m := f.join("b", "b2") // which asks its mate before it asks another site
+	eventually(t, "all know each other", func() bool {
+		return len(m.Status().Peers) == 2 && len(bad.Status().Peers) == 2 && len(f.founder.Status().Peers) == 2
+	})
+	f.deploy(f.founder, "app@v1") // b2 asks its mate before it asks another site
 	eventually(t, "b2 runs app@v1", func() bool { return m.runs("app@v1") })
 	if !m.alerted("bad", "was dropped", "do not match their digest") {
 		t.Errorf("nobody is named: %q", m.Status().Alerts)

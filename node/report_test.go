@@ -1,0 +1,128 @@
+package node
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"selvage/ledger"
+	"selvage/ledger/manifest"
+	"selvage/ledger/trust"
+)
+
+func fullReport() report {
+	return report{
+		Deployments: []reportedDeployment{{Name: "till", Release: "till@1", Target: "till@2", Phase: "starting", Ready: true,
+			Address: "127.0.0.1:8080", Why: "because", Statement: "0123456789abcdef", Aim: "fedcba9876543210"}},
+		Blobs: [][]byte{[]byte("12345678")}, Addrs: []string{"/ip4/10.0.0.1/udp/4747/quic-v1"}, Held: true, Platform: "linux/amd64", Version: "v1",
+	}
+}
+
+func newCodec(t testing.TB) reportCodec {
+	t.Helper()
+	c, err := newReportCodec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestReportRoundTrip(t *testing.T) {
+	c := newCodec(t)
+	data, err := c.encode(fullReport())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := c.decode(data); err != nil || !reflect.DeepEqual(back, fullReport()) {
+		t.Errorf("got %+v, %v", back, err)
+	}
+}
+
+// TestReportOfTooMuch: what a node has to say is cut to what its peers believe.
+func TestReportOfTooMuch(t *testing.T) {
+	c := newCodec(t)
+	var r report
+	for range 200 {
+		r.Deployments = append(r.Deployments, reportedDeployment{Name: "till", Phase: "failed", Why: strings.Repeat("\xff\xfeö", 400)})
+		r.Blobs = append(r.Blobs, make([]byte, blobPrefixBytes))
+		r.Addrs = append(r.Addrs, "/ip4/10.0.0.1/udp/4747/quic-v1")
+	}
+	data, err := c.encode(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(data) > ledger.MaxBody {
+		t.Errorf("%d bytes do not fit into an entry", len(data))
+	}
+	back, err := c.decode(data)
+	if err != nil || len(back.Deployments) != maxReportItems || !utf8.ValidString(back.Deployments[0].Why) {
+		t.Errorf("%d deployments, %v", len(back.Deployments), err)
+	}
+}
+
+func FuzzReport(f *testing.F) {
+	c := newCodec(f)
+	good, err := c.encode(fullReport())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add([]byte{0xa0})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := c.decode(data)
+		if err != nil {
+			return
+		}
+		for _, d := range r.Deployments {
+			if len(d.Why) > maxReportText || len(d.Name) > maxReportText {
+				t.Error("a text out of bounds")
+			}
+		}
+		if len(r.Deployments) > maxReportItems || len(r.Blobs) > maxReportItems || len(r.Addrs) > maxReportItems {
+			t.Error("more than its bounds")
+		}
+	})
+}
+
+var today = time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
+
+func TestTally(t *testing.T) {
+	const statement = "0123456789abcdef0123456789abcdef"
+	d := ledger.DeploymentState{Deployment: ledger.Deployment{Name: "till"}, Digest: statement}
+	spec := manifest.Spec{Release: "till@2", Selector: manifest.Selector{MatchLabels: map[string]string{"tier": "pos"}}}
+	on := func(r reportedDeployment) report {
+		r.Name = "till"
+		return report{Deployments: []reportedDeployment{r}}
+	}
+	pos := ledger.Node{Member: trust.Member{Labels: map[string]string{"tier": "pos"}}}
+	odd := pos
+	odd.Quarantined = "forked"
+	now := prefix(statement)
+	for what, c := range map[string]struct {
+		s                                            seen
+		targets, ready, failed, behind, unreachables int
+	}{
+		"runs it":                   {seen{pos, on(reportedDeployment{Release: "till@2", Ready: true, Statement: now, Aim: now}), true, today}, 1, 1, 0, 0, 0},
+		"runs it, out of reach":     {seen{pos, on(reportedDeployment{Release: "till@2", Ready: true, Statement: now, Aim: now}), false, today}, 1, 1, 0, 0, 0},
+		"as declared before":        {seen{pos, on(reportedDeployment{Release: "till@2", Ready: true, Statement: "before", Aim: "before"}), true, today}, 1, 0, 0, 1, 0},
+		"not healthy":               {seen{pos, on(reportedDeployment{Release: "till@2", Statement: now, Aim: now, Phase: "degraded"}), true, today}, 1, 0, 0, 1, 0},
+		"given up":                  {seen{pos, on(reportedDeployment{Release: "till@1", Ready: true, Statement: "before", Aim: now, Phase: "failed"}), true, today}, 1, 0, 1, 1, 0},
+		"gave the last one up":      {seen{pos, on(reportedDeployment{Release: "till@1", Ready: true, Statement: "before", Aim: "last", Phase: "failed"}), true, today}, 1, 0, 0, 1, 0},
+		"never reported":            {seen{pos, report{}, true, today}, 1, 0, 0, 1, 0},
+		"out of reach":              {seen{pos, on(reportedDeployment{Release: "till@1", Ready: true}), false, today}, 1, 0, 0, 0, 1},
+		"not meant":                 {seen{ledger.Node{}, report{}, true, today}, 0, 0, 0, 0, 0},
+		"quarantined, though meant": {seen{odd, on(reportedDeployment{Release: "till@2", Ready: true, Statement: now}), true, today}, 0, 0, 0, 0, 0},
+	} {
+		r := tally(d, spec, []seen{c.s})
+		if r.Targets != c.targets || r.Ready != c.ready || r.Failed != c.failed || len(r.Behind) != c.behind || len(r.Unreachable) != c.unreachables || r.Done != (c.behind == 0) {
+			t.Errorf("%s: %+v", what, r)
+		}
+		for _, b := range r.Behind {
+			if b.Phase == "" {
+				t.Errorf("%s: nothing says what it does: %+v", what, b)
+			}
+		}
+	}
+}
