@@ -54,7 +54,7 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// BenchmarkRoot is what each hello and each session begins with.
+// BenchmarkRoot is what each hello and each exchange begins with.
 func BenchmarkRoot(b *testing.B) {
 	f, log := thousand(b)
 	l := f.openBare("watcher", log)
