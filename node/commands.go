@@ -88,12 +88,25 @@ func (n *Node) publishStatement(kind ledger.Kind, key string, envelope []byte) (
 	if err != nil {
 		return "", refuseSigners(fmt.Errorf("%s %s: %w", kind, key, err))
 	}
-	if _, err := n.feeds.publish(kind, "", key, envelope); errors.Is(err, ledger.ErrNotMember) {
-		return "", notAdmitted(err)
-	} else if err != nil {
-		return "", explainStorage(err)
+	if _, err := n.feeds.publish(kind, "", key, envelope); err != nil {
+		return "", explainPublish(err)
 	}
 	return digest, nil
+}
+
+// explainPublish says what to do when this node cannot write into the ledger.
+func explainPublish(err error) error {
+	switch {
+	case errors.Is(err, ledger.ErrNotMember):
+		return notAdmitted(err)
+	case errors.Is(err, ledger.ErrForked):
+		return api.Refuse(err, "work through another node, and let this one join anew, with a new ticket")
+	case errors.Is(err, ledger.ErrBehind):
+		return api.Refuse(err, "it catches up with what it wrote before; try again in a while, or work through another node")
+	case errors.Is(err, ledger.ErrFull):
+		return api.Refuse(err, "work through another node")
+	}
+	return explainStorage(err)
 }
 
 // refuseSigners says what to do about a statement that is not signed by those who may.

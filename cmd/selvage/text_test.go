@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseRate(t *testing.T) {
+	for text, want := range map[string]int64{"8mbit": 1e6, "8Mbit": 1e6, "512kbit": 64000, "1gbit": 125e6, "8000bit": 1000, "0": 0, "0mbit": 0} {
+		if got, err := parseRate(text); err != nil || got != want {
+			t.Errorf("parseRate(%q) = %d, %v, want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "8", "fast", "-1mbit", "8mb", "1.5mbit", "7kbit", "99999999gbit"} {
+		if got, err := parseRate(text); err == nil {
+			t.Errorf("parseRate(%q) = %d", text, got)
+		}
+	}
+}
+
+func TestTexts(t *testing.T) {
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct{ got, want string }{
+		{size(0), "0 B"}, {size(1023), "1023 B"}, {size(1536), "1.5 KiB"}, {size(5 << 40), "5.0 TiB"}, {size(3 << 50), "3072.0 TiB"},
+		{age(time.Time{}, now), "never"}, {age(now.Add(-59*time.Second), now), "59s"}, {age(now.Add(-90*time.Minute), now), "1h"},
+		{age(now.Add(-72*time.Hour), now), "3d"}, {age(now.Add(time.Minute), now), "0s"},
+		{clock(67 * time.Second), "1:07"}, {rate(1e6), "8 Mbit/s"}, {rate(0), "none"}, {short("0123456789abcdef"), "0123456789ab"}, {short("ab"), "ab"},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %q, want %q", c.got, c.want)
+		}
+	}
+}
+
+// TestProgressInAPipe: lines with a time, at most one a second, and none twice.
+func TestProgressInAPipe(t *testing.T) {
+	var out bytes.Buffer
+	p := newProgress(&out)
+	for range 10 {
+		p.Show("10% 1.0 MiB of 10.0 MiB")
+	}
+	p.End()
+	if out.String() != "[0:00] 10% 1.0 MiB of 10.0 MiB\n" {
+		t.Errorf("got %q", out.String())
+	}
+}
+
+func TestMachineName(t *testing.T) {
+	if n := machineName(); n == "" || len(n) > 63 || strings.ToLower(n) != n {
+		t.Errorf("machineName() = %q", n)
+	}
+}
