@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	goruntime "runtime"
-	"slices"
 	"sync"
 	"time"
 
@@ -24,9 +23,6 @@ import (
 	"selvage/node/home"
 	"selvage/node/runtime"
 )
-
-// dropFor is how long a peer that sent corrupt data is kept out.
-const dropFor = 10 * time.Minute
 
 // Config is what a node works with: everything that touches the outside is handed in. FS, Log,
 // Listen and Drivers must be set.
@@ -295,99 +291,4 @@ func (n *Node) mates() []ident.NodeID {
 		}
 	}
 	return out
-}
-
-// misbehaved drops a peer that broke a rule, and keeps its name for people.
-func (n *Node) misbehaved(id ident.NodeID, reason string) {
-	n.alert(fmt.Sprintf("%s was dropped: %s", n.nameOf(id), reason))
-	// The caller may hold what dropping the peer waits for.
-	n.wg.Go(func() { n.mesh.Drop(id, reason, dropFor) })
-}
-
-// refused tells a person why a peer was not let in, or did not let this node in. That an uplink is
-// held is nobody's fault.
-func (n *Node) refused(remote ident.NodeID, r *mesh.Refusal) {
-	if r.Code == mesh.CodeHeld {
-		return
-	}
-	text := fmt.Sprintf("%s was not let in: %s", n.nameOf(remote), r.Text)
-	if r.ByRemote {
-		text = fmt.Sprintf("%s does not let this node in: %s", n.nameOf(remote), r.Text)
-	}
-	n.alert(text)
-}
-
-// nameOf names a node for people.
-func (n *Node) nameOf(id ident.NodeID) string {
-	if m, ok := n.ledger.Node(id); ok {
-		return fmt.Sprintf("%s (%s)", m.Name, id.Short())
-	}
-	return "node " + id.Short()
-}
-
-// What status shows of the past: this many alerts, none older.
-const (
-	maxAlerts = 16
-	alertTime = time.Hour
-)
-
-// alert is what a person should know of.
-type alert struct {
-	text string
-	at   time.Time // when it last came about
-}
-
-// alert notes what a person should know of. What comes about again and again is logged once.
-func (n *Node) alert(text string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.forgetAlerts()
-	count := len(n.alerts)
-	n.alerts = slices.DeleteFunc(n.alerts, func(a alert) bool { return a.text == text })
-	if len(n.alerts) == count {
-		n.log.Warn("node: " + text)
-	}
-	n.alerts = append(n.alerts, alert{text, time.Now()})
-	n.alerts = n.alerts[max(0, len(n.alerts)-maxAlerts):]
-}
-
-// forgetAlerts drops those that are old. The caller holds mu.
-func (n *Node) forgetAlerts() {
-	n.alerts = slices.DeleteFunc(n.alerts, func(a alert) bool { return time.Since(a.at) > alertTime })
-}
-
-// share keeps this node's part of the site's uplink limit what it should be.
-func (n *Node) share() {
-	tick := time.NewTicker(5 * time.Second)
-	defer tick.Stop()
-	for {
-		changed := n.members.Changed()
-		n.mesh.SetUplink(n.uplinkShare(len(n.mates())))
-		select {
-		case <-n.ctx.Done():
-			return
-		case <-changed:
-		case <-tick.C:
-		}
-	}
-}
-
-// uplinkShare divides the site's limits by its live nodes.
-func (n *Node) uplinkShare(mates int) mesh.Uplink {
-	s, k := n.uplinkSettings(), int64(max(1, mates))
-	return mesh.Uplink{Held: s.UplinkHeld, Up: share(s.UpLimit, k), Down: share(s.DownLimit, k)}
-}
-
-func (n *Node) uplinkSettings() home.Settings {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.settings
-}
-
-// share never rounds a limit down to none.
-func share(limit, k int64) int64 {
-	if limit == 0 {
-		return 0
-	}
-	return max(1, limit/k)
 }

@@ -1,8 +1,6 @@
 package node
 
 import (
-	"context"
-	"fmt"
 	"time"
 
 	"selvage/node/api"
@@ -31,56 +29,4 @@ func (n *Node) Status() api.Status {
 	n.mu.Unlock()
 	s.Alerts = append(s.Alerts, n.ledger.Forks()...)
 	return s
-}
-
-func (n *Node) uplink() api.Uplink {
-	s, t := n.uplinkSettings(), n.mesh.Traffic()
-	return api.Uplink{UpBytes: t.UplinkUp, DownBytes: t.UplinkDown, Held: s.UplinkHeld, UpLimit: s.UpLimit, DownLimit: s.DownLimit}
-}
-
-// lastWord is how long a node that is about to hold its uplink leaves its report of that to spread,
-// so that others need not find out by waiting for it.
-const lastWord = 300 * time.Millisecond
-
-// SetUplink implements api.Backend. What it changes is kept over restarts.
-func (n *Node) SetUplink(ctx context.Context, change api.UplinkChange) (api.Uplink, error) {
-	n.changing.Lock()
-	defer n.changing.Unlock()
-	was := n.uplinkSettings()
-	s := was
-	set(&s.UplinkHeld, change.Held)
-	set(&s.UpLimit, change.UpLimit)
-	set(&s.DownLimit, change.DownLimit)
-	if s.UpLimit < 0 || s.DownLimit < 0 {
-		return api.Uplink{}, api.Refuse(fmt.Errorf("a limit of %d bytes a second", min(s.UpLimit, s.DownLimit)), "0 is no limit")
-	}
-	if err := n.home.SaveSettings(s); err != nil {
-		return api.Uplink{}, fmt.Errorf("keep uplink settings: %w", err)
-	}
-	n.mu.Lock()
-	n.settings = s
-	n.mu.Unlock()
-	n.poke()
-	if s.UplinkHeld && !was.UplinkHeld {
-		wait(ctx, reportSettle+lastWord)
-	}
-	n.mesh.SetUplink(n.uplinkShare(len(n.mates())))
-	return n.uplink(), nil
-}
-
-// set changes a thing if there is something to change it to.
-func set[T any](thing *T, to *T) {
-	if to != nil {
-		*thing = *to
-	}
-}
-
-// wait returns after d, or when ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }

@@ -1,0 +1,99 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"selvage/mesh"
+	"selvage/node/api"
+	"selvage/node/home"
+)
+
+func (n *Node) uplink() api.Uplink {
+	s, t := n.uplinkSettings(), n.mesh.Traffic()
+	return api.Uplink{UpBytes: t.UplinkUp, DownBytes: t.UplinkDown, Held: s.UplinkHeld, UpLimit: s.UpLimit, DownLimit: s.DownLimit}
+}
+
+// lastWord is how long a node that is about to hold its uplink leaves its report of that to spread,
+// so that others need not find out by waiting for it.
+const lastWord = 300 * time.Millisecond
+
+// SetUplink implements api.Backend. What it changes is kept over restarts.
+func (n *Node) SetUplink(ctx context.Context, change api.UplinkChange) (api.Uplink, error) {
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	was := n.uplinkSettings()
+	s := was
+	set(&s.UplinkHeld, change.Held)
+	set(&s.UpLimit, change.UpLimit)
+	set(&s.DownLimit, change.DownLimit)
+	if s.UpLimit < 0 || s.DownLimit < 0 {
+		return api.Uplink{}, api.Refuse(fmt.Errorf("a limit of %d bytes a second", min(s.UpLimit, s.DownLimit)), "0 is no limit")
+	}
+	if err := n.home.SaveSettings(s); err != nil {
+		return api.Uplink{}, fmt.Errorf("keep uplink settings: %w", err)
+	}
+	n.mu.Lock()
+	n.settings = s
+	n.mu.Unlock()
+	n.poke()
+	if s.UplinkHeld && !was.UplinkHeld {
+		wait(ctx, reportSettle+lastWord)
+	}
+	n.mesh.SetUplink(n.uplinkShare(len(n.mates())))
+	return n.uplink(), nil
+}
+
+// set changes a thing if there is something to change it to.
+func set[T any](thing *T, to *T) {
+	if to != nil {
+		*thing = *to
+	}
+}
+
+// wait returns after d, or when ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// share keeps this node's part of the site's uplink limit what it should be.
+func (n *Node) share() {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for {
+		changed := n.members.Changed()
+		n.mesh.SetUplink(n.uplinkShare(len(n.mates())))
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-changed:
+		case <-tick.C:
+		}
+	}
+}
+
+// uplinkShare divides the site's limits by its live nodes.
+func (n *Node) uplinkShare(mates int) mesh.Uplink {
+	s, k := n.uplinkSettings(), int64(max(1, mates))
+	return mesh.Uplink{Held: s.UplinkHeld, Up: share(s.UpLimit, k), Down: share(s.DownLimit, k)}
+}
+
+func (n *Node) uplinkSettings() home.Settings {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.settings
+}
+
+// share never rounds a limit down to none.
+func share(limit, k int64) int64 {
+	if limit == 0 {
+		return 0
+	}
+	return max(1, limit/k)
+}
