@@ -1,19 +1,14 @@
 package node
 
 import (
-	"context"
 	"fmt"
 	"time"
 
-	"github.com/ipfs/go-cid"
-
-	"selvage/distribute/store"
 	"selvage/internal/ident"
 	"selvage/ledger"
 	"selvage/ledger/manifest"
 	"selvage/node/deploy"
 	"selvage/node/rollout"
-	"selvage/node/runtime"
 )
 
 // reviewEvery is how often peers are judged anew though nothing has changed but the time.
@@ -95,120 +90,4 @@ func (n *Node) desire(d ledger.DeploymentState, self ledger.Node, releases map[s
 		Artifact: deploy.Artifact{Digest: a.Digest, Size: a.Size, Root: a.Root, File: a.File},
 	}
 	return want
-}
-
-// blobs is where the deployer gets artifacts: from the store, by way of the swarm.
-type blobs struct{ n *Node }
-
-var _ deploy.Blobs = blobs{}
-
-// Have implements deploy.Blobs.
-func (b blobs) Have(a deploy.Artifact) bool {
-	d, err := store.ParseDigest(a.Digest)
-	if err != nil {
-		return false
-	}
-	o, ok := b.n.store.Object(d)
-	return ok && o.Complete()
-}
-
-// Fetch implements deploy.Blobs.
-func (b blobs) Fetch(ctx context.Context, a deploy.Artifact) error {
-	d, err := store.ParseDigest(a.Digest)
-	if err != nil {
-		return err
-	}
-	root, err := cid.Decode(a.Root)
-	if err != nil {
-		return fmt.Errorf("root of %s: %w", a.Digest, err)
-	}
-	return b.n.swarm.Fetch(ctx, store.Want{Digest: d, Size: a.Size, Root: root})
-}
-
-// Open implements deploy.Blobs.
-func (b blobs) Open(a deploy.Artifact) (runtime.BlobReader, error) {
-	d, err := store.ParseDigest(a.Digest)
-	if err != nil {
-		return nil, err
-	}
-	return b.n.store.OpenBlob(d)
-}
-
-// providers returns the nodes whose reports say that they have a blob, those of the site first.
-func (n *Node) providers(d store.Digest) []ident.NodeID {
-	var near, far []ident.NodeID
-	for _, r := range n.ledger.Reports() {
-		rep, ok := n.decodedReport(r)
-		if !ok || r.Node == n.home.Node || !rep.holds(d) {
-			continue
-		}
-		if m, ok := n.ledger.Node(r.Node); ok && m.Site == n.home.Site {
-			near = append(near, r.Node)
-		} else {
-			far = append(far, r.Node)
-		}
-	}
-	return append(near, far...)
-}
-
-// Pace of reports.
-const (
-	reportSettle = 200 * time.Millisecond // so that a burst of changes is one report
-	minRefresh   = 10 * time.Second
-	maxRefresh   = 10 * time.Minute
-)
-
-// refresh is how often a node reports though nothing has changed: rarer in larger fleets, so that
-// the traffic of all reports stays the same.
-func refresh(nodes int) time.Duration {
-	return min(max(minRefresh, time.Duration(nodes)*time.Second), maxRefresh)
-}
-
-// report publishes what this node has to say of itself, when that changes, and now and then.
-func (n *Node) report() {
-	var last string
-	var at time.Time
-	for {
-		due := refresh(len(n.ledger.Nodes())) - time.Since(at)
-		body, err := n.reports.encode(n.ownReport())
-		if err == nil && (string(body) != last || due <= 0) {
-			if err = n.publishReport(body); err == nil {
-				last, at = string(body), time.Now()
-				due = minRefresh
-			}
-		}
-		if err != nil {
-			n.log.Debug("node: cannot report", "err", err)
-			due = time.Second
-		}
-		if !n.pause(max(due, time.Millisecond)) {
-			return
-		}
-	}
-}
-
-func (n *Node) publishReport(body []byte) error {
-	_, err := n.feeds.publish(ledger.KindReport, "", "report", body)
-	return err
-}
-
-// pause waits for news, or at most d; it reports whether the node is still up.
-func (n *Node) pause(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-n.ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	case <-n.news:
-	}
-	settle := time.NewTimer(reportSettle)
-	defer settle.Stop()
-	select {
-	case <-n.ctx.Done():
-		return false
-	case <-settle.C:
-	}
-	return true
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"selvage/distribute/store"
 	"selvage/internal/ident"
@@ -83,4 +84,66 @@ func (r report) running() []api.Running {
 		out = append(out, d.running())
 	}
 	return out
+}
+
+// Pace of reports.
+const (
+	reportSettle = 200 * time.Millisecond // so that a burst of changes is one report
+	minRefresh   = 10 * time.Second
+	maxRefresh   = 10 * time.Minute
+)
+
+// refresh is how often a node reports though nothing has changed: rarer in larger fleets, so that
+// the traffic of all reports stays the same.
+func refresh(nodes int) time.Duration {
+	return min(max(minRefresh, time.Duration(nodes)*time.Second), maxRefresh)
+}
+
+// report publishes what this node has to say of itself, when that changes, and now and then.
+func (n *Node) report() {
+	var last string
+	var at time.Time
+	for {
+		due := refresh(len(n.ledger.Nodes())) - time.Since(at)
+		body, err := n.reports.encode(n.ownReport())
+		if err == nil && (string(body) != last || due <= 0) {
+			if err = n.publishReport(body); err == nil {
+				last, at = string(body), time.Now()
+				due = minRefresh
+			}
+		}
+		if err != nil {
+			n.log.Debug("node: cannot report", "err", err)
+			due = time.Second
+		}
+		if !n.pause(max(due, time.Millisecond)) {
+			return
+		}
+	}
+}
+
+func (n *Node) publishReport(body []byte) error {
+	_, err := n.feeds.publish(ledger.KindReport, "", "report", body)
+	return err
+}
+
+// pause waits for news, or at most d; it reports whether the node is still up.
+func (n *Node) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-n.ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	case <-n.news:
+	}
+	settle := time.NewTimer(reportSettle)
+	defer settle.Stop()
+	select {
+	case <-n.ctx.Done():
+		return false
+	case <-settle.C:
+	}
+	return true
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -227,10 +228,10 @@ func TestFetchTriesAgain(t *testing.T) {
 // TestFetchIsDropped: an operator who declares another version does not wait for the first.
 func TestFetchIsDropped(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
-		b.shelf.delay = time.Hour
+		b.shelf.takes(time.Hour)
 		b.want(version(runtime.TypeFunction, "1"))
 		b.after(time.Second)
-		b.shelf.delay = time.Second
+		b.shelf.takes(time.Second)
 		b.want(version(runtime.TypeFunction, "2"))
 		if s := b.after(10 * time.Second); s.Release != "till@2" || !s.Ready || b.swift.started("till@1") != 0 {
 			t.Errorf("%+v", s)
@@ -241,9 +242,10 @@ func TestFetchIsDropped(t *testing.T) {
 // TestJournalComesFirst: nothing is started that could not be written down.
 func TestJournalComesFirst(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
-		full := true
+		var full atomic.Bool
+		full.Store(true)
 		b.fs.OnOp = func(op, name string) error {
-			if full && strings.HasPrefix(name, journalDir) {
+			if full.Load() && strings.HasPrefix(name, journalDir) {
 				return fmt.Errorf("%s %s: %w", op, name, disk.ErrFull)
 			}
 			return nil
@@ -252,7 +254,7 @@ func TestJournalComesFirst(t *testing.T) {
 		if s := b.after(20 * time.Second); s.Phase != rollout.Waiting || !strings.Contains(s.Why, "write journal") || b.plain.started("till@1") != 0 {
 			t.Errorf("%+v after %d starts", s, b.plain.started("till@1"))
 		}
-		full = false
+		full.Store(false)
 		if s := b.after(time.Minute); !s.Ready {
 			t.Errorf("when it can be written: %+v", s)
 		}
@@ -273,7 +275,7 @@ func TestDamagedJournalIsReported(t *testing.T) {
 
 func TestCloseStopsEverything(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) { // which fails if a goroutine is left
-		b.shelf.delay = time.Hour
+		b.shelf.takes(time.Hour)
 		b.want(version(runtime.TypeProcess, "1"))
 		b.after(time.Second)
 		begun := time.Now()

@@ -161,7 +161,10 @@ func (s *shelf) Have(a Artifact) bool {
 }
 
 func (s *shelf) Fetch(ctx context.Context, a Artifact) error {
-	sleep(ctx, s.delay)
+	s.mu.Lock()
+	delay := s.delay
+	s.mu.Unlock()
+	sleep(ctx, delay)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ctx.Err() != nil || s.err != nil {
@@ -169,6 +172,12 @@ func (s *shelf) Fetch(ctx context.Context, a Artifact) error {
 	}
 	s.have[a.Digest] = true
 	return nil
+}
+
+func (s *shelf) takes(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.delay = d
 }
 
 func (s *shelf) fail(err error) {

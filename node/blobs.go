@@ -1,0 +1,67 @@
+package node
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ipfs/go-cid"
+
+	"selvage/distribute/store"
+	"selvage/internal/ident"
+	"selvage/node/deploy"
+	"selvage/node/runtime"
+)
+
+// blobs is where the deployer gets artifacts: from the store, by way of the swarm.
+type blobs struct{ n *Node }
+
+var _ deploy.Blobs = blobs{}
+
+// Have implements deploy.Blobs.
+func (b blobs) Have(a deploy.Artifact) bool {
+	d, err := store.ParseDigest(a.Digest)
+	if err != nil {
+		return false
+	}
+	o, ok := b.n.store.Object(d)
+	return ok && o.Complete()
+}
+
+// Fetch implements deploy.Blobs.
+func (b blobs) Fetch(ctx context.Context, a deploy.Artifact) error {
+	d, err := store.ParseDigest(a.Digest)
+	if err != nil {
+		return err
+	}
+	root, err := cid.Decode(a.Root)
+	if err != nil {
+		return fmt.Errorf("root of %s: %w", a.Digest, err)
+	}
+	return b.n.swarm.Fetch(ctx, store.Want{Digest: d, Size: a.Size, Root: root})
+}
+
+// Open implements deploy.Blobs.
+func (b blobs) Open(a deploy.Artifact) (runtime.BlobReader, error) {
+	d, err := store.ParseDigest(a.Digest)
+	if err != nil {
+		return nil, err
+	}
+	return b.n.store.OpenBlob(d)
+}
+
+// providers returns the nodes whose reports say that they have a blob, those of the site first.
+func (n *Node) providers(d store.Digest) []ident.NodeID {
+	var near, far []ident.NodeID
+	for _, r := range n.ledger.Reports() {
+		rep, ok := n.decodedReport(r)
+		if !ok || r.Node == n.home.Node || !rep.holds(d) {
+			continue
+		}
+		if m, ok := n.ledger.Node(r.Node); ok && m.Site == n.home.Site {
+			near = append(near, r.Node)
+		} else {
+			far = append(far, r.Node)
+		}
+	}
+	return append(near, far...)
+}
