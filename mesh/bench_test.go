@@ -16,7 +16,8 @@ import (
 const benchBytes = 200_000_000
 
 // BenchmarkStream moves 200 MB between two nodes of one site over the loopback interface, and as
-// much over a bare stream of libp2p's QUIC, in turn. mesh/raw is what the mesh leaves of it.
+// much over a bare stream of libp2p's QUIC, in turn. mesh/raw is what the mesh leaves of it. All
+// figures are of the fastest of each, since other work on the machine only makes them slower.
 func BenchmarkStream(b *testing.B) {
 	chunk := make([]byte, 256<<10)
 	_, _ = rand.Read(chunk)
@@ -27,13 +28,13 @@ func BenchmarkStream(b *testing.B) {
 	})
 	meet(b, a, n)
 	bare := meshtest.Stream(b, benchBytes)
-	var mesh, raw time.Duration
+	mesh, raw := time.Hour, time.Hour
 	b.SetBytes(2 * benchBytes)
 	for b.Loop() {
-		raw += bare()
-		mesh += timed(b, func() (io.ReadCloser, error) { return a.Open(context.Background(), n.self, "/test/source") })
+		raw = min(raw, bare())
+		mesh = min(mesh, timed(b, func() (io.ReadCloser, error) { return a.Open(context.Background(), n.self, "/test/source") }))
 	}
-	total := float64(benchBytes) * float64(b.N) / 1e6
+	const total = float64(benchBytes) / 1e6
 	b.ReportMetric(total/mesh.Seconds(), "mesh-MB/s")
 	b.ReportMetric(total/raw.Seconds(), "raw-MB/s")
 	b.ReportMetric(raw.Seconds()/mesh.Seconds(), "mesh/raw")

@@ -278,6 +278,49 @@ func TestShapedStreamKeepsDeadlinesAndCloses(t *testing.T) {
 	})
 }
 
+func TestWhatWaitsForTheUplinkIsWoken(t *testing.T) {
+	bubble(t, func(t *testing.T, nw *fabric) {
+		a, b := start(t, nw.config("a", "s1", "10.0.0.1")), start(t, nw.config("b", "s2", "10.0.0.2"))
+		meet(t, a, b)
+		c, err := a.Open(context.Background(), b.self, bulkProtocol)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write([]byte("here and back")); err != nil {
+			t.Fatal(err)
+		}
+		a.SetUplink(Uplink{Up: 10, Down: 10})
+		a.up.charge(1 << 20)
+		a.down.charge(1 << 20)
+		begin := time.Now()
+		time.AfterFunc(time.Second, func() { _ = c.SetReadDeadline(time.Now()) })
+		if _, err := c.Read(make([]byte, 10)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != time.Second {
+			t.Errorf("read: %v after %v", err, time.Since(begin))
+		}
+		time.AfterFunc(time.Second, func() { _ = c.SetWriteDeadline(time.Now()) })
+		if _, err := c.Write(make([]byte, 10)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != 2*time.Second {
+			t.Errorf("write: %v after %v", err, time.Since(begin))
+		}
+		if err := c.SetDeadline(time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Second, func() { a.SetUplink(Uplink{}) })
+		if n, err := c.Read(make([]byte, 10)); n != 10 || err != nil || time.Since(begin) > 3100*time.Millisecond {
+			t.Errorf("the limit was lifted: %d bytes, %v after %v", n, err, time.Since(begin))
+		}
+		a.SetUplink(Uplink{Up: 10, Down: 10})
+		a.up.charge(1 << 20)
+		time.AfterFunc(time.Second, func() { _ = c.(interface{ Reset() error }).Reset() })
+		if _, err := c.Write(make([]byte, 10)); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("write to a stream that was reset: %v", err)
+		}
+		if a.Uplink() != (Uplink{Up: 10, Down: 10}) {
+			t.Errorf("the uplink is %+v", a.Uplink())
+		}
+		closeAll(a, b)
+	})
+}
+
 // closeAll closes nodes within their bubble.
 func closeAll(all ...*testNode) {
 	for _, n := range all {
