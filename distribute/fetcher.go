@@ -31,9 +31,10 @@ type fetcher struct {
 }
 
 const (
-	chunkQueue = 32  // chunks between reading and storing, of one exchange
-	storers    = 2   // goroutines that check and store; more than one, for hashing takes longest
-	chunkMost  = 256 // likewise of all exchanges of a swarm, each in store.MaxChunk bytes
+	readAhead  = 4 << 10 // bytes; less than most chunks, which so are read to where they will be
+	chunkQueue = 32      // chunks between reading and storing, of one exchange
+	storers    = 2       // goroutines that check and store; more than one, for hashing takes longest
+	chunkMost  = 256     // likewise of all exchanges of a swarm, each in store.MaxChunk bytes
 )
 
 // arrived is a chunk on its way from reading to storing.
@@ -174,7 +175,7 @@ func (f *fetcher) next() (planner.Run, bool) {
 }
 
 func (f *fetcher) read(conn net.Conn, out chan<- arrived) error {
-	r := bufio.NewReaderSize(&pulse{conn: conn, task: f.task, n: f.n, told: time.Now()}, 128<<10)
+	r := bufio.NewReaderSize(&pulse{conn: conn, task: f.task, n: f.n, told: time.Now()}, readAhead)
 	list := f.task.object.Chunks()
 	for {
 		status, err := r.ReadByte()
