@@ -3,6 +3,7 @@ package distribute
 import (
 	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -74,6 +75,7 @@ func TestLiars(t *testing.T) {
 		"stall":      {FetchProtocol, hold, ""},
 		"slow death": {FetchProtocol, func(_ ident.NodeID, c net.Conn, _ func(ident.NodeID, net.Conn)) { time.Sleep(time.Second); reset(c) }, ""},
 		"nothing there": {FetchProtocol, func(from ident.NodeID, c net.Conn, _ func(ident.NodeID, net.Conn)) {
+			_, _ = io.ReadFull(c, make([]byte, 32+3)) // the digest, and a request of one run
 			_, _ = c.Write([]byte{statusMissing})
 			hold(from, c, nil)
 		}, ""},
