@@ -19,9 +19,10 @@ const openGap = time.Second
 
 // attempt is one dial of a node. All who want the node at that time share it.
 type attempt struct {
-	done chan struct{}
-	link *link // set before done is closed, as err is
-	err  error
+	done    chan struct{}
+	dialled *link // guarded by Host.mu
+	link    *link // set before done is closed, as err is
+	err     error
 }
 
 // connect dials whom choose says, when something has changed and once a second.
@@ -77,7 +78,7 @@ func (h *Host) dial(k *known) *attempt {
 	a, addrs := &attempt{done: make(chan struct{})}, k.addrs()
 	k.attempt, k.tried = a, time.Now()
 	h.wg.Go(func() {
-		l, err := h.dialOnce(k.id, addrs)
+		l, err := h.dialOnce(k.id, addrs, a)
 		if err != nil {
 			h.awaitOther(k.id, err)
 		}
@@ -99,7 +100,7 @@ func (h *Host) dial(k *known) *attempt {
 }
 
 // dialOnce connects to a node and waits for the handshake.
-func (h *Host) dialOnce(to ident.NodeID, addrs []string) (*link, error) {
+func (h *Host) dialOnce(to ident.NodeID, addrs []string, a *attempt) (*link, error) {
 	ctx, cancel := context.WithTimeout(h.ctx, 2*HelloTimeout)
 	defer cancel()
 	store, id := h.swarm.Peerstore(), to.Peer()
@@ -111,21 +112,59 @@ func (h *Host) dialOnce(to ident.NodeID, addrs []string) (*link, error) {
 		}
 	}
 	h.swarm.Backoff().Clear(id) // the host has its own
+	h.closeRefused(to)
 	c, err := h.swarm.DialPeer(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
 	h.mu.Lock()
 	l := h.links[c]
+	if l == nil && a.dialled != nil && a.dialled.conn == c {
+		l = a.dialled // it is gone already, for a reason that it knows
+	}
 	h.mu.Unlock()
 	if l == nil {
-		return nil, ErrUnknown // gone already
+		return nil, ErrUnknown
+	}
+	return l.outcome(ctx)
+}
+
+// closeRefused closes what connections with a node linger after a refusal: libp2p would take one of
+// them instead of dialling.
+func (h *Host) closeRefused(id ident.NodeID) {
+	h.mu.Lock()
+	var over []*link
+	for _, l := range h.links {
+		if l.remote == id && l.done && l.err != nil {
+			over = append(over, l)
+		}
+	}
+	h.mu.Unlock()
+	for _, l := range over {
+		l.close()
+	}
+}
+
+// outcome waits for the handshake, and returns the link if it was admitted.
+func (l *link) outcome(ctx context.Context) (*link, error) {
+	over := l.ready
+	if !l.inbound {
+		over = l.over
 	}
 	select {
-	case <-l.ready:
-		return l, l.err
+	case <-over:
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: %w", ErrUnknown, ctx.Err())
+	}
+	l.host.mu.Lock()
+	defer l.host.mu.Unlock()
+	switch {
+	case l.err == nil:
+		return l, nil
+	case l.refusal != nil:
+		return nil, l.refusal
+	default:
+		return nil, fmt.Errorf("%w: %w", ErrUnknown, l.err)
 	}
 }
 

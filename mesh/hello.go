@@ -21,7 +21,8 @@ func (l *link) shake() {
 	ctx, cancel := context.WithTimeout(l.host.ctx, HelloTimeout)
 	defer cancel()
 	if !l.inbound {
-		l.finish(l.hello(ctx))
+		p, hello, err := l.hello(ctx)
+		l.finish(p, hello, err)
 		return
 	}
 	select { // serveHello settles it

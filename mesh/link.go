@@ -41,7 +41,12 @@ type link struct {
 	peer  Peer
 	err   error // why the peer was not admitted
 
+	// over is closed when this end, which has dialled, is through with the handshake. That may be after
+	// ready: a peer that has read a refusal closes, and only the handshake knows that it was one.
+	over chan struct{}
+
 	// Guarded by host.mu.
+	refusal  *Refusal
 	done     bool // ready is closed
 	begun    bool // a hello stream was accepted
 	accepted bool // this end has said yes
@@ -60,7 +65,7 @@ type member struct {
 func (h *Host) connected(_ network.Network, c network.Conn) {
 	remote, err := ident.FromPeer(c.RemotePeer())
 	l := &link{host: h, conn: c, remote: remote, inbound: c.Stat().Direction == network.DirInbound, since: time.Now(),
-		ready: make(chan struct{}), gone: make(chan struct{})}
+		ready: make(chan struct{}), gone: make(chan struct{}), over: make(chan struct{})}
 	h.mu.Lock()
 	if err != nil || h.closed || len(h.links) >= maxLinks || !l.inbound && h.isAccepted(remote) {
 		h.mu.Unlock()
@@ -69,6 +74,9 @@ func (h *Host) connected(_ network.Network, c network.Conn) {
 	}
 	victim := h.makeRoom(l)
 	h.links[c] = l
+	if k := h.known[remote]; !l.inbound && k != nil && k.attempt != nil {
+		k.attempt.dialled = l
+	}
 	h.wg.Go(l.shake)
 	h.mu.Unlock()
 	if victim != nil {
@@ -170,7 +178,8 @@ func (l *link) settle(p Peer, err error) bool {
 	return true
 }
 
-// finish settles the link by what the handshake came to.
+// finish settles the link by what the handshake came to. A link that this end dialled comes here
+// once.
 func (l *link) finish(p Peer, hello Hello, err error) {
 	h := l.host
 	h.mu.Lock()
@@ -180,6 +189,10 @@ func (l *link) finish(p Peer, hello Hello, err error) {
 		}
 	}
 	settled := l.settle(p, err)
+	errors.As(err, &l.refusal)
+	if !l.inbound {
+		close(l.over)
+	}
 	if !settled || err != nil {
 		h.mu.Unlock()
 		l.report(p, err) // also if the peer has read why, and is gone already
