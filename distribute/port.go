@@ -22,11 +22,18 @@ const (
 	holderProtocol = "/selvage/holder/1"
 )
 
-// Progress is how far a fetch has come.
+// Progress is how far a fetch has come, and what it took since the swarm began.
 type Progress struct {
-	FromSite, FromUplink int64 // bytes that peers delivered
-	Peers                int   // that have any of it
-	Rate                 float64
+	FromSite, FromUplink int64   // bytes of chunks that peers delivered
+	Peers                int     // that have any of it
+	Rate                 float64 // bytes a second, over the whole of this fetch
+}
+
+// after adds what earlier fetches of the blob took.
+func (p Progress) after(earlier Progress) Progress {
+	p.FromSite += earlier.FromSite
+	p.FromUplink += earlier.FromUplink
+	return p
 }
 
 // Holder is a node that has some of a blob.

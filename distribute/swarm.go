@@ -49,6 +49,7 @@ type Swarm struct {
 	mu      sync.Mutex
 	peers   map[ident.NodeID]*neighbour
 	tasks   map[Digest]*task
+	past    map[Digest]Progress     // of the tasks that have ended; one for each blob that was ever fetched
 	heard   map[ident.NodeID]*heard // whose have streams are open
 	serving map[ident.NodeID]int    // streams that a peer opened
 	arrived chan struct{}           // closed when a peer comes
@@ -70,7 +71,7 @@ func NewSwarm(cfg Config) *Swarm {
 	}
 	s := &Swarm{
 		cfg: cfg, log: cfg.Logger, room: make(chan struct{}, chunkMost), arrived: make(chan struct{}),
-		peers: map[ident.NodeID]*neighbour{}, tasks: map[Digest]*task{}, heard: map[ident.NodeID]*heard{}, serving: map[ident.NodeID]int{},
+		peers: map[ident.NodeID]*neighbour{}, tasks: map[Digest]*task{}, past: map[Digest]Progress{}, heard: map[ident.NodeID]*heard{}, serving: map[ident.NodeID]int{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	cfg.Network.Handle(haveProtocol, s.serve(s.serveHave))
@@ -182,6 +183,7 @@ func (s *Swarm) ended(t *task) {
 	if s.tasks[d] == t {
 		delete(s.tasks, d)
 	}
+	s.past[d] = t.snapshot().after(s.past[d])
 	for _, n := range s.peers {
 		if s.tasks[d] == nil {
 			n.ask(d, false)
@@ -211,13 +213,16 @@ func (s *Swarm) leave(t *task) {
 	}
 }
 
-// Progress returns how far a running fetch has come.
+// Progress returns how far the fetch of a blob has come, or how far the last one came that this
+// swarm ended; false if there was none.
 func (s *Swarm) Progress(d Digest) (Progress, bool) {
-	t := s.task(d)
+	s.mu.Lock()
+	t, past := s.tasks[d], s.past[d]
+	s.mu.Unlock()
 	if t == nil {
-		return Progress{}, false
+		return past, past != Progress{}
 	}
-	return t.snapshot(), true
+	return t.snapshot().after(past), true
 }
 
 // Tell lets peers that want a blob know that it is here: it came another way than by Fetch.

@@ -22,10 +22,21 @@ type scene struct {
 
 	digest string
 	begun  time.Time
-	before map[string]int64 // wire bytes down each site's uplink when it began
+	before map[string]uplinkBytes // what had come down each site's uplink when it began
+	lost   map[string]uplinkBytes // what nodes had counted that were killed since
 	took   time.Duration
-	down   map[string]int64 // likewise, that it cost
+	cost   map[string]uplinkBytes
 	ideal  map[string]int64 // the bytes of the blob that the site did not have
+}
+
+// uplinkBytes is what came from other sites.
+type uplinkBytes struct{ wire, blob int64 }
+
+func (u uplinkBytes) plus(o uplinkBytes) uplinkBytes {
+	return uplinkBytes{u.wire + o.wire, u.blob + o.blob}
+}
+func (u uplinkBytes) less(o uplinkBytes) uplinkBytes {
+	return uplinkBytes{u.wire - o.wire, u.blob - o.blob}
 }
 
 // padding is how much real content is put into each release: the demo's links are thin, and v3
@@ -91,7 +102,7 @@ func (s *story) release(ctx context.Context, sc scene) error {
 
 // open notes where the counters stand.
 func (s *story) open(ctx context.Context, sc *scene) error {
-	sc.begun, sc.before = time.Now(), map[string]int64{}
+	sc.begun, sc.before, sc.lost = time.Now(), map[string]uplinkBytes{}, map[string]uplinkBytes{}
 	for _, site := range sc.receivers {
 		n, err := s.siteDown(ctx, site)
 		if err != nil {
@@ -107,16 +118,30 @@ func (s *story) open(ctx context.Context, sc *scene) error {
 	return nil
 }
 
-func (s *story) siteDown(ctx context.Context, site string) (int64, error) {
-	var sum int64
+func (s *story) siteDown(ctx context.Context, site string) (uplinkBytes, error) {
+	var sum uplinkBytes
 	for _, m := range s.site(site) {
-		st, err := get[api.Status](ctx, m, "status", nil)
+		one, err := m.down(ctx)
 		if err != nil {
-			return 0, err
+			return sum, err
 		}
-		sum += st.Uplink.DownBytes
+		sum = sum.plus(one)
 	}
 	return sum, nil
+}
+
+// down returns what a node has had from other sites since it was started.
+func (m *member) down(ctx context.Context) (uplinkBytes, error) {
+	st, err := get[api.Status](ctx, m, "status", nil)
+	if err != nil {
+		return uplinkBytes{}, err
+	}
+	blobs, err := get[[]api.Blob](ctx, m, "blobs", nil)
+	u := uplinkBytes{wire: st.Uplink.DownBytes}
+	for _, b := range blobs {
+		u.blob += b.FromUplinkBytes
+	}
+	return u, err
 }
 
 // publish seeds and applies the version as an operator would.
@@ -158,13 +183,13 @@ func (s *story) close(ctx context.Context, sc scene) error {
 		return err
 	}
 	s.say("%d nodes answer over HTTP that they are %s, %.1f s after the scene began", len(sc.targets), sc.version, sc.took.Seconds())
-	sc.down, sc.ideal = map[string]int64{}, map[string]int64{}
+	sc.cost, sc.ideal = map[string]uplinkBytes{}, map[string]int64{}
 	for _, site := range sc.receivers {
 		now, err := s.siteDown(ctx, site)
 		if err != nil {
 			return err
 		}
-		sc.down[site] = now - sc.before[site]
+		sc.cost[site] = now.plus(sc.lost[site]).less(sc.before[site])
 		if sc.ideal[site], err = s.missing(ctx, site, sc.digest); err != nil {
 			return err
 		}

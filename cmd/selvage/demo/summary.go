@@ -26,6 +26,7 @@ type SceneResult struct {
 type UplinkResult struct {
 	Site       string `json:"site"`
 	DownBytes  int64  `json:"down_bytes"`  // UDP payload, control traffic included
+	BlobBytes  int64  `json:"blob_bytes"`  // of these, chunks
 	IdealBytes int64  `json:"ideal_bytes"` // each byte that was new to the site, once
 }
 
@@ -37,7 +38,7 @@ func (s *story) result() Result {
 	for _, sc := range s.scenes {
 		one := SceneResult{Name: sc.name, Version: sc.version, Nodes: len(sc.targets), Seconds: sc.took.Seconds()}
 		for _, site := range sc.receivers {
-			one.Uplinks = append(one.Uplinks, UplinkResult{site, sc.down[site], sc.ideal[site]})
+			one.Uplinks = append(one.Uplinks, UplinkResult{site, sc.cost[site].wire, sc.cost[site].blob, sc.ideal[site]})
 		}
 		r.Scenes = append(r.Scenes, one)
 	}
@@ -48,21 +49,26 @@ func (s *story) result() Result {
 func (s *story) summary() error {
 	fmt.Fprintln(s.Out)
 	w := tabwriter.NewWriter(s.Out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "SCENE\tNODES\tCONVERGED IN\tUPLINK\tBYTES DOWN\tIDEAL\tRATIO")
+	fmt.Fprintln(w, "SCENE\tNODES\tCONVERGED IN\tUPLINK\tIDEAL\tBLOB BYTES\tON THE WIRE")
 	for _, sc := range s.result().Scenes {
 		for i, u := range sc.Uplinks {
 			name, nodes, took := sc.Name, fmt.Sprint(sc.Nodes), fmt.Sprintf("%.1f s", sc.Seconds)
 			if i > 0 {
 				name, nodes, took = "", "", ""
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%.2f\n", name, nodes, took, u.Site, mib(u.DownBytes), mib(u.IdealBytes),
-				float64(u.DownBytes)/float64(max(u.IdealBytes, 1)))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, nodes, took, u.Site, mib(u.IdealBytes),
+				against(u.BlobBytes, u.IdealBytes), against(u.DownBytes, u.IdealBytes))
 		}
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(s.Out, "\nAll of it held, in %s. Bytes are UDP payload, control traffic included; ideal is each new byte once.\n",
+	_, err := fmt.Fprintf(s.Out, "\nAll of it held, in %s. Ideal is each byte that was new to the site, once; the wire's bytes are UDP payload, control traffic included.\n",
 		s.took.Round(100*time.Millisecond))
 	return err
+}
+
+// against writes bytes, and how they compare with the ideal.
+func against(n, ideal int64) string {
+	return fmt.Sprintf("%s (x %.2f)", mib(n), float64(n)/float64(max(ideal, 1)))
 }
