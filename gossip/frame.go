@@ -49,7 +49,7 @@ type frame struct {
 
 type wireRecord struct {
 	_    struct{} `cbor:",toarray"`
-	Feed []byte // a feed's name need not be text
+	Feed []byte   // a feed's name need not be text
 	Seq  uint64
 	Data []byte
 }
