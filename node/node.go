@@ -40,6 +40,8 @@ type Config struct {
 	Platform  string           // os/arch of the workloads; "": this program's
 	Version   string
 	Logger    *slog.Logger // nil discards
+	// Changed is called when what the node knows or does may have changed; nil is fine. It must not block.
+	Changed func()
 }
 
 func (c *Config) fill() {
@@ -54,6 +56,9 @@ func (c *Config) fill() {
 	}
 	if c.Platform == "" {
 		c.Platform = goruntime.GOOS + "/" + goruntime.GOARCH
+	}
+	if c.Changed == nil {
+		c.Changed = func() {}
 	}
 	if c.Resident == nil {
 		c.Resident = func() int64 { return 0 }
@@ -240,6 +245,7 @@ func (n *Node) Close(ctx context.Context) error {
 
 // poke has the node look at itself again. It never blocks.
 func (n *Node) poke() {
+	n.cfg.Changed()
 	select {
 	case n.news <- struct{}{}:
 	default: // it is about to look

@@ -21,6 +21,7 @@ func (n *Node) reconcile() {
 	defer tick.Stop()
 	for {
 		changed := n.ledger.Changed()
+		n.cfg.Changed()
 		if err := n.admitSelf(); err != nil {
 			n.log.Error("node: cannot publish its admission", "err", err)
 		}

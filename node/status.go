@@ -1,6 +1,7 @@
 package node
 
 import (
+	"encoding/hex"
 	"time"
 
 	"selvage/node/api"
@@ -15,6 +16,8 @@ func (n *Node) Status() api.Status {
 		ResidentBytes: n.cfg.Resident(), UptimeSeconds: time.Since(n.started).Seconds(),
 		Version: n.cfg.Version, Platform: n.cfg.Platform, Time: n.ledger.Now(),
 	}
+	root := n.ledger.Root([]string{""})
+	s.Ledger = hex.EncodeToString(root[:])
 	if c := n.ledger.Chain(); c != nil {
 		s.Fleet, s.Charter = c.Latest().Name, c.Latest().Version
 	}

@@ -14,6 +14,7 @@ type Status struct {
 	Fleet         string       `json:"fleet"`     // the fleet's name
 	FleetID       string       `json:"fleet_id"`  // digest of its first charter, hex
 	Charter       uint64       `json:"charter"`   // version in force here
+	Ledger        string       `json:"ledger"`    // digest of what this node holds of the fleet's ledger, hex: equal on nodes that hold the same
 	Admitted      bool         `json:"admitted"`  // false until the ledger holds this node's admission
 	Addresses     []string     `json:"addresses"` // multiaddrs that others can dial
 	Peers         []Peer       `json:"peers"`     // connected and admitted
