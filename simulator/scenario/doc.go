@@ -1,0 +1,2 @@
+// Package scenario reads, checks, writes and shrinks the simulator's scenario files.
+package scenario

@@ -1,0 +1,237 @@
+package scenario
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Parse reads one scenario; file is its name for errors, which are of type *Error and tell all
+// that is wrong. An invariant that is not among the known ones is wrong too; where known is nil,
+// every name will do. Faults and Work come in the order of At, and what was not said has its default.
+func Parse(file string, data []byte, known Invariants) (Scenario, error) {
+	root, err := document(file, data)
+	if err != nil {
+		return Scenario{}, err
+	}
+	var s Scenario
+	r := &reader{uplinks: map[string]Uplink{}}
+	if n := child(root, "sites"); n != nil {
+		// Degraded uplinks refer to these. What is wrong with them is told when it is their turn.
+		var sites []Site
+		list(siteFields().codec(), MaxSites).read(new(reader), n, "", &sites)
+		r.uplinks = uplinks(sites)
+	}
+	top().read(r, root, "", &s)
+	if len(r.found) == 0 {
+		// Only a scenario that could be read whole is asked whether it makes sense.
+		s = s.settled()
+		for _, p := range s.problems(known) {
+			r.found = append(r.found, Problem{lineOf(root, p.field), p.field, p.text})
+		}
+	}
+	if len(r.found) > 0 {
+		slices.SortStableFunc(r.found, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+		return Scenario{}, &Error{file, r.found}
+	}
+	return s.sorted(), nil
+}
+
+func uplinks(sites []Site) map[string]Uplink {
+	out := make(map[string]Uplink, len(sites))
+	for _, s := range sites {
+		out[s.Name] = s.Uplink
+	}
+	return out
+}
+
+// sorted puts what happens into the order of time. What happens at one moment stays in the order of the file.
+func (s Scenario) sorted() Scenario {
+	s.Faults, s.Work = slices.Clone(s.Faults), slices.Clone(s.Work)
+	slices.SortStableFunc(s.Faults, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(s.Work, func(a, b Work) int { return cmp.Compare(a.At, b.At) })
+	return s
+}
+
+var linePattern = regexp.MustCompile(`^(?:yaml: )?line (\d+): (.*)$`)
+
+// document gives the one mapping that the file has to be.
+func document(file string, data []byte) (*yaml.Node, error) {
+	fail := func(line int, format string, args ...any) (*yaml.Node, error) {
+		return nil, &Error{file, []Problem{{Line: line, Text: fmt.Sprintf(format, args...)}}}
+	}
+	if len(data) > MaxFile {
+		return fail(0, "is longer than %d bytes", MaxFile)
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var root yaml.Node
+	if err := dec.Decode(&root); err != nil && !errors.Is(err, io.EOF) {
+		line, text := 0, err.Error()
+		if m := linePattern.FindStringSubmatch(text); m != nil {
+			line, _ = strconv.Atoi(m[1]) // the pattern allows digits only
+			text = m[2]
+		}
+		return fail(line, "%s", strings.TrimPrefix(text, "yaml: "))
+	}
+	if root.Kind == 0 || null(root.Content[0]) {
+		return fail(0, "is empty: write sites at least, like sites: [{name: s1, nodes: 3}]")
+	}
+	if line := foreign(&root); line > 0 {
+		return fail(line, "anchors, aliases and tags are not part of the format")
+	}
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return fail(0, "holds more than one document; write one scenario a file")
+	}
+	return root.Content[0], nil
+}
+
+// foreign returns the line of the first alias, anchor or tag; 0 if there is none. Aliases are
+// refused because a few lines of them can stand for gigabytes.
+func foreign(n *yaml.Node) int {
+	if n.Kind == yaml.AliasNode || n.Anchor != "" || n.Style&yaml.TaggedStyle != 0 {
+		return max(n.Line, 1)
+	}
+	for _, c := range n.Content {
+		if line := foreign(c); line > 0 {
+			return line
+		}
+	}
+	return 0
+}
+
+// lineOf returns the line of the deepest part of a field's path that the file has.
+func lineOf(root *yaml.Node, field string) int {
+	n := root
+	for part := range strings.SplitSeq(strings.ReplaceAll(field, "[", ".["), ".") {
+		next := child(n, part)
+		if next == nil {
+			break
+		}
+		n = next
+	}
+	return n.Line
+}
+
+// child finds one part of a path: a field's name, or an item like "[3]". Where one item was
+// written without brackets, it is what stands there.
+func child(n *yaml.Node, part string) *yaml.Node {
+	if inner, ok := strings.CutPrefix(part, "["); ok {
+		i, err := strconv.Atoi(strings.TrimSuffix(inner, "]"))
+		if n.Kind != yaml.SequenceNode {
+			return n
+		}
+		if err != nil || i >= len(n.Content) {
+			return nil
+		}
+		return n.Content[i]
+	}
+	if n.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == part {
+			return n.Content[i+1]
+		}
+	}
+	return nil
+}
+
+// settled fills in what follows from the rest. A scenario that is settled stays as it is.
+func (s Scenario) settled() Scenario {
+	s = s.clone()
+	made := map[string]*Seed{}
+	names := map[string]bool{}
+	for _, i := range inTime(s.Work) {
+		first := ""
+		if len(s.Sites) > 0 {
+			first = s.Sites[0].Name + "/n0"
+		}
+		switch w := s.Work[i]; {
+		case w.Seed != nil:
+			w.Seed.From = cmp.Or(w.Seed.From, first)
+			if !names[w.Seed.Name] {
+				w.Seed.Change = 1 // there is nothing that it could have been before
+			}
+			names[w.Seed.Name] = true
+			made[w.Seed.Name+"@"+w.Seed.Version] = w.Seed
+		case w.Deploy != nil:
+			release, _, _ := strings.Cut(w.Deploy.Release, "@")
+			w.Deploy.Name = cmp.Or(w.Deploy.Name, release)
+			if seed := made[w.Deploy.Release]; seed != nil {
+				w.Deploy.From = cmp.Or(w.Deploy.From, seed.From)
+			}
+			w.Deploy.From = cmp.Or(w.Deploy.From, first)
+		}
+	}
+	if s.Duration == 0 {
+		s.Duration = s.needs()
+	}
+	return s
+}
+
+// clone copies what settled and Shrink change in place.
+func (s Scenario) clone() Scenario {
+	s.Sites, s.Faults, s.Random = slices.Clone(s.Sites), slices.Clone(s.Faults), slices.Clone(s.Random)
+	s.Work, s.Eventually = slices.Clone(s.Work), slices.Clone(s.Eventually)
+	for i, w := range s.Work {
+		s.Work[i].Seed, s.Work[i].Deploy = copied(w.Seed), copied(w.Deploy)
+	}
+	return s
+}
+
+func copied[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
+}
+
+// inTime gives the indexes of work in the order in which it is done.
+func inTime(work []Work) []int {
+	out := make([]int, len(work))
+	for i := range out {
+		out[i] = i
+	}
+	slices.SortStableFunc(out, func(a, b int) int { return cmp.Compare(work[a].At, work[b].At) })
+	return out
+}
+
+// grace is what a story has at least after all that is said to happen.
+const grace = 5 * time.Minute
+
+// needs is a generous time for all of it: until the last event, with what may take its time after
+// it, half as long again, in whole minutes.
+func (s Scenario) needs() time.Duration {
+	last := s.lastEvent()
+	end := max(last, last+s.Budget.Makespan)
+	for _, e := range s.Eventually {
+		end = max(end, last+e.Within, e.At+e.Within)
+	}
+	end += max(grace, end/2)
+	return min((end+time.Minute-1).Truncate(time.Minute), MaxDuration)
+}
+
+// lastEvent is when the last thing that is said to happen is over.
+func (s Scenario) lastEvent() time.Duration {
+	var last time.Duration
+	for _, f := range s.Faults {
+		last = max(last, f.At+f.For)
+	}
+	for _, r := range s.Random {
+		last = max(last, r.Before+r.MaxFor)
+	}
+	for _, w := range s.Work {
+		last = max(last, w.At)
+	}
+	return last
+}

@@ -1,0 +1,216 @@
+package scenario
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+
+	"selvage/ledger/manifest"
+)
+
+// Epoch is what the clocks show when a story starts.
+var Epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// drawable are the kinds that random faults can be of. Degrade is not: what an uplink becomes has to be said.
+var drawable = []FaultKind{Partition, Cut, Isolate, Crash, PowerCut, Clock, DiskFull, Poison, Restore}
+
+func checkText(s string) error {
+	if !utf8.ValidString(s) || utf8.RuneCountInString(s) > 200 {
+		return errors.New("want a text of at most 200 characters")
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return fmt.Errorf("%q has characters that cannot be printed", s)
+	}
+	return nil
+}
+
+func checkPlace(s string) error {
+	site, node, inner := strings.Cut(s, "/")
+	if manifest.CheckName(site) != nil || inner && manifest.CheckName(node) != nil {
+		return fmt.Errorf("%q names no place: write SITE or SITE/NODE, like s1 or s1/n0", s)
+	}
+	return nil
+}
+
+func checkNode(s string) error {
+	site, node, _ := strings.Cut(s, "/")
+	if manifest.CheckName(site) != nil || manifest.CheckName(node) != nil {
+		return fmt.Errorf("%q names no node: write SITE/NODE, like s1/n0", s)
+	}
+	return nil
+}
+
+func checkRelease(s string) error {
+	_, _, err := manifest.SplitRelease(s)
+	return err
+}
+
+// place is a site or a node. Whether it is there shows when all has been read.
+func place() codec[string] { return word("a SITE or SITE/NODE", checkPlace) }
+
+func node() codec[string] { return word("a SITE/NODE", checkNode) }
+
+// kind makes a field of a fault that is the choice of a kind.
+func kind[V any](k FaultKind, c codec[V], get func(*Fault) *V, doc string) field[Fault] {
+	f := needed(string(k), c, get, doc)
+	read, write := f.read, f.write
+	f.need, f.choice = false, true
+	f.read = func(r *reader, n *yaml.Node, path string, into *Fault) {
+		into.Kind = k
+		read(r, n, path, into)
+	}
+	f.write = func(w *writer, v, base *Fault) string {
+		if v.Kind != k {
+			return ""
+		}
+		return write(w, v, base)
+	}
+	return f
+}
+
+// part makes a field of a fault from the fields of the fault that say more of it.
+func part(k FaultKind, doc string, fields ...field[Fault]) field[Fault] {
+	m := mapping[Fault]{fields: fields}
+	c := m.codec()
+	c.read = m.read // on top of what is known of the fault, not on a new one
+	return kind(k, c, same, doc)
+}
+
+func on(f *Fault) *string { return &f.On }
+
+func faultFields() mapping[Fault] {
+	jump, drift := clockFields()
+	groups := list(list(place(), maxPlaces), maxPlaces)
+	return mapping[Fault]{line: func(f *Fault) *int { return &f.Line }, fields: []field[Fault]{
+		needed("at", duration(0, MaxDuration), func(f *Fault) *time.Duration { return &f.At }, "when it begins"),
+		of("for", duration(0, MaxDuration), func(f *Fault) *time.Duration { return &f.For }, "how long it lasts").or("0s, which is for good; what is restored goes on at once"),
+		kind(Partition, groups, func(f *Fault) *[][]string { return &f.Groups }, "sets of places, two at least, that cannot reach each other"),
+		part(Cut, "nothing gets from one place to another; the other way it does",
+			needed("from", place(), func(f *Fault) *string { return &f.From }, "where it is sent"),
+			needed("to", place(), func(f *Fault) *string { return &f.To }, "where it does not arrive")),
+		kind(Isolate, place(), on, "a place that can reach nobody beyond it"),
+		kind(Crash, place(), on, "a place that stops as if killed, and starts again in the end"),
+		kind(PowerCut, place(), on, "likewise, and what was not synced to disk may be lost"),
+		part(Clock, "a place whose clock is wrong", needed("on", place(), on, "whose"), jump, setField(), drift),
+		kind(DiskFull, place(), on, "a place that cannot write"),
+		part(Degrade, "a site whose uplink becomes another", needed("on", name(), on, "which site"), degradedField()),
+		kind(Poison, place(), on, "a place that serves corrupt chunks"),
+		part(Restore, "a place that is stopped, and goes on from a backup in the end", needed("on", place(), on, "what"),
+			needed("from", duration(0, MaxDuration), func(f *Fault) *time.Duration { return &f.Backup },
+				"when the backup was made; not after at")),
+	}}
+}
+
+func clockFields() (jump, drift field[Fault]) {
+	jump = of("jump", duration(-maxJump, maxJump), func(f *Fault) *time.Duration { return &f.Jump }, "how far it is put forward")
+	drift = of("drift", scaled("ppm", 1e6, -maxDrift, maxDrift, "a drift, -500000ppm to 500000ppm", "200ppm"),
+		func(f *Fault) *float64 { return &f.Drift }, "what it gains of the time that passes")
+	return jump, drift
+}
+
+// setField reads the time that a clock is put to, as the jump that gets it there. It is never written.
+func setField() field[Fault] {
+	const says = "a time: a year, a date like 1970-01-31, or one like 1970-01-31T12:00:00Z"
+	parse := func(s string) (time.Time, error) {
+		for _, layout := range []string{"2006", time.DateOnly, time.RFC3339} {
+			if t, err := time.Parse(layout, s); err == nil {
+				return t, nil
+			}
+		}
+		return time.Time{}, fmt.Errorf("%q is not %s", s, says)
+	}
+	c := scalar(parse, time.Time.String, shape{says: says, schema: schema{"type": []string{"string", "integer"}}})
+	return field[Fault]{
+		name: "set", doc: "what it is put to, instead of jump", shape: c.shape,
+		read: func(r *reader, n *yaml.Node, path string, into *Fault) {
+			var t time.Time
+			c.read(r, n, path, &t)
+			jump := t.Sub(Epoch.Add(into.At))
+			switch {
+			case t.IsZero():
+			case into.Jump != 0:
+				r.add(n, path, "stands beside jump: write one of them")
+			case jump.Abs() > maxJump:
+				r.add(n, path, "%s is more than %s away", n.Value, durationText(maxJump))
+			default:
+				into.Jump = jump
+			}
+		},
+		write: func(*writer, *Fault, *Fault) string { return "" },
+	}
+}
+
+// degradedField is an uplink of which only what changes is written; the rest stays the site's.
+func degradedField() field[Fault] {
+	m := mapping[Uplink]{fields: changeable()}
+	return field[Fault]{
+		name: "uplink", need: true, doc: "what changes; the rest stays as the site has it", shape: m.shape(),
+		read: func(r *reader, n *yaml.Node, path string, into *Fault) {
+			into.Link = r.uplinks[into.On]
+			m.read(r, n, path, &into.Link)
+		},
+		write: func(w *writer, v, _ *Fault) string {
+			return "{" + strings.Join(m.pairs(w, v.Link, w.uplinks[v.On]), ", ") + "}"
+		},
+	}
+}
+
+// job makes a field of work that is the choice of what is done.
+func job[V any](name string, m mapping[V], get func(*Work) **V, doc string) field[Work] {
+	f := of(name, maybe(m.codec()), get, doc)
+	f.choice = true
+	return f
+}
+
+func workFields() mapping[Work] {
+	return mapping[Work]{line: func(w *Work) *int { return &w.Line }, fields: []field[Work]{
+		needed("at", duration(0, MaxDuration), func(w *Work) *time.Duration { return &w.At }, "when it is done"),
+		job("seed", seedFields(), func(w *Work) **Seed { return &w.Seed }, "a release is made"),
+		job("deploy", deployFields(), func(w *Work) **Deploy { return &w.Deploy }, "a release is declared to run"),
+		job("join", joinFields(), func(w *Work) **Join { return &w.Join }, "a node joins a site"),
+		job("uplink", heldFields(), func(w *Work) **UplinkWork { return &w.Uplink }, "the use of an uplink is held, let go or limited"),
+	}}
+}
+
+func seedFields() mapping[Seed] {
+	return mapping[Seed]{base: Seed{Change: 1}, fields: []field[Seed]{
+		needed("size", size(1, maxBlob), func(s *Seed) *int64 { return &s.Size }, "of its blob"),
+		of("from", node(), func(s *Seed) *string { return &s.From }, "at which node").or("the first node"),
+		needed("name", word("a name", manifest.CheckPath), func(s *Seed) *string { return &s.Name }, "of the release"),
+		needed("version", word("a version", manifest.CheckVersion), func(s *Seed) *string { return &s.Version }, "of the release"),
+		of("change", share(), func(s *Seed) *float64 { return &s.Change },
+			"how much is new of the last release of this name; all of it if this is the first").or("100%"),
+	}}
+}
+
+func deployFields() mapping[Deploy] {
+	return mapping[Deploy]{fields: []field[Deploy]{
+		of("name", word("a name", manifest.CheckPath), func(d *Deploy) *string { return &d.Name }, "of the deployment").or("the release's"),
+		needed("release", word("a NAME@VERSION", checkRelease), func(d *Deploy) *string { return &d.Release },
+			"which release; it was seeded before"),
+		of("from", node(), func(d *Deploy) *string { return &d.From }, "at which node it is declared").or("that which seeded it"),
+		of("selector", labels(), func(d *Deploy) *map[string]string { return &d.Selector }, "labels of the nodes that run it").or("all nodes"),
+	}}
+}
+
+func joinFields() mapping[Join] {
+	return mapping[Join]{fields: []field[Join]{
+		needed("site", name(), func(j *Join) *string { return &j.Site }, "which site"),
+		needed("name", name(), func(j *Join) *string { return &j.Name }, "what the node is called"),
+	}}
+}
+
+func heldFields() mapping[UplinkWork] {
+	limit := func() codec[*int64] { return maybe(rate()) }
+	return mapping[UplinkWork]{fields: []field[UplinkWork]{
+		needed("on", place(), func(u *UplinkWork) *string { return &u.On }, "whose"),
+		of("held", maybe(boolean()), func(u *UplinkWork) **bool { return &u.Held }, "whether nothing may use it").or("as it was"),
+		of("up", limit(), func(u *UplinkWork) **int64 { return &u.Up }, "limit, where 0 is none").or("as it was"),
+		of("down", limit(), func(u *UplinkWork) **int64 { return &u.Down }, "limit, where 0 is none").or("as it was"),
+	}}
+}

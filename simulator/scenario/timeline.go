@@ -1,0 +1,188 @@
+package scenario
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// enough problems are found when nobody reads more of them, and each takes a search for what was meant.
+const enough = 10 * maxProblems
+
+// event is a fault or a piece of work on its way through the checker.
+type event struct {
+	at    time.Duration
+	path  string
+	fault *Fault
+	work  *Work
+}
+
+// events puts all into the order in which it happens. Work comes before faults of the same moment.
+func (s Scenario) events() []event {
+	out := make([]event, 0, len(s.Work)+len(s.Faults))
+	for i := range s.Work {
+		out = append(out, event{s.Work[i].At, fmt.Sprintf("work[%d]", i), nil, &s.Work[i]})
+	}
+	for i := range s.Faults {
+		out = append(out, event{s.Faults[i].At, fmt.Sprintf("faults[%d]", i), &s.Faults[i], nil})
+	}
+	slices.SortStableFunc(out, func(a, b event) int { return cmp.Compare(a.at, b.at) })
+	return out
+}
+
+// stop is when a place is down, and from which field that follows.
+type stop struct {
+	until time.Duration
+	by    string
+}
+
+// state is what the checker knows at one moment of the story.
+type state struct {
+	stopped map[string]stop // sites and nodes
+	inside  map[string]stop // by site: the last of its nodes to be up again
+	seeded  map[string]bool // releases
+	joined  map[string]bool // nodes
+}
+
+func (c *checker) timeline() {
+	now := &state{map[string]stop{}, map[string]stop{}, map[string]bool{}, map[string]bool{}}
+	for _, e := range c.s.events() {
+		if len(c.found) >= enough {
+			return
+		}
+		if e.fault != nil {
+			c.inStory(e.path, e.at, e.fault.For)
+			c.fault(now, e)
+			continue
+		}
+		c.inStory(e.path, e.at, 0)
+		c.work(now, e)
+	}
+}
+
+// place wants a site or node to be there at a time.
+func (c *checker) place(field, place string, at time.Duration) bool {
+	why := c.missing(place, at)
+	c.want(why == "", field, "%s", why)
+	return why == ""
+}
+
+// acting wants a node to be there, and up.
+func (c *checker) acting(now *state, field, node string, at time.Duration) {
+	if !c.place(field, node, at) {
+		return
+	}
+	for _, place := range []string{node, siteOf(node)} {
+		if s, ok := now.stopped[place]; ok && at < s.until {
+			c.want(false, field, "%s is down at %s, by %s", node, durationText(at), s.by)
+			return
+		}
+	}
+}
+
+func (c *checker) work(now *state, e event) {
+	switch w := e.work; {
+	case w.Seed != nil:
+		release := w.Seed.Name + "@" + w.Seed.Version
+		c.acting(now, e.path+".seed.from", w.Seed.From, e.at)
+		c.want(!now.seeded[release], e.path+".seed.version", "%s was seeded before: give it another version", release)
+		now.seeded[release] = true
+	case w.Deploy != nil:
+		c.acting(now, e.path+".deploy.from", w.Deploy.From, e.at)
+		if c.seeded[w.Deploy.Release] {
+			c.want(now.seeded[w.Deploy.Release], e.path+".deploy.release", "%s is seeded after this: deploy it later", w.Deploy.Release)
+			return
+		}
+		c.want(false, e.path+".deploy.release", "no work seeds %s; %s", w.Deploy.Release, hint(w.Deploy.Release, slices.Sorted(maps.Keys(c.seeded))))
+	case w.Join != nil:
+		node := w.Join.Site + "/" + w.Join.Name
+		if c.place(e.path+".join.site", w.Join.Site, e.at) {
+			c.want(!now.joined[node] && !c.founding(node), e.path+".join.name", "%s is there already: give the node another name", node)
+		}
+		now.joined[node] = true
+	case w.Uplink != nil:
+		u := w.Uplink
+		c.place(e.path+".uplink.on", u.On, e.at)
+		c.want(u.Held != nil || u.Up != nil || u.Down != nil, e.path+".uplink", "says nothing to do: write held, up or down")
+	}
+}
+
+func (c *checker) fault(now *state, e event) {
+	f, at := e.fault, e.path+"."+string(e.fault.Kind)
+	switch f.Kind {
+	case Partition:
+		c.partition(at, f)
+	case Cut:
+		from, to := c.place(at+".from", f.From, e.at), c.place(at+".to", f.To, e.at)
+		c.want(!from || !to || f.From != f.To, at+".to", "is where it comes from: nothing is cut")
+	case Isolate, DiskFull, Poison:
+		c.place(at, f.On, e.at)
+	case Crash, PowerCut:
+		c.stop(now, at, e)
+	case Restore:
+		c.want(f.Backup <= f.At, at+".from", "the backup cannot be made after it is restored, at %s", durationText(f.At))
+		if f.Backup <= f.At && c.place(at+".on", f.On, f.Backup) {
+			c.stop(now, at+".on", e)
+		}
+	case Clock:
+		c.place(at+".on", f.On, e.at)
+		c.want(f.Jump != 0 || f.Drift != 0, at, "says nothing to do: write jump, set or drift")
+	case Degrade:
+		if c.place(at+".on", f.On, e.at) {
+			c.want(!strings.Contains(f.On, "/"), at+".on", "an uplink is of a site: write %s", siteOf(f.On))
+			c.want(f.Link != uplinks(c.s.Sites)[f.On], at+".uplink", "changes nothing: write what differs from the site's")
+			c.uplink(at+".uplink", f.Link)
+		}
+	}
+}
+
+// partition wants two sets at least, which share no node.
+func (c *checker) partition(at string, f *Fault) {
+	c.want(len(f.Groups) >= 2, at, "has %d sets: write two at least, like [[s1], [s2]]", len(f.Groups))
+	set, within := map[string]int{}, map[string]int{}
+	for i, group := range f.Groups {
+		c.want(len(group) > 0, fmt.Sprintf("%s[%d]", at, i), "is empty: name a place")
+		for j, place := range group {
+			field := fmt.Sprintf("%s[%d][%d]", at, i, j)
+			if !c.place(field, place, f.At) {
+				continue
+			}
+			site := siteOf(place)
+			if _, twice := set[place]; !twice && site != place {
+				_, twice = set[site]
+				c.want(!twice, field, "is in a set already, with all of %s", site)
+			} else if first, inner := within[place]; !twice && inner {
+				c.want(false, field, "has nodes in set %d already: name its other nodes", first+1)
+			} else {
+				c.want(!twice, field, "%s is in set %d already", place, set[place]+1)
+			}
+			set[place], within[site] = i, i
+		}
+	}
+}
+
+// stop wants a place to be up, and notes that it is not from now on.
+func (c *checker) stop(now *state, field string, e event) {
+	place := e.fault.On
+	if !c.place(field, place, e.at) {
+		return
+	}
+	until := e.at + e.fault.For
+	if e.fault.For == 0 && e.fault.Kind != Restore {
+		until = MaxDuration + 1
+	}
+	site := siteOf(place)
+	for _, s := range []stop{now.stopped[place], now.stopped[site], now.inside[place]} {
+		if e.at < s.until {
+			c.want(false, field, "%s is down at %s already, by %s", place, durationText(e.at), s.by)
+			return
+		}
+	}
+	now.stopped[place] = stop{until, e.path}
+	if site != place && until > now.inside[site].until {
+		now.inside[site] = stop{until, e.path}
+	}
+}
