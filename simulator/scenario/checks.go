@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -119,8 +118,8 @@ func momentField(name, doc string) field[Eventually] {
 func spanField(name, doc string) field[Random] {
 	one := duration(time.Millisecond, MaxDuration)
 	both := several(one, 2)
-	both.shape.says = "a duration, or a list of two, " + strings.TrimPrefix(one.shape.says, "a duration, ")
-	f := field[Random]{name: name, doc: doc, shape: both.shape, otherwise: "[5s, 1m]"}
+	says := strings.Replace(one.shape.says, "a duration", "a duration or two", 1)
+	f := field[Random]{name: name, doc: doc, shape: shape{says: says, schema: both.shape.schema}, otherwise: "[5s, 1m]"}
 	f.read = func(r *reader, n *yaml.Node, path string, into *Random) {
 		var bounds []time.Duration
 		before := len(r.found)
@@ -128,7 +127,7 @@ func spanField(name, doc string) field[Random] {
 		switch {
 		case len(r.found) > before:
 		case len(bounds) == 0:
-			r.add(n, path, "%v", errors.New("is empty: write a time, or [SHORTEST, LONGEST]"))
+			r.add(n, path, "is empty: write a time, or [SHORTEST, LONGEST]")
 		default:
 			into.MinFor, into.MaxFor = bounds[0], bounds[len(bounds)-1]
 		}

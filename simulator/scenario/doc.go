@@ -1,2 +1,166 @@
-// Package scenario reads, checks, writes and shrinks the simulator's scenario files.
+// Package scenario reads, checks, expands, writes and shrinks scenario files: stories that the
+// simulator plays. A story says who is there (sites and their links), what goes wrong (faults), what
+// people do (work), and what has to hold (invariants and budgets). The package plays nothing itself:
+// it does no I/O and has no clock.
+//
+//	seed: 42
+//	sites:
+//	  - {name: s1, nodes: 5}
+//	  - {name: s2, nodes: 3, uplink: {up: 1mbit, down: 8mbit, latency: 40ms, loss: 1%}}
+//	faults:
+//	  - {at: 30s, for: 10m, partition: [[s1], [s2]]}
+//	  - {at: 1m, for: 30s, crash: s1/n2}
+//	work:
+//	  - {at: 5s, seed: {size: 20MB, from: s1/n0, name: app, version: v1}}
+//	  - {at: 10s, deploy: {name: app, release: app@v1}}
+//	always: [one_leader_per_site, epochs_grow, nothing_unsigned_runs]
+//	eventually: {within: 2m, of: heal, check: [ledgers_equal, all_run: app@v1]}
+//	budget: {uplink_ratio: 1.10}
+//
+// # Order of calls
+//
+// Parse reads a file strictly and tells all that is wrong with it, each with file, line and field.
+// Expand draws the random faults. An engine plays what it gives. Where that failed, Minimize looks for
+// a smaller scenario that fails too, and Marshal writes its file. One table of fields drives the
+// parser, the writer, Schema and the section on fields below, so that they cannot disagree.
+//
+// # What it all means
+//
+// A node is called SITE/NODE. A site has the nodes n0, n1, ... from the start, and those that join.
+// Times count from the start of the story, when the clocks show Epoch. Work comes before the faults of the
+// same moment, and what a fault stopped runs again at the moment when it ends.
+//
+// A story that contradicts itself is refused: a crash of a node that is down, work at a node that is
+// down or has not joined, a deployment of what was not seeded before, a set of nodes parted from itself,
+// a fault that outlasts the story. Two faults of other kinds, or in other places, may overlap as they like.
+//
+// # Values
+//
+// A duration is written as Go writes it, and may begin with days: 200us, 1h30m, 2d12h. A rate is in
+// bits a second, with bit, kbit, mbit or gbit, which are decimal. A size is in bytes, with B, the decimal KB,
+// MB, GB, TB, or the binary KiB, MiB, GiB, TiB. A share is a percentage or a fraction: 5% is 0.05. A drift
+// is in ppm or seconds a second: 200ppm is 0.0002. Anchors, aliases and tags are refused, as is a
+// second document, or a file of more than MaxFile bytes.
+//
+// # Fields
+//
+// Each field is given with its value and bounds, what it is for, and what holds where it is
+// not given; where nothing is said of that, it is nought, false or empty. A fault has exactly one of the
+// fields from partition to restore, and a piece of work exactly one from seed to uplink.
+//
+//	name: a text of at most 200 characters; what the story is about
+//	seed: a whole number, 0 to 18446744073709551615; what all randomness comes from
+//	duration: a duration, 1s to 366d; virtual time at which the story ends at the latest; otherwise
+//	    after all that is said to happen, with half as long again
+//	sites: list of at most 1000 of a mapping; who is there; has to be given
+//	  name: a name; what the site is called; has to be given
+//	  nodes: a whole number, 1 to 5000; how many nodes are there from the start, at most 5000 in all
+//	      sites; they are called n0, n1, ...; has to be given
+//	  labels: at most 32 of LABEL: VALUE; labels of each of its nodes
+//	  lan: a mapping; the links among its nodes
+//	    latency: a duration, 0s to 1m; one way
+//	    jitter: a duration, 0s to 1m; how far a packet's latency may be off
+//	    loss: a share, 0% to 100% or 0 to 1; of packets, each by itself
+//	    burst: a mapping; loss that comes in bursts (Gilbert-Elliott)
+//	      bad: a share, 0% to 100% or 0 to 1; probability, at each packet, that a burst begins
+//	      good: a share, 0% to 100% or 0 to 1; probability, at each packet, that it ends
+//	      loss: a share, 0% to 100% or 0 to 1; of packets in a burst
+//	    queue: a size, 0 to 1GiB; what waits at most in front of the link; otherwise 0, which is the
+//	        network's own
+//	    codel: true or false; whether the queue is kept short (RFC 8289)
+//	    mtu: a whole number, 0 to 65535; bytes of a packet on the wire; at least 576; otherwise 0, which
+//	        is 1500
+//	    reorder: a share, 0% to 100% or 0 to 1; of packets that overtake others
+//	    duplicate: a share, 0% to 100% or 0 to 1; of packets that arrive twice
+//	  uplink: a mapping; the link to other sites, which its nodes share
+//	    up: a rate, 0 to 1000gbit; bits a second from the site; otherwise 0, which is no limit
+//	    down: a rate, 0 to 1000gbit; bits a second to the site; otherwise 0, which is no limit
+//	    duty: a mapping; when the link is up; otherwise always
+//	      up: a duration, 1ms to 366d; how long it is up each time; has to be given
+//	      every: a duration, 1ms to 366d; from one time to the next; not less than up; has to be given
+//	      offset: a duration, 0s to 366d; when the first time begins; less than every
+//	    budget: a mapping; how much it carries; otherwise no bound
+//	      bytes: a size, 1B to 1000TB; how much; has to be given
+//	      every: a duration, 0s to 366d; in which time; otherwise 0s, which is in all
+//	    nat: one of cone, symmetric; what translates addresses between the site and the others;
+//	        otherwise nothing does
+//	    latency, jitter, loss, burst, queue, codel, mtu, reorder, duplicate: as in sites.lan
+//	faults: list of at most 10000 of a mapping; what goes wrong, and when
+//	  at: a duration, 0s to 366d; when it begins; has to be given
+//	  for: a duration, 0s to 366d; how long it lasts; otherwise 0s, which is for good; what is restored
+//	      goes on at once
+//	  partition: list of at most 1000 of list of at most 1000; sets of places, two at least, that cannot
+//	      reach each other
+//	  cut: a mapping; nothing gets from one place to another; the other way it does
+//	    from: a SITE or SITE/NODE; where it is sent; has to be given
+//	    to: a SITE or SITE/NODE; where it does not arrive; has to be given
+//	  isolate: a SITE or SITE/NODE; a place that can reach nobody beyond it
+//	  crash: a SITE or SITE/NODE; a place that stops as if killed, and starts again in the end
+//	  powercut: a SITE or SITE/NODE; likewise, and what was not synced to disk may be lost
+//	  clock: a mapping; a place whose clock is wrong
+//	    on: a SITE or SITE/NODE; whose; has to be given
+//	    jump: a duration, -36525d to 36525d; how far it is put forward
+//	    set: a time: a year, a date like 1970-01-31, or one like 1970-01-31T12:00:00Z; what it is put
+//	        to, instead of jump
+//	    drift: a drift, -500000ppm to 500000ppm; what it gains of the time that passes
+//	  diskfull: a SITE or SITE/NODE; a place that cannot write
+//	  degrade: a mapping; a site whose uplink becomes another
+//	    on: a name; which site; has to be given
+//	    uplink: a mapping; what changes; the rest stays as the site has it; has to be given
+//	      up, down, latency, jitter, loss, burst, queue, codel, mtu, reorder, duplicate, duty, budget:
+//	          as in sites.uplink
+//	  poison: a SITE or SITE/NODE; a place that serves corrupt chunks
+//	  restore: a mapping; a place that is stopped, and goes on from a backup in the end
+//	    on: a SITE or SITE/NODE; what; has to be given
+//	    from: a duration, 0s to 366d; when the backup was made; not after at; has to be given
+//	random: list of at most 100 of a mapping; faults drawn from the seed
+//	  every: a duration, 1ms to 366d; from one fault to the next, on average; they come at nought to
+//	      twice that; has to be given
+//	  after: a duration, 0s to 366d; when the first may begin
+//	  before: a duration, 1ms to 366d; when no more begin; all are over the longest for after it; has to
+//	      be given
+//	  kinds: list of at most 9 of one of partition, cut, isolate, crash, powercut, clock, diskfull,
+//	      poison, restore; which kinds are drawn, each as likely as the others; has to be given
+//	  on: list of at most 1000 of a SITE or SITE/NODE; where; a site stands for one of its nodes where
+//	      crash, clock, diskfull, poison or restore is drawn; otherwise any node
+//	  for: a duration or two, 1ms to 366d; how long each lasts: a time, or [SHORTEST, LONGEST];
+//	      otherwise [5s, 1m]
+//	work: list of at most 10000 of a mapping; what people do, and when
+//	  at: a duration, 0s to 366d; when it is done; has to be given
+//	  seed: a mapping; a release is made
+//	    size: a size, 1B to 1TB; of its blob; has to be given
+//	    from: a SITE/NODE; at which node; otherwise the first node
+//	    name: a name; of the release; has to be given
+//	    version: a version; of the release; has to be given
+//	    change: a share, 0% to 100% or 0 to 1; how much is new of the last release of this name; all of
+//	        it if this is the first; otherwise 100%
+//	  deploy: a mapping; a release is declared to run
+//	    name: a name; of the deployment; otherwise the release's
+//	    release: a NAME@VERSION; which release; it was seeded before; has to be given
+//	    from: a SITE/NODE; at which node it is declared; otherwise that which seeded it
+//	    selector: at most 32 of LABEL: VALUE; labels of the nodes that run it; otherwise all nodes
+//	  join: a mapping; a node joins a site
+//	    site: a name; which site; has to be given
+//	    name: a name; what the node is called; has to be given
+//	  uplink: a mapping; the use of an uplink is held, let go or limited
+//	    on: a SITE or SITE/NODE; whose; has to be given
+//	    held: true or false; whether nothing may use it; otherwise as it was
+//	    up: a rate, 0 to 1000gbit; limit, where 0 is none; otherwise as it was
+//	    down: a rate, 0 to 1000gbit; limit, where 0 is none; otherwise as it was
+//	always: list of at most 100 of INVARIANT or INVARIANT: ARGUMENT; invariants that hold at every
+//	    moment
+//	sometimes: list of at most 100 of INVARIANT or INVARIANT: ARGUMENT; invariants that hold at one
+//	    moment at least
+//	eventually: one, or a list of at most 100 of a mapping; invariants that come to hold, and by when
+//	  within: a duration, 1ms to 366d; how long it may take; has to be given
+//	  of: start, heal, work, or a time like 5m; from when on: start, heal (the end of the last fault),
+//	      work (the last of it), or a time like 5m; otherwise heal
+//	  check: one, or a list of at most 100 of INVARIANT or INVARIANT: ARGUMENT; which invariants hold
+//	      then, all at once; has to be given
+//	budget: a mapping; what the whole story may cost
+//	  uplink_ratio: a ratio, 0 to 1000; bytes down each uplink against the ideal, which is each block
+//	      once; otherwise 0, which is no bound
+//	  blob_ratio: a ratio, 0 to 1000; the same of blobs only; otherwise 0, which is no bound
+//	  makespan: a duration, 0s to 366d; from the last deploy until all run it; otherwise 0s, which is no
+//	      bound
 package scenario

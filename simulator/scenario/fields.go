@@ -103,7 +103,7 @@ func changeable() []field[Uplink] {
 		of("duty", mapping[Duty]{fields: dutyFields()}.codec(), func(u *Uplink) *Duty { return &u.Duty },
 			"when the link is up").or("always"),
 		of("budget", mapping[Allowance]{fields: allowanceFields()}.codec(), func(u *Uplink) *Allowance { return &u.Allowance },
-			"how much it carries, both directions together").or("no bound"))
+			"how much it carries").or("no bound"))
 }
 
 func uplinkFields() mapping[Uplink] {
@@ -138,7 +138,7 @@ func randomFields() mapping[Random] {
 				"from one fault to the next, on average; they come at nought to twice that"),
 			of("after", duration(0, MaxDuration), func(r *Random) *time.Duration { return &r.After }, "when the first may begin"),
 			needed("before", duration(time.Millisecond, MaxDuration), func(r *Random) *time.Duration { return &r.Before },
-				"when no more begin; all are over at the longest for after it"),
+				"when no more begin; all are over the longest for after it"),
 			needed("kinds", list(oneOf(drawable...), len(drawable)), func(r *Random) *[]FaultKind { return &r.Kinds },
 				"which kinds are drawn, each as likely as the others"),
 			of("on", list(place(), maxPlaces), func(r *Random) *[]string { return &r.On },

@@ -288,7 +288,7 @@ func oneOf[W ~string](words ...W) codec[W] {
 		return W(s), nil
 	}
 	return scalar(parse, func(w W) string { return quote(string(w)) },
-		shape{says: strings.Join(known, ", "), schema: schema{"enum": known}})
+		shape{says: "one of " + strings.Join(known, ", "), schema: schema{"enum": known}})
 }
 
 var plainPattern = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_./@+ ]*[-A-Za-z0-9_./@+])?$`)

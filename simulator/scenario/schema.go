@@ -1,5 +1,11 @@
 package scenario
 
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+)
+
 // schema is a JSON Schema, or a part of one.
 type schema map[string]any
 
@@ -24,9 +30,7 @@ func (m mapping[T]) shape() shape {
 	for _, f := range m.fields {
 		s.fields = append(s.fields, named{f.name, f.doc, f.otherwise, f.need, f.choice, f.shape})
 		property := schema{"description": f.doc}
-		for k, v := range f.shape.schema {
-			property[k] = v
-		}
+		maps.Copy(property, f.shape.schema)
 		properties[f.name] = property
 		if f.need {
 			required = append(required, f.name)
@@ -43,4 +47,19 @@ func (m mapping[T]) shape() shape {
 		s.schema["oneOf"] = choices
 	}
 	return s
+}
+
+// Schema gives the JSON Schema (2020-12) of the format, for editors. It knows less than Parse: what
+// one field says about another is not in it, and of amounts it knows the form but not the bounds.
+func Schema() []byte {
+	whole := schema{"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Selvage scenario"}
+	maps.Copy(whole, top().shape().schema)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(whole); err != nil {
+		panic(err) // the table holds nothing that JSON does not
+	}
+	return b.Bytes()
 }
