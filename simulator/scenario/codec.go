@@ -126,13 +126,15 @@ func (m mapping[T]) read(r *reader, n *yaml.Node, path string, into *T) {
 	if m.line != nil {
 		*m.line(into) = n.Line
 	}
+	before := len(r.found)
 	values := m.values(r, n, path)
+	misspelt := len(r.found) > before
 	chosen := ""
 	for _, f := range m.fields {
 		value, ok := values[f.name]
 		switch {
 		case !ok && f.need:
-			r.add(n, under(path, f.name), "is missing: %s", f.doc)
+			r.add(n, under(path, f.name), "is missing: want %s (%s)", f.shape.says, f.doc)
 		case ok && f.choice && chosen != "":
 			r.add(value, under(path, f.name), "stands beside %s: write one of them an item", chosen)
 		case ok:
@@ -142,7 +144,7 @@ func (m mapping[T]) read(r *reader, n *yaml.Node, path string, into *T) {
 			chosen = f.name
 		}
 	}
-	if choices := m.choices(); len(choices) > 0 && chosen == "" {
+	if choices := m.choices(); len(choices) > 0 && chosen == "" && !misspelt {
 		r.add(n, path, "says nothing to do: write one of %s", strings.Join(choices, ", "))
 	}
 }

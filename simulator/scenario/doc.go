@@ -52,7 +52,7 @@
 //	seed: a whole number, 0 to 18446744073709551615; what all randomness comes from
 //	duration: a duration, 1s to 366d; virtual time at which the story ends at the latest; otherwise
 //	    after all that is said to happen, with half as long again
-//	sites: list of at most 1000 of a mapping; who is there; has to be given
+//	sites: a list of at most 1000 of a mapping; who is there; has to be given
 //	  name: a name; what the site is called; has to be given
 //	  nodes: a whole number, 1 to 5000; how many nodes are there from the start, at most 5000 in all
 //	      sites; they are called n0, n1, ...; has to be given
@@ -85,12 +85,12 @@
 //	    nat: one of cone, symmetric; what translates addresses between the site and the others;
 //	        otherwise nothing does
 //	    latency, jitter, loss, burst, queue, codel, mtu, reorder, duplicate: as in sites.lan
-//	faults: list of at most 10000 of a mapping; what goes wrong, and when
+//	faults: a list of at most 10000 of a mapping; what goes wrong, and when
 //	  at: a duration, 0s to 366d; when it begins; has to be given
 //	  for: a duration, 0s to 366d; how long it lasts; otherwise 0s, which is for good; what is restored
 //	      goes on at once
-//	  partition: list of at most 1000 of list of at most 1000; sets of places, two at least, that cannot
-//	      reach each other
+//	  partition: a list of at most 1000 of a list of at most 1000; sets of places, two at least, that
+//	      cannot reach each other
 //	  cut: a mapping; nothing gets from one place to another; the other way it does
 //	    from: a SITE or SITE/NODE; where it is sent; has to be given
 //	    to: a SITE or SITE/NODE; where it does not arrive; has to be given
@@ -113,19 +113,19 @@
 //	  restore: a mapping; a place that is stopped, and goes on from a backup in the end
 //	    on: a SITE or SITE/NODE; what; has to be given
 //	    from: a duration, 0s to 366d; when the backup was made; not after at; has to be given
-//	random: list of at most 100 of a mapping; faults drawn from the seed
+//	random: a list of at most 100 of a mapping; faults drawn from the seed
 //	  every: a duration, 1ms to 366d; from one fault to the next, on average; they come at nought to
 //	      twice that; has to be given
 //	  after: a duration, 0s to 366d; when the first may begin
 //	  before: a duration, 1ms to 366d; when no more begin; all are over the longest for after it; has to
 //	      be given
-//	  kinds: list of at most 9 of one of partition, cut, isolate, crash, powercut, clock, diskfull,
+//	  kinds: a list of at most 9 of one of partition, cut, isolate, crash, powercut, clock, diskfull,
 //	      poison, restore; which kinds are drawn, each as likely as the others; has to be given
-//	  on: list of at most 1000 of a SITE or SITE/NODE; where; a site stands for one of its nodes where
+//	  on: a list of at most 1000 of a SITE or SITE/NODE; where; a site stands for one of its nodes where
 //	      crash, clock, diskfull, poison or restore is drawn; otherwise any node
 //	  for: a duration or two, 1ms to 366d; how long each lasts: a time, or [SHORTEST, LONGEST];
 //	      otherwise [5s, 1m]
-//	work: list of at most 10000 of a mapping; what people do, and when
+//	work: a list of at most 10000 of a mapping; what people do, and when
 //	  at: a duration, 0s to 366d; when it is done; has to be given
 //	  seed: a mapping; a release is made
 //	    size: a size, 1B to 1TB; of its blob; has to be given
@@ -147,9 +147,9 @@
 //	    held: true or false; whether nothing may use it; otherwise as it was
 //	    up: a rate, 0 to 1000gbit; limit, where 0 is none; otherwise as it was
 //	    down: a rate, 0 to 1000gbit; limit, where 0 is none; otherwise as it was
-//	always: list of at most 100 of INVARIANT or INVARIANT: ARGUMENT; invariants that hold at every
+//	always: a list of at most 100 of INVARIANT or INVARIANT: ARGUMENT; invariants that hold at every
 //	    moment
-//	sometimes: list of at most 100 of INVARIANT or INVARIANT: ARGUMENT; invariants that hold at one
+//	sometimes: a list of at most 100 of INVARIANT or INVARIANT: ARGUMENT; invariants that hold at one
 //	    moment at least
 //	eventually: one, or a list of at most 100 of a mapping; invariants that come to hold, and by when
 //	  within: a duration, 1ms to 366d; how long it may take; has to be given

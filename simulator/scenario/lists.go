@@ -22,7 +22,7 @@ func list[V any](c codec[V], most int) codec[[]V] {
 			readAll(r, n, path, c, most, into)
 		},
 		write: func(w *writer, v, _ []V) string { return "[" + strings.Join(texts(w, c, v), ", ") + "]" },
-		shape: shape{says: fmt.Sprintf("list of at most %d", most), item: &c.shape,
+		shape: shape{says: fmt.Sprintf("a list of at most %d", most), item: &c.shape,
 			schema: schema{"type": "array", "maxItems": most, "items": c.shape.schema}},
 	}
 }

@@ -31,18 +31,48 @@ func Parse(file string, data []byte, known Invariants) (Scenario, error) {
 		r.uplinks = uplinks(sites)
 	}
 	top().read(r, root, "", &s)
-	if len(r.found) == 0 {
-		// Only a scenario that could be read whole is asked whether it makes sense.
-		s = s.settled()
-		for _, p := range s.problems(known) {
-			r.found = append(r.found, Problem{lineOf(root, p.field), p.field, p.text})
-		}
-	}
+	s = r.judge(root, s, known)
 	if len(r.found) > 0 {
 		slices.SortStableFunc(r.found, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
 		return Scenario{}, &Error{file, r.found}
 	}
 	return s.sorted(), nil
+}
+
+// judge adds what does not make sense to what could not be read. Of what could not be read it says
+// no more, and nothing of what may be wrong only for that reason.
+func (r *reader) judge(root *yaml.Node, s Scenario, known Invariants) Scenario {
+	unread := map[string]bool{}
+	for _, p := range r.found {
+		unread[itemOf(p.Field)] = true
+		if list := listOf(p.Field); list == "sites" || list == "work" {
+			return s // all else refers to them
+		}
+	}
+	for i := range s.Faults {
+		if unread[fmt.Sprintf("faults[%d]", i)] {
+			s.Faults[i] = Fault{} // a fault of no kind does nothing
+		}
+	}
+	s = s.settled()
+	for _, p := range s.problems(known) {
+		if !unread[itemOf(p.field)] {
+			r.found = append(r.found, Problem{lineOf(root, p.field), p.field, p.text})
+		}
+	}
+	return s
+}
+
+// itemOf is the beginning of a path that names an item of one of the lists: "faults[3]" of "faults[3].crash".
+func itemOf(path string) string {
+	item, _, _ := strings.Cut(path, ".")
+	return item
+}
+
+// listOf is "faults" of "faults[3].crash".
+func listOf(path string) string {
+	list, _, _ := strings.Cut(itemOf(path), "[")
+	return list
 }
 
 func uplinks(sites []Site) map[string]Uplink {

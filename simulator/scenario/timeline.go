@@ -33,10 +33,18 @@ func (s Scenario) events() []event {
 	return out
 }
 
-// stop is when a place is down, and from which field that follows.
+// stop says until when a place is down, and which fault says so.
 type stop struct {
 	until time.Duration
-	by    string
+	by    *Fault
+}
+
+// by names a fault to somebody who looks for it in a file.
+func (f *Fault) by() string {
+	if f.Line == 0 {
+		return fmt.Sprintf("the %s at %s", f.Kind, durationText(f.At))
+	}
+	return fmt.Sprintf("the %s on line %d", f.Kind, f.Line)
 }
 
 // state is what the checker knows at one moment of the story.
@@ -77,7 +85,7 @@ func (c *checker) acting(now *state, field, node string, at time.Duration) {
 	}
 	for _, place := range []string{node, siteOf(node)} {
 		if s, ok := now.stopped[place]; ok && at < s.until {
-			c.want(false, field, "%s is down at %s, by %s", node, durationText(at), s.by)
+			c.want(false, field, "%s is down at %s, by %s", node, durationText(at), s.by.by())
 			return
 		}
 	}
@@ -141,7 +149,7 @@ func (c *checker) fault(now *state, e event) {
 
 // partition wants two sets at least, which share no node.
 func (c *checker) partition(at string, f *Fault) {
-	c.want(len(f.Groups) >= 2, at, "has %d sets: write two at least, like [[s1], [s2]]", len(f.Groups))
+	c.want(len(f.Groups) >= 2, at, "want two sets at least, like [[s1], [s2]], not %d", len(f.Groups))
 	set, within := map[string]int{}, map[string]int{}
 	for i, group := range f.Groups {
 		c.want(len(group) > 0, fmt.Sprintf("%s[%d]", at, i), "is empty: name a place")
@@ -177,12 +185,12 @@ func (c *checker) stop(now *state, field string, e event) {
 	site := siteOf(place)
 	for _, s := range []stop{now.stopped[place], now.stopped[site], now.inside[place]} {
 		if e.at < s.until {
-			c.want(false, field, "%s is down at %s already, by %s", place, durationText(e.at), s.by)
+			c.want(false, field, "%s is down at %s already, by %s", place, durationText(e.at), s.by.by())
 			return
 		}
 	}
-	now.stopped[place] = stop{until, e.path}
+	now.stopped[place] = stop{until, e.fault}
 	if site != place && until > now.inside[site].until {
-		now.inside[site] = stop{until, e.path}
+		now.inside[site] = stop{until, e.fault}
 	}
 }
