@@ -71,6 +71,7 @@ func reads(t testing.TB, c net.PacketConn, within time.Duration) (from []string,
 	if err := c.SetReadDeadline(begin.Add(within)); err != nil {
 		t.Fatal(err)
 	}
+	defer c.SetReadDeadline(time.Time{})
 	b := make([]byte, 2000)
 	for {
 		_, a, err := c.ReadFrom(b)

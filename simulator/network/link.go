@@ -12,8 +12,8 @@ const (
 	// DefaultMTU is the largest packet on the wire of a link that says nothing else, in bytes.
 	DefaultMTU = 1500
 
-	minQueue  = 64 << 10
-	queueTime = 100 * time.Millisecond
+	minQueue = 64 << 10
+	maxRate  = 1e12 // bits/s
 )
 
 // Link is one direction of an uplink, or a LAN. The zero Link is perfect: no limit of the rate, no
@@ -92,8 +92,8 @@ func (l Link) check() error {
 		}
 	}
 	switch {
-	case l.Rate < 0:
-		return fmt.Errorf("rate is %d bit/s, want 0 (unlimited) or more", l.Rate)
+	case l.Rate < 0 || l.Rate > maxRate:
+		return fmt.Errorf("rate is %d bit/s, want 0 (unlimited) to %d", l.Rate, int64(maxRate))
 	case l.Queue < 0:
 		return fmt.Errorf("queue is %d bytes, want 0 (by the rate) or more", l.Queue)
 	case l.MTU != 0 && (l.MTU <= Headers || l.MTU > maxPacket):
@@ -116,7 +116,7 @@ func (l Link) whole() Link {
 		l.MTU = DefaultMTU
 	}
 	if l.Queue == 0 {
-		l.Queue = max(minQueue, int(l.Rate/8*int64(queueTime)/int64(time.Second)))
+		l.Queue = max(minQueue, int(l.Rate/8/10))
 	}
 	return l
 }
