@@ -81,9 +81,11 @@ func (c *checker) sites() {
 
 func (c *checker) uplink(at string, u Uplink) {
 	c.link(at, u.Link)
+	c.want(u.Allowance.Bytes > 0 || u.Allowance.Per == 0, at+".budget.bytes", "is missing: write how much it carries each time, like 10MB")
 	if d := u.Duty; d != (Duty{}) {
+		c.want(d.Up > 0, at+".duty.up", "is missing: write how long it is up each time, like 10m; to be down for good, cut it")
 		c.want(d.Up <= d.Every, at+".duty.up", "%s is longer than every, which is %s", durationText(d.Up), durationText(d.Every))
-		c.want(d.Offset < d.Every, at+".duty.offset", "%s is not less than every, which is %s", durationText(d.Offset), durationText(d.Every))
+		c.want(d.Offset < d.Every || d.Every == 0, at+".duty.offset", "%s is not less than every, which is %s", durationText(d.Offset), durationText(d.Every))
 	}
 }
 

@@ -75,12 +75,12 @@
 //	  uplink: a mapping; the link to other sites, which its nodes share
 //	    up: a rate, 0 to 1000gbit; bits a second from the site; otherwise 0, which is no limit
 //	    down: a rate, 0 to 1000gbit; bits a second to the site; otherwise 0, which is no limit
-//	    duty: a mapping; when the link is up; otherwise always
-//	      up: a duration, 1ms to 366d; how long it is up each time; has to be given
-//	      every: a duration, 1ms to 366d; from one time to the next; not less than up; has to be given
+//	    duty: a mapping; when the link is up; otherwise {}, which is always
+//	      up: a duration, 0s to 366d; how long it is up each time
+//	      every: a duration, 0s to 366d; from one time to the next; not less than up
 //	      offset: a duration, 0s to 366d; when the first time begins; less than every
-//	    budget: a mapping; how much it carries; otherwise no bound
-//	      bytes: a size, 1B to 1000TB; how much; has to be given
+//	    budget: a mapping; how much it carries; otherwise {}, which is no bound
+//	      bytes: a size, 0 to 1000TB; how much; otherwise 0, which is no bound
 //	      every: a duration, 0s to 366d; in which time; otherwise 0s, which is in all
 //	    nat: one of cone, symmetric; what translates addresses between the site and the others;
 //	        otherwise nothing does

@@ -101,9 +101,9 @@ func changeable() []field[Uplink] {
 	out = append(out, lift(func(u *Uplink) *Link { return &u.Link }, linkFields())...)
 	return append(out,
 		of("duty", mapping[Duty]{fields: dutyFields()}.codec(), func(u *Uplink) *Duty { return &u.Duty },
-			"when the link is up").or("always"),
+			"when the link is up").or("{}, which is always"),
 		of("budget", mapping[Allowance]{fields: allowanceFields()}.codec(), func(u *Uplink) *Allowance { return &u.Allowance },
-			"how much it carries").or("no bound"))
+			"how much it carries").or("{}, which is no bound"))
 }
 
 func uplinkFields() mapping[Uplink] {
@@ -114,8 +114,8 @@ func uplinkFields() mapping[Uplink] {
 
 func dutyFields() []field[Duty] {
 	return []field[Duty]{
-		needed("up", duration(time.Millisecond, MaxDuration), func(d *Duty) *time.Duration { return &d.Up }, "how long it is up each time"),
-		needed("every", duration(time.Millisecond, MaxDuration), func(d *Duty) *time.Duration { return &d.Every },
+		of("up", duration(0, MaxDuration), func(d *Duty) *time.Duration { return &d.Up }, "how long it is up each time"),
+		of("every", duration(0, MaxDuration), func(d *Duty) *time.Duration { return &d.Every },
 			"from one time to the next; not less than up"),
 		of("offset", duration(0, MaxDuration), func(d *Duty) *time.Duration { return &d.Offset }, "when the first time begins; less than every"),
 	}
@@ -123,7 +123,7 @@ func dutyFields() []field[Duty] {
 
 func allowanceFields() []field[Allowance] {
 	return []field[Allowance]{
-		needed("bytes", size(1, maxBytes), func(a *Allowance) *int64 { return &a.Bytes }, "how much"),
+		of("bytes", size(0, maxBytes), func(a *Allowance) *int64 { return &a.Bytes }, "how much").or("0, which is no bound"),
 		of("every", duration(0, MaxDuration), func(a *Allowance) *time.Duration { return &a.Per }, "in which time").
 			or("0s, which is in all"),
 	}

@@ -45,7 +45,7 @@ func (r *reader) judge(root *yaml.Node, s Scenario, known Invariants) Scenario {
 	unread := map[string]bool{}
 	for _, p := range r.found {
 		unread[itemOf(p.Field)] = true
-		if list := listOf(p.Field); list == "sites" || list == "work" {
+		if list := listOf(p.Field); list == "" || list == "sites" || list == "work" {
 			return s // all else refers to them
 		}
 	}
