@@ -41,39 +41,8 @@ type machine struct {
 	*Node
 	t   testing.TB
 	fs  disk.FS
-	log *diary
+	log *memlog.Log
 	now func() time.Time
-}
-
-// diary is a log of which a backup can be made.
-type diary struct {
-	memlog.Log
-
-	mu      sync.Mutex
-	batches []ledger.Batch
-}
-
-func (d *diary) Commit(b ledger.Batch) error {
-	err := d.Log.Commit(b)
-	if err == nil {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.batches = append(d.batches, b)
-	}
-	return err
-}
-
-func (d *diary) backup(t testing.TB) *diary {
-	t.Helper()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	copied := new(diary)
-	for _, b := range d.batches {
-		if err := copied.Commit(b); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return copied
 }
 
 func newKey(t testing.TB) ed25519.PrivateKey {
@@ -117,7 +86,7 @@ func foundOn(t testing.TB, newDisk func() disk.FS) *fleet {
 }
 
 func (f *fleet) machine() *machine {
-	m := &machine{t: f.t, fs: f.newDisk(), log: new(diary)}
+	m := &machine{t: f.t, fs: f.newDisk(), log: new(memlog.Log)}
 	f.machines = append(f.machines, m)
 	return m
 }

@@ -16,6 +16,7 @@ import (
 	"selvage/internal/disk"
 	"selvage/internal/disk/memdisk"
 	"selvage/ledger"
+	"selvage/ledger/memlog"
 	"selvage/node/api"
 	"selvage/node/home"
 )
@@ -285,7 +286,7 @@ func TestRestoredBackup(t *testing.T) {
 	f := found(t)
 	m := f.join("b", "b1")
 	eventually(t, "b1 is in", func() bool { return len(f.founder.Nodes()) == 2 && len(m.Status().Peers) == 1 })
-	backup := m.log.backup(t)
+	backup := m.log.Clone()
 	if _, err := f.seed(m, "app@v1", content(1, 1000)); err != nil {
 		t.Fatal(err)
 	}
@@ -314,7 +315,7 @@ func TestLostLedger(t *testing.T) {
 	f := found(t)
 	f.founder.stop()
 	kept := f.founder.log
-	f.founder.log = new(diary)
+	f.founder.log = new(memlog.Log)
 	if err := f.founder.tryStart(); !errors.Is(err, home.ErrForgotten) {
 		t.Fatalf("got %v", err)
 	}

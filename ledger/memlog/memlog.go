@@ -95,5 +95,12 @@ func (l *Log) Meta(key string) ([]byte, error) {
 	return bytes.Clone(l.meta[key]), nil
 }
 
+// Clone returns a log that holds what this one holds now, as a backup does.
+func (l *Log) Clone() *Log {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return &Log{entries: maps.Clone(l.entries), meta: maps.Clone(l.meta)} // values are never changed
+}
+
 // Close implements ledger.Log. What the log holds stays, so that a restart can be played.
 func (l *Log) Close() error { return nil }

@@ -1,0 +1,152 @@
+package simulator
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"sync/atomic"
+
+	"selvage/internal/disk"
+	"selvage/ledger"
+	"selvage/ledger/memlog"
+)
+
+// check says why nothing can be written now.
+func (f *machineFS) check(op, name string) error {
+	switch {
+	case f.dead.Load():
+		return fmt.Errorf("%s %s: %w", op, name, errDead)
+	case f.m.full.Load() > 0:
+		return fmt.Errorf("%s %s: %w", op, name, disk.ErrFull)
+	}
+	return nil
+}
+
+// alive says that the machine is off, if it is: what makes room may be done on a full disk.
+func (f *machineFS) alive(op, name string) error {
+	if f.dead.Load() {
+		return fmt.Errorf("%s %s: %w", op, name, errDead)
+	}
+	return nil
+}
+
+func (f *machineFS) OpenFile(name string, flag int, perm fs.FileMode) (disk.File, error) {
+	if flag&(os.O_WRONLY|os.O_RDWR|os.O_CREATE) != 0 {
+		if err := f.check("open", name); err != nil {
+			return nil, err
+		}
+	}
+	file, err := f.FS.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	return &machineFile{File: file, fs: f, name: name}, nil
+}
+
+func (f *machineFS) MkdirAll(name string, perm fs.FileMode) error {
+	if err := f.check("mkdir", name); err != nil {
+		return err
+	}
+	return f.FS.MkdirAll(name, perm)
+}
+
+func (f *machineFS) Rename(oldName, newName string) error {
+	if err := f.alive("rename", oldName); err != nil {
+		return err
+	}
+	return f.FS.Rename(oldName, newName)
+}
+
+func (f *machineFS) Remove(name string) error {
+	if err := f.alive("remove", name); err != nil {
+		return err
+	}
+	return f.FS.Remove(name)
+}
+
+func (f *machineFS) RemoveAll(name string) error {
+	if err := f.alive("remove", name); err != nil {
+		return err
+	}
+	return f.FS.RemoveAll(name)
+}
+
+func (f *machineFS) Symlink(target, newName string) error {
+	if err := f.check("symlink", newName); err != nil {
+		return err
+	}
+	return f.FS.Symlink(target, newName)
+}
+
+func (f *machineFS) SyncDir(name string) error {
+	if err := f.alive("sync", name); err != nil {
+		return err
+	}
+	return f.FS.SyncDir(name)
+}
+
+// machineFile is an open file of a machineFS.
+type machineFile struct {
+	disk.File
+	fs   *machineFS
+	name string
+}
+
+func (f *machineFile) Write(p []byte) (int, error) {
+	if err := f.fs.check("write", f.name); err != nil {
+		return 0, err
+	}
+	return f.File.Write(p)
+}
+
+func (f *machineFile) WriteAt(p []byte, off int64) (int, error) {
+	if err := f.fs.check("write", f.name); err != nil {
+		return 0, err
+	}
+	return f.File.WriteAt(p, off)
+}
+
+func (f *machineFile) Sync() error {
+	if err := f.fs.alive("sync", f.name); err != nil {
+		return err
+	}
+	return f.File.Sync()
+}
+
+func (f *machineFile) Truncate(size int64) error {
+	if err := f.fs.check("truncate", f.name); err != nil {
+		return err
+	}
+	return f.File.Truncate(size)
+}
+
+// ReadAt reads wrong what the machine serves to others, while it is poisoned.
+func (f *machineFile) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.File.ReadAt(p, off)
+	if f.fs.m.poison.Load() > 0 && strings.Contains(f.name, "/blobs/sha256/") {
+		for i := range p[:n] {
+			p[i] ^= 0xff
+		}
+	}
+	return n, err
+}
+
+// machineLog is a machine's ledger file as its node sees it. What is committed is durable.
+type machineLog struct {
+	*memlog.Log
+	m    *machine
+	dead *atomic.Bool
+}
+
+var _ ledger.Log = (*machineLog)(nil)
+
+func (l *machineLog) Commit(b ledger.Batch) error {
+	switch {
+	case l.dead.Load():
+		return errDead
+	case l.m.full.Load() > 0:
+		return disk.ErrFull
+	}
+	return l.Log.Commit(b)
+}

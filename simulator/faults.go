@@ -1,0 +1,168 @@
+package simulator
+
+import (
+	"fmt"
+	"strings"
+
+	"selvage/simulator/network"
+	"selvage/simulator/scenario"
+)
+
+// begin lets a fault come about, and returns what ends it. What ends a crash is the machine's start.
+func (w *world) begin(f scenario.Fault) (end func() error, err error) {
+	w.trace.add(faultPlace(f), "fault", "%s", describeFault(f))
+	switch f.Kind {
+	case scenario.Partition:
+		return w.partition(f.Groups), nil
+	case scenario.Cut:
+		return heal(w.net.Cut(w.place(f.From), w.place(f.To), true)), nil
+	case scenario.Isolate:
+		return heal(w.net.Cut(w.place(f.On), network.Anywhere, false)), nil
+	case scenario.Crash, scenario.PowerCut:
+		return w.crash(f.On, f.Kind == scenario.PowerCut), nil
+	case scenario.Clock:
+		return w.turnClocks(f), nil
+	case scenario.DiskFull:
+		return w.count(f.On, func(m *machine, by int32) { m.full.Add(by) }), nil
+	case scenario.Poison:
+		return w.count(f.On, func(m *machine, by int32) { m.poison.Add(by) }), nil
+	case scenario.Degrade:
+		return w.degrade(f)
+	case scenario.Restore:
+		return w.restore(f), nil
+	}
+	return nil, fmt.Errorf("no fault is called %q", f.Kind)
+}
+
+// place returns a node's host or a site, which the scenario has checked to be there.
+func (w *world) place(name string) network.Place {
+	if m := w.byName[name]; m != nil {
+		return m.host
+	}
+	return w.net.Site(name)
+}
+
+func heal(cuts ...*network.Cut) func() error {
+	return func() error {
+		for _, c := range cuts {
+			c.Heal()
+		}
+		return nil
+	}
+}
+
+// partition cuts the groups from each other, both ways.
+func (w *world) partition(groups [][]string) func() error {
+	var cuts []*network.Cut
+	for i, a := range groups {
+		for _, b := range groups[i+1:] {
+			for _, x := range a {
+				for _, y := range b {
+					cuts = append(cuts, w.net.Cut(w.place(x), w.place(y), false))
+				}
+			}
+		}
+	}
+	return heal(cuts...)
+}
+
+// crash kills the machines of a place at once; they start again together.
+func (w *world) crash(place string, power bool) func() error {
+	var gone []*machine
+	for _, m := range w.placed(place) {
+		if m.kill(power, w.rand) {
+			gone = append(gone, m)
+		}
+	}
+	return func() error {
+		for _, m := range gone {
+			m.reboot()
+		}
+		return nil
+	}
+}
+
+// turnClocks sets clocks wrong. In the end they are right again, by another jump.
+func (w *world) turnClocks(f scenario.Fault) func() error {
+	for _, m := range w.placed(f.On) {
+		m.clock.set(f.Jump, f.Drift)
+	}
+	return func() error {
+		for _, m := range w.placed(f.On) {
+			m.clock.right()
+		}
+		return nil
+	}
+}
+
+// count has a fault on while any of those that ask for it is.
+func (w *world) count(place string, add func(*machine, int32)) func() error {
+	machines := w.placed(place)
+	for _, m := range machines {
+		add(m, 1)
+	}
+	return func() error {
+		for _, m := range machines {
+			add(m, -1)
+		}
+		return nil
+	}
+}
+
+func (w *world) degrade(f scenario.Fault) (func() error, error) {
+	site := w.net.Site(f.On)
+	var before scenario.Uplink
+	for _, s := range w.scenario.Sites {
+		if s.Name == f.On {
+			before = s.Uplink
+		}
+	}
+	if err := site.SetUplink(uplinks(f.Link)); err != nil {
+		return nil, err
+	}
+	return func() error { return site.SetUplink(uplinks(before)) }, nil
+}
+
+// restore stops the machines of a place; in the end they go on from their backups.
+func (w *world) restore(f scenario.Fault) func() error {
+	machines := w.placed(f.On)
+	for _, m := range machines {
+		m.kill(false, w.rand)
+	}
+	return func() error {
+		for _, m := range machines {
+			if err := m.restore(f.Backup); err != nil {
+				return fmt.Errorf("restore %s: %w", m, err)
+			}
+			m.reboot()
+		}
+		return nil
+	}
+}
+
+func faultPlace(f scenario.Fault) string {
+	if f.On != "" {
+		return f.On
+	}
+	return f.From
+}
+
+func describeFault(f scenario.Fault) string {
+	text := string(f.Kind)
+	switch f.Kind {
+	case scenario.Partition:
+		var groups []string
+		for _, g := range f.Groups {
+			groups = append(groups, strings.Join(g, " "))
+		}
+		text += " " + strings.Join(groups, " | ")
+	case scenario.Cut:
+		text += " from " + f.From + " to " + f.To
+	case scenario.Clock:
+		text += fmt.Sprintf(", jump %s, drift %g", f.Jump, f.Drift)
+	}
+	if f.For > 0 {
+		text += " for " + f.For.String()
+	}
+	return text
+}

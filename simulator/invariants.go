@@ -1,0 +1,319 @@
+package simulator
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"selvage/node"
+	"selvage/node/api"
+	"selvage/node/runtime"
+	"selvage/simulator/scenario"
+)
+
+// invariant is a small named function over the true state of the world. It returns what is wrong;
+// "" if nothing is.
+type invariant struct {
+	arg  scenario.Arg
+	doc  string
+	each func(w *world, m *machine, n *node.Node, arg string) string // of every machine whose node is up
+	all  func(w *world, arg string) string                           // of the world as a whole
+}
+
+// invariants are those that scenarios can name.
+func invariants() map[string]invariant {
+	return map[string]invariant{
+		"nothing_unsigned_runs": {doc: "what a node runs is a release that the operator signed, byte for byte", each: nothingUnsignedRuns},
+		"no_corrupt_blob":       {doc: "every blob that a node holds for whole has the bytes that its digest says", each: noCorruptBlob},
+		"nobody_dropped":        {doc: "no node has dropped a peer for misbehaving", each: nobodyDropped},
+		"nobody_quarantined":    {doc: "no node holds another to be forked, or to have used a ticket too often", each: nobodyQuarantined},
+		"somebody_dropped":      {arg: scenario.OptionalPlace, doc: "some node has dropped a peer; with a place, one of it", all: somebodyDropped},
+		"somebody_quarantined":  {arg: scenario.OptionalPlace, doc: "some node is quarantined; with a place, one of it", all: somebodyQuarantined},
+		"ledgers_equal":         {doc: "all nodes that are up hold the same of the fleet's ledger", all: ledgersEqual},
+		"all_up":                {doc: "every machine's node is up", all: allUp},
+		"all_know_all":          {doc: "every node that is up knows all nodes", each: knowsAll},
+		"all_run":               {arg: scenario.Release, doc: "every node that is up, and meant, runs the release and is ready", all: allRun},
+		"none_runs":             {arg: scenario.Release, doc: "no node runs the release", all: noneRuns},
+		"all_reachable_run":     {arg: scenario.Release, doc: "'rollout status' says at every node that all reachable targets run the release", all: allReachableRun},
+	}
+}
+
+// Invariants returns the names that scenarios can use, with what each takes.
+func Invariants() scenario.Invariants {
+	out := scenario.Invariants{}
+	for name, i := range invariants() {
+		out[name] = i.arg
+	}
+	return out
+}
+
+// check evaluates one invariant now.
+func (w *world) check(c scenario.Check) string {
+	i := invariants()[c.Name]
+	if i.all != nil {
+		return i.all(w, c.Arg)
+	}
+	for _, m := range w.machines {
+		if n := m.node(); n != nil {
+			if wrong := i.each(w, m, n, c.Arg); wrong != "" {
+				return fmt.Sprintf("%s: %s", m, wrong)
+			}
+		}
+	}
+	return ""
+}
+
+func nothingUnsignedRuns(w *world, m *machine, n *node.Node, _ string) string {
+	for _, d := range n.Status().Deployments {
+		if d.Release == "" {
+			continue
+		}
+		r, ok := w.releases[d.Release]
+		if !ok {
+			return fmt.Sprintf("runs %s, which nobody has signed", d.Release)
+		}
+		name := path.Join(runtime.Dir(d.Name), "current", blobFile)
+		if got, err := m.digestOf(name, r.digest); err != nil {
+			return fmt.Sprintf("what it runs as %s cannot be read: %v", d.Release, err)
+		} else if d.Ready && got != r.digest {
+			return fmt.Sprintf("runs %.12s as %s, which is %.12s", got, d.Release, r.digest)
+		}
+	}
+	return ""
+}
+
+func noCorruptBlob(_ *world, m *machine, n *node.Node, _ string) string {
+	for _, b := range n.Blobs() {
+		if !b.Complete {
+			continue
+		}
+		got, err := m.digestOf("store/blobs/sha256/"+b.Digest, b.Digest)
+		if err != nil {
+			return fmt.Sprintf("blob %.12s cannot be read: %v", b.Digest, err)
+		}
+		if got != b.Digest {
+			return fmt.Sprintf("blob %.12s has the bytes of %.12s", b.Digest, got)
+		}
+	}
+	return ""
+}
+
+// digestOf returns the SHA-256 of a file on the machine's disk. A file that was found right is not
+// read again while nobody has written to it.
+func (m *machine) digestOf(name, want string) (string, error) {
+	m.mu.Lock()
+	disk := m.fs
+	m.mu.Unlock()
+	info, err := disk.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	} else if err != nil {
+		return "", err
+	}
+	mark := seenFile{want, info.Size(), info.ModTime()}
+	if m.seen[name] == mark {
+		return want, nil
+	}
+	f, err := disk.OpenFile(name, os.O_RDONLY, 0)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	got := hex.EncodeToString(sum.Sum(nil))
+	if got == want {
+		if m.seen == nil {
+			m.seen = map[string]seenFile{}
+		}
+		m.seen[name] = mark
+	}
+	return got, nil
+}
+
+// seenFile is a file as it was when its bytes were found to be right.
+type seenFile struct {
+	digest string
+	size   int64
+	at     time.Time
+}
+
+func nobodyDropped(_ *world, _ *machine, n *node.Node, _ string) string {
+	for _, a := range n.Status().Alerts {
+		if strings.Contains(a, "was dropped") {
+			return a
+		}
+	}
+	return ""
+}
+
+func nobodyQuarantined(_ *world, _ *machine, n *node.Node, _ string) string {
+	for _, o := range n.Nodes() {
+		if o.Quarantined != "" {
+			return fmt.Sprintf("holds that %s %s", o.Name, o.Quarantined)
+		}
+	}
+	return ""
+}
+
+func somebodyDropped(w *world, place string) string {
+	for _, m := range w.machines {
+		n := m.node()
+		if n == nil {
+			continue
+		}
+		for _, a := range n.Status().Alerts {
+			for _, o := range w.suspects(place) {
+				if strings.Contains(a, "was dropped") && strings.Contains(a, o.nodeName()+" (") {
+					return ""
+				}
+			}
+		}
+	}
+	return "nobody has dropped a peer"
+}
+
+// suspects are the machines of a place; "" is everywhere.
+func (w *world) suspects(place string) []*machine {
+	if place == "" {
+		return w.machines
+	}
+	return w.placed(place)
+}
+
+func somebodyQuarantined(w *world, place string) string {
+	for _, m := range w.machines {
+		n := m.node()
+		if n == nil {
+			continue
+		}
+		for _, o := range n.Nodes() {
+			if o.Quarantined != "" && slices.ContainsFunc(w.suspects(place), func(s *machine) bool { return s.id == o.Node }) {
+				return ""
+			}
+		}
+	}
+	return "nobody is quarantined"
+}
+
+func ledgersEqual(w *world, _ string) string {
+	var first *machine
+	var root string
+	for _, m := range w.machines {
+		n := m.node()
+		if n == nil {
+			continue
+		}
+		switch r := n.Status().Ledger; {
+		case first == nil:
+			first, root = m, r
+		case r != root:
+			return fmt.Sprintf("%s and %s hold different ledgers", first, m)
+		}
+	}
+	return ""
+}
+
+func allUp(w *world, _ string) string {
+	for _, m := range w.machines {
+		if m.node() == nil {
+			return m.String() + " is down"
+		}
+	}
+	return ""
+}
+
+func knowsAll(w *world, _ *machine, n *node.Node, _ string) string {
+	if got := len(n.Nodes()); got < len(w.machines) {
+		return fmt.Sprintf("knows %d of %d nodes", got, len(w.machines))
+	}
+	return ""
+}
+
+func allRun(w *world, ref string) string {
+	name, selector := w.deployed(ref)
+	if name == "" {
+		return ref + " was not deployed"
+	}
+	for _, m := range w.machines {
+		if n := m.node(); n != nil && w.meant(m, selector) {
+			if d := running(n, name); d.Release != ref || !d.Ready {
+				return fmt.Sprintf("%s runs %q, %s %s", m, d.Release, d.Phase, d.Why)
+			}
+		}
+	}
+	return ""
+}
+
+func noneRuns(w *world, ref string) string {
+	for _, m := range w.machines {
+		if n := m.node(); n != nil {
+			for _, d := range n.Status().Deployments {
+				if d.Release == ref {
+					return fmt.Sprintf("%s runs %s", m, ref)
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func allReachableRun(w *world, ref string) string {
+	name, _ := w.deployed(ref)
+	for _, m := range w.machines {
+		n := m.node()
+		if n == nil {
+			continue
+		}
+		r, err := n.Rollout(name)
+		if err != nil || r.Release != ref || !r.Done {
+			return fmt.Sprintf("%s says that %d of %d run %s", m, r.Ready, r.Targets, r.Release)
+		}
+	}
+	return ""
+}
+
+// deployed returns the newest declaration of a release.
+func (w *world) deployed(ref string) (name string, selector map[string]string) {
+	for _, d := range slices.Backward(w.deploys) {
+		if d.release == ref {
+			return d.name, d.selector
+		}
+	}
+	return "", nil
+}
+
+// meant reports whether a selector picks the machine.
+func (w *world) meant(m *machine, selector map[string]string) bool {
+	for _, s := range w.scenario.Sites {
+		if s.Name != m.site {
+			continue
+		}
+		for k, v := range selector {
+			if s.Labels[k] != v {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// running returns how a deployment does on a node; the zero value if it is not meant.
+func running(n *node.Node, name string) api.Running {
+	for _, d := range n.Status().Deployments {
+		if d.Name == name {
+			return d
+		}
+	}
+	return api.Running{}
+}

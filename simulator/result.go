@@ -1,0 +1,170 @@
+package simulator
+
+import (
+	"fmt"
+	"time"
+
+	"selvage/simulator/network"
+	"selvage/simulator/scenario"
+)
+
+// Result is how a story ended. Its JSON is stable: fields are only added.
+type Result struct {
+	OK              bool     `json:"ok"`
+	Scenario        string   `json:"scenario"`
+	Engine          string   `json:"engine"`
+	Seed            uint64   `json:"seed"`
+	VirtualSeconds  float64  `json:"virtual_seconds"`
+	WallSeconds     float64  `json:"wall_seconds"`
+	TraceSHA256     string   `json:"trace_sha256"`
+	Checks          []Check  `json:"checks"`
+	MakespanSeconds float64  `json:"makespan_seconds"` // of the last deployment, until every node that is up and meant ran it; 0 if that did not come about
+	BoundSeconds    float64  `json:"bound_seconds"`    // what its links allowed at best
+	Uplinks         []Uplink `json:"uplinks"`
+	Nodes           int      `json:"nodes"`
+	Events          []Event  `json:"-"`
+}
+
+// Check is how one check fared.
+type Check struct {
+	Name   string `json:"name"`
+	Kind   string `json:"kind"` // "always", "eventually", "sometimes" or "budget"
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Uplink is what crossed one site's uplink, bytes on the wire, and what had to.
+type Uplink struct {
+	Site       string `json:"site"`
+	DownBytes  int64  `json:"down_bytes"`
+	UpBytes    int64  `json:"up_bytes"`
+	BlobBytes  int64  `json:"blob_bytes"`  // chunks that came down it; of nodes that are up
+	IdealBytes int64  `json:"ideal_bytes"` // each byte of a release that was new to the site, once
+}
+
+func (t *story) result() Result {
+	r := Result{OK: true, Scenario: t.scenario.Name, Engine: "native", Seed: t.scenario.Seed,
+		VirtualSeconds: time.Since(t.trace.begin).Seconds(), TraceSHA256: t.trace.digest(), Nodes: len(t.machines), Events: t.trace.events}
+	for _, c := range t.checks {
+		o := Check{Name: checkName(c.check), Kind: c.kind, OK: c.held, Detail: c.last}
+		if !o.OK && o.Detail == "" {
+			o.Detail = "the story ended before it was looked at"
+		}
+		r.Checks = append(r.Checks, o)
+	}
+	for _, s := range t.net.Sites() {
+		r.Uplinks = append(r.Uplinks, t.uplinkOf(s))
+	}
+	if len(t.deploys) > 0 {
+		last := t.deploys[len(t.deploys)-1]
+		r.MakespanSeconds, r.BoundSeconds = last.took.Seconds(), t.bound(last.release).Seconds()
+	}
+	r.Checks = append(r.Checks, t.budget(r)...)
+	for _, c := range r.Checks {
+		r.OK = r.OK && c.OK
+	}
+	return r
+}
+
+func checkName(c scenario.Check) string {
+	if c.Arg == "" {
+		return c.Name
+	}
+	return c.Name + ": " + c.Arg
+}
+
+func (t *story) uplinkOf(s *network.Site) Uplink {
+	c := s.Counters()
+	u := Uplink{Site: s.Name(), DownBytes: c.Down.Bytes, UpBytes: c.Up.Bytes}
+	for ref, r := range t.releases {
+		if r.site == s.Name() {
+			continue
+		}
+		if need, ok := t.needed(s.Name(), ref); ok {
+			u.IdealBytes += need
+		}
+	}
+	for _, m := range t.placed(s.Name()) {
+		if n := m.node(); n != nil {
+			for _, b := range n.Blobs() {
+				u.BlobBytes += b.FromUplinkBytes
+			}
+		}
+	}
+	return u
+}
+
+// needed returns how much of a release a site had to get from others: what none of its nodes had of
+// it in older ones. ok is false if the site does not hold it.
+func (t *story) needed(site, ref string) (bytes int64, ok bool) {
+	for _, m := range t.placed(site) {
+		n := m.node()
+		if n == nil {
+			continue
+		}
+		for _, b := range n.Blobs() {
+			if b.Digest != t.releases[ref].digest || !b.Complete {
+				continue
+			}
+			if need := b.Size - b.FromLocalBytes; !ok || need < bytes {
+				bytes, ok = need, true
+			}
+		}
+	}
+	return bytes, ok
+}
+
+// bound is the least time in which a release can get from the site where it was seeded to all that
+// needed it: the slowest downlink, or one copy up the first uplink.
+func (t *story) bound(ref string) time.Duration {
+	var worst time.Duration
+	for _, s := range t.scenario.Sites {
+		need, ok := t.needed(s.Name, ref)
+		if !ok || s.Name == t.releases[ref].site {
+			continue
+		}
+		worst = max(worst, transfer(need, s.Uplink.Down)+s.Uplink.Latency)
+		for _, o := range t.scenario.Sites {
+			if o.Name == t.releases[ref].site {
+				worst = max(worst, transfer(need, o.Uplink.Up)+o.Uplink.Latency)
+			}
+		}
+	}
+	return worst
+}
+
+func transfer(bytes, bitsPerSecond int64) time.Duration {
+	if bitsPerSecond == 0 {
+		return 0
+	}
+	return time.Duration(float64(bytes) * 8 / float64(bitsPerSecond) * float64(time.Second))
+}
+
+// budget judges what the story cost.
+func (t *story) budget(r Result) []Check {
+	b := t.scenario.Budget
+	var out []Check
+	ratio := func(name string, bound float64, cost func(Uplink) int64) {
+		if bound == 0 {
+			return
+		}
+		c := Check{Name: name, Kind: "budget", OK: true}
+		for _, u := range r.Uplinks {
+			if got := float64(cost(u)) / float64(max(1, u.IdealBytes)); u.IdealBytes > 0 && got > bound {
+				c.OK = false
+				c.Detail = fmt.Sprintf("%s: %d bytes are %.2f times the ideal, at most %.2f", u.Site, cost(u), got, bound)
+			}
+		}
+		out = append(out, c)
+	}
+	ratio("uplink_ratio", b.UplinkRatio, func(u Uplink) int64 { return u.DownBytes })
+	ratio("blob_ratio", b.BlobRatio, func(u Uplink) int64 { return u.BlobBytes })
+	if b.Makespan > 0 {
+		c := Check{Name: "makespan", Kind: "budget", OK: r.MakespanSeconds > 0 && r.MakespanSeconds <= b.Makespan.Seconds()}
+		if !c.OK {
+			c.Detail = fmt.Sprintf("%.1f s, at most %s (0 is never)", r.MakespanSeconds, b.Makespan)
+		}
+		out = append(out, c)
+	}
+	return out
+}

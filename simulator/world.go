@@ -1,0 +1,212 @@
+package simulator
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	mrand "math/rand/v2"
+	"net"
+	"sync"
+	"time"
+
+	"selvage/internal/disk/memdisk"
+	"selvage/ledger/memlog"
+	"selvage/ledger/trust"
+	"selvage/node/home"
+	"selvage/simulator/network"
+	"selvage/simulator/scenario"
+)
+
+// world is everything that a story takes place in. Its story's goroutine alone changes it; nodes
+// call changed and the trace from theirs.
+type world struct {
+	scenario scenario.Scenario
+	rand     *mrand.Rand // of the story; drawn from by its goroutine only
+	keys     io.Reader   // likewise
+	net      *network.Net
+	trace    *trace
+	wake     chan struct{} // holds one: something has changed
+	wg       sync.WaitGroup
+
+	operator ed25519.PrivateKey
+	chain    *trust.Chain
+	machines []*machine // in the order of the scenario
+	byName   map[string]*machine
+
+	releases map[string]release // that the operator has signed, by NAME@VERSION
+	latest   map[string]string  // the last of them, by NAME
+	deploys  []*deploy          // in the order in which they were declared
+}
+
+// release is what the operator knows of a release.
+type release struct {
+	content []byte
+	digest  string // hex
+	site    string // where it was seeded
+}
+
+// deploy is a declaration on its way.
+type deploy struct {
+	name, release string
+	selector      map[string]string
+	at            time.Duration
+	took          time.Duration // until every reachable target served it; 0 until then
+}
+
+// newWorld lays the network; nobody is there yet.
+func newWorld(s scenario.Scenario) (*world, error) {
+	w := &world{scenario: s, rand: mrand.New(source(s.Seed, "story")), keys: chacha(s.Seed, "keys"), trace: newTrace(), wake: make(chan struct{}, 1),
+		byName: map[string]*machine{}, releases: map[string]release{}, latest: map[string]string{}}
+	var err error
+	if w.net, err = network.New(network.Config{Rand: source(s.Seed, "network")}); err != nil {
+		return nil, err
+	}
+	w.operator = w.newKey()
+	for _, site := range s.Sites {
+		if _, err := w.net.AddSite(site.Name, siteConfig(site)); err != nil {
+			return nil, fmt.Errorf("site %s: %w", site.Name, err)
+		}
+		for i := range site.Nodes {
+			if _, err := w.addMachine(site.Name, fmt.Sprint("n", i)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return w, nil
+}
+
+// chacha is a source of randomness for one purpose, so that what one draws changes nothing for others.
+func chacha(seed uint64, purpose string) *mrand.ChaCha8 {
+	var key [32]byte
+	binary.BigEndian.PutUint64(key[:], seed)
+	copy(key[8:], purpose)
+	return mrand.NewChaCha8(key)
+}
+
+func source(seed uint64, purpose string) mrand.Source { return chacha(seed, purpose) }
+
+func (w *world) newKey() ed25519.PrivateKey {
+	var seed [ed25519.SeedSize]byte
+	_, _ = io.ReadFull(w.keys, seed[:]) // a generator never ends
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+func (w *world) addMachine(site, name string) (*machine, error) {
+	host, err := w.net.Site(site).AddHost(name)
+	if err != nil {
+		return nil, fmt.Errorf("node %s/%s: %w", site, name, err)
+	}
+	m := &machine{world: w, site: site, name: name, host: host, fs: memdisk.New(0), log: new(memlog.Log)}
+	m.clock.since = time.Now()
+	w.machines = append(w.machines, m)
+	w.byName[m.String()] = m
+	return m, nil
+}
+
+// changed has the story look at the world again. It never blocks.
+func (w *world) changed() {
+	select {
+	case w.wake <- struct{}{}:
+	default: // it is about to look
+	}
+}
+
+// found creates the fleet at the first machine, enrols the others and starts all.
+func (w *world) found() error {
+	first := w.machines[0]
+	key := w.newKey()
+	chain, cred, err := trust.Found("sim", first.site, first.nodeName(), w.operator, key.Public().(ed25519.PublicKey), time.Now(), w.keys)
+	if err != nil {
+		return err
+	}
+	w.chain = chain
+	if err := first.create(key, home.Card{Site: first.site, Fleet: chain.Fleet(), Credential: cred.Marshal(), Charters: chain.Envelopes()}); err != nil {
+		return err
+	}
+	if err := first.start(); err != nil {
+		return err
+	}
+	tickets := map[string]trust.Ticket{}
+	for _, site := range w.scenario.Sites {
+		if tickets[site.Name], err = w.ticket(site.Name, site.Labels, max(1, site.Nodes)); err != nil {
+			return err
+		}
+	}
+	for _, m := range w.machines[1:] {
+		if err := m.enrol(tickets[m.site]); err != nil {
+			return fmt.Errorf("enrol %s: %w", m, err)
+		}
+		if err := m.start(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxBootstrap is how many addresses a ticket carries.
+const maxBootstrap = 4
+
+// ticket invites machines to a site, as 'selvage invite' does. It names the founder and the
+// first machines of the site.
+func (w *world) ticket(site string, labels map[string]string, uses int) (trust.Ticket, error) {
+	var addrs []string
+	for i, m := range w.machines {
+		if n := m.node(); n != nil && (i == 0 || m.site == site) && len(addrs) < maxBootstrap {
+			addrs = append(addrs, n.Status().Addresses...)
+		}
+	}
+	now := time.Now().UTC()
+	return trust.NewTicket(trust.Invite{Fleet: w.chain.Fleet(), Site: site, Labels: labels, Uses: uses, Issued: now, Expires: now.Add(24 * time.Hour),
+		Bootstrap: addrs[:min(len(addrs), maxBootstrap)]}, w.keys, w.operator)
+}
+
+// close stops everybody, and waits until nothing of the world goes on.
+func (w *world) close() error {
+	var g sync.WaitGroup
+	errs := make([]error, len(w.machines))
+	for i, m := range w.machines {
+		g.Go(func() { errs[i] = m.stop() })
+	}
+	g.Wait()
+	w.wg.Wait()
+	return errors.Join(append(errs, w.net.Close())...)
+}
+
+// siteConfig turns a scenario's site into the network's.
+func siteConfig(s scenario.Site) network.SiteConfig {
+	up, down := uplinks(s.Uplink)
+	lan := link(s.LAN)
+	if lan.Latency == 0 {
+		lan.Latency = lanLatency
+	}
+	nat := map[string]network.NAT{"cone": network.EndpointIndependent, "symmetric": network.Symmetric}[s.Uplink.NAT]
+	return network.SiteConfig{Up: up, Down: down, LAN: lan, NAT: nat}
+}
+
+// lanLatency is that of a LAN of which the scenario says nothing: a network without any would
+// let the whole site act at one instant.
+const lanLatency = 200 * time.Microsecond
+
+// uplinks are the two directions of an uplink.
+func uplinks(u scenario.Uplink) (up, down network.Link) {
+	up = link(u.Link)
+	up.Duty = network.Duty(u.Duty)
+	up.Budget = network.Budget{Bytes: u.Bytes, Every: u.Per}
+	down = up
+	up.Rate, down.Rate = u.Up, u.Down
+	return up, down
+}
+
+func link(l scenario.Link) network.Link {
+	return network.Link{Latency: l.Latency, Jitter: l.Jitter, Loss: l.Loss, Burst: network.Burst{P: l.Burst.Bad, R: l.Burst.Good, Bad: l.Burst.Loss},
+		Queue: int(l.Queue), CoDel: l.CoDel, MTU: l.MTU, Reorder: l.Reorder, ReorderBy: reorderBy, Duplicate: l.Duplicate}
+}
+
+const reorderBy = 5 * time.Millisecond
+
+func noDial(context.Context, string, string) (net.Conn, error) {
+	return nil, errors.New("nothing listens in a simulation")
+}
