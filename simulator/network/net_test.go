@@ -343,3 +343,29 @@ func TestEventsComeInOrder(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatIsUnderWayIsBounded(t *testing.T) {
+	bubble(t, func(t *testing.T, n *Net) {
+		s := site(t, n, "a", SiteConfig{LAN: Link{Latency: time.Hour}}, 2)
+		from, to := listen(t, s.Host("a"), 0), listen(t, s.Host("b"), 1)
+		n.flying = maxFlying - 100 // as if other links held so much
+		send(t, from, to.LocalAddr(), 100-Headers)
+		send(t, from, to.LocalAddr(), 1)
+		if c := s.Host("a").Counters().Sent; c.Packets != 2 || c.Dropped[QueueFull] != 1 {
+			t.Errorf("sent %+v", c)
+		}
+	})
+}
+
+func TestWords(t *testing.T) {
+	bubble(t, func(t *testing.T, n *Net) {
+		s := site(t, n, "a", SiteConfig{NAT: Symmetric}, 1)
+		public, behind := s.Public()
+		_, open := site(t, n, "b", SiteConfig{}, 0).Public()
+		got := fmt.Sprint(s, s.Host("a"), public, behind, open, NoNAT, EndpointIndependent, s.nat.kind, NAT(9), Delivered, Kind(9), Severed, Cause(99))
+		const want = "a a/a 11.0.0.1 true false none endpoint-independent symmetric unknown delivered unknown cut unknown"
+		if strings.Join(strings.Fields(got), " ") != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	})
+}
