@@ -84,8 +84,9 @@ func (c *checker) uplink(at string, u Uplink) {
 	c.want(u.Allowance.Bytes > 0 || u.Allowance.Per == 0, at+".budget.bytes", "is missing: write how much it carries each time, like 10MB")
 	if d := u.Duty; d != (Duty{}) {
 		c.want(d.Up > 0, at+".duty.up", "is missing: write how long it is up each time, like 10m; to be down for good, cut it")
-		c.want(d.Up <= d.Every, at+".duty.up", "%s is longer than every, which is %s", durationText(d.Up), durationText(d.Every))
-		c.want(d.Offset < d.Every || d.Every == 0, at+".duty.offset", "%s is not less than every, which is %s", durationText(d.Offset), durationText(d.Every))
+		every := durationText(d.Every)
+		c.want(d.Up <= d.Every, at+".duty.up", "%s is longer than every, which is %s", durationText(d.Up), every)
+		c.want(d.Offset < d.Every || d.Every == 0, at+".duty.offset", "%s is not less than every, which is %s", durationText(d.Offset), every)
 	}
 }
 
@@ -110,9 +111,10 @@ func (c *checker) random() {
 	for i, r := range c.s.Random {
 		at := fmt.Sprintf("random[%d]", i)
 		c.want(r.After < r.Before, at+".before", "%s is not later than after, which is %s", durationText(r.Before), durationText(r.After))
-		c.want(r.MinFor <= r.MaxFor, at+".for", "the shortest, %s, is longer than the longest, %s", durationText(r.MinFor), durationText(r.MaxFor))
-		c.want(r.Before+r.MaxFor <= c.s.Duration, at+".before", "the last may end at %s, after the story, which ends at %s: make duration longer",
-			durationText(r.Before+r.MaxFor), durationText(c.s.Duration))
+		c.want(r.MinFor <= r.MaxFor, at+".for", "the shortest, %s, is longer than the longest, %s",
+			durationText(r.MinFor), durationText(r.MaxFor))
+		c.want(r.Before+r.MaxFor <= c.s.Duration, at+".before",
+			"the last may end at %s, after the story, which ends at %s: make duration longer", durationText(r.Before+r.MaxFor), durationText(c.s.Duration))
 		c.want((r.Before-r.After)/max(r.Every, 1) <= MaxFaults/2, at+".every", "%s gives too many: at most %d on average",
 			durationText(r.Every), MaxFaults/2)
 		c.want(len(r.Kinds) > 0, at+".kinds", "is empty: write one at least, like [crash]")

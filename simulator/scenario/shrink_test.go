@@ -17,12 +17,15 @@ func crashOf(node string) func(Fault) bool {
 
 func partition(f Fault) bool { return f.Kind == Partition }
 
-func TestMinimize(t *testing.T) {
-	for name, c := range map[string]struct {
-		file  string
-		fails func(Scenario) bool
-		want  string
-	}{
+// minimal says what is left of a file by a way to fail.
+type minimal struct {
+	file  string
+	fails func(Scenario) bool
+	want  string
+}
+
+func minimals() map[string]minimal {
+	return map[string]minimal{
 		"a crash and a partition": {"storm.yaml", func(s Scenario) bool { return has(s, crashOf("c/n1")) && has(s, partition) },
 			`name: everything at random
 seed: 18446744073709551615
@@ -56,7 +59,11 @@ duration: 5m
 sites:
   - {name: s2, nodes: 1, labels: {tier: pos}}
 `},
-	} {
+	}
+}
+
+func TestMinimize(t *testing.T) {
+	for name, c := range minimals() {
 		t.Run(name, func(t *testing.T) {
 			asked := 0
 			s := Minimize(load(t, c.file), func(s Scenario) bool { asked++; return c.fails(s) }, 10_000)

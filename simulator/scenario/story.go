@@ -88,7 +88,8 @@ func faultFields() mapping[Fault] {
 	groups := list(list(place(), maxPlaces), maxPlaces)
 	return mapping[Fault]{line: func(f *Fault) *int { return &f.Line }, fields: []field[Fault]{
 		needed("at", duration(0, MaxDuration), func(f *Fault) *time.Duration { return &f.At }, "when it begins"),
-		of("for", duration(0, MaxDuration), func(f *Fault) *time.Duration { return &f.For }, "how long it lasts").or("0s, which is for good; what is restored goes on at once"),
+		of("for", duration(0, MaxDuration), func(f *Fault) *time.Duration { return &f.For }, "how long it lasts").
+			or("0s, which is for good; what is restored goes on at once"),
 		kind(Partition, groups, func(f *Fault) *[][]string { return &f.Groups }, "sets of places, two at least, that cannot reach each other"),
 		part(Cut, "nothing gets from one place to another; the other way it does",
 			needed("from", place(), func(f *Fault) *string { return &f.From }, "where it is sent"),

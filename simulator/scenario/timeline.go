@@ -104,7 +104,8 @@ func (c *checker) work(now *state, e event) {
 			c.want(now.seeded[w.Deploy.Release], e.path+".deploy.release", "%s is seeded after this: deploy it later", w.Deploy.Release)
 			return
 		}
-		c.want(false, e.path+".deploy.release", "no work seeds %s; %s", w.Deploy.Release, hint(w.Deploy.Release, slices.Sorted(maps.Keys(c.seeded))))
+		c.want(false, e.path+".deploy.release", "no work seeds %s; %s", w.Deploy.Release,
+			hint(w.Deploy.Release, slices.Sorted(maps.Keys(c.seeded))))
 	case w.Join != nil:
 		node := w.Join.Site + "/" + w.Join.Name
 		if c.place(e.path+".join.site", w.Join.Site, e.at) {
