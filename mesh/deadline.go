@@ -19,10 +19,7 @@ func newDeadline() *deadline { return &deadline{passed: make(chan struct{})} }
 func (d *deadline) set(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.timer != nil && !d.timer.Stop() {
-		<-d.passed // the timer has fired: let it have closed the channel
-	}
-	d.timer = nil
+	d.halt()
 	over := isClosed(d.passed)
 	wait := time.Until(t)
 	switch {
@@ -46,13 +43,20 @@ func (d *deadline) done() <-chan struct{} {
 	return d.passed
 }
 
-// stop releases the timer.
+// stop releases the timer. The deadline may be set again.
 func (d *deadline) stop() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.timer != nil {
-		d.timer.Stop()
+	d.halt()
+}
+
+// halt ends the timer, and forgets it: a timer that was stopped here never closes the channel, so
+// nobody may wait for that. The caller holds mu.
+func (d *deadline) halt() {
+	if d.timer != nil && !d.timer.Stop() {
+		<-d.passed // it has fired: let it have closed the channel
 	}
+	d.timer = nil
 }
 
 func isClosed(c <-chan struct{}) bool {

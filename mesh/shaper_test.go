@@ -327,3 +327,20 @@ func closeAll(all ...*testNode) {
 		n.stop()
 	}
 }
+
+// TestDeadlineAfterStop: a reader may set a deadline on a stream that was just closed beside it.
+func TestDeadlineAfterStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDeadline()
+		d.set(time.Now().Add(time.Hour))
+		d.stop()
+		d.stop()
+		d.set(time.Now().Add(time.Second)) // hung
+		<-d.done()
+		d.stop()
+		d.set(time.Time{})
+		if isClosed(d.done()) {
+			t.Error("no deadline has passed")
+		}
+	})
+}
