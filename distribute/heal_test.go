@@ -1,6 +1,7 @@
 package distribute
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -402,4 +404,35 @@ func TestComesAnotherWay(t *testing.T) {
 		}
 		n.holds(want, data)
 	})
+}
+
+// idleConn is a connection that was lost for its silence: QUIC says of it, for ever, that it timed out.
+type idleConn struct{ net.Conn }
+
+type idleError struct{}
+
+func (idleError) Error() string   { return "timeout: no recent network activity" }
+func (idleError) Timeout() bool   { return true }
+func (idleError) Temporary() bool { return false }
+
+func (idleConn) SetReadDeadline(time.Time) error { return nil }
+func (idleConn) Read([]byte) (int, error)        { return 0, idleError{} }
+
+// TestIdleConnection: who serves a peer that has gone does not wait for it for ever.
+func TestIdleConnection(t *testing.T) {
+	var open atomic.Int64
+	open.Store(1)
+	done := make(chan error, 1)
+	go func() {
+		_, err := readRequest(idleConn{}, bufio.NewReader(idleConn{}), &open)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if !errors.As(err, new(idleError)) {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it still reads")
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -178,8 +179,8 @@ func readRequest(conn net.Conn, r *bufio.Reader, open *atomic.Int64) ([]planner.
 		if err == nil {
 			return readRuns(r, maxRuns)
 		}
-		var timeout net.Error
-		if !errors.As(err, &timeout) || !timeout.Timeout() || open.Load() == 0 {
+		// A connection that was lost for its silence says that it timed out too, and says so for ever.
+		if !errors.Is(err, os.ErrDeadlineExceeded) || open.Load() == 0 {
 			return nil, err
 		}
 	}
