@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"selvage/internal/ident"
 	"selvage/ledger/trust"
@@ -43,7 +44,8 @@ func (g *gate) Charters(after uint64) [][]byte {
 	return out
 }
 
-// Learn implements mesh.Gate: the charters follow those that are known here.
+// Learn implements mesh.Gate: the charters follow those that are known here, or are some of them, as
+// another peer may have shown them since this node said what it lacks.
 func (g *gate) Learn(charters [][]byte) error {
 	var all []trust.Envelope
 	if c := g.n.ledger.Chain(); c != nil {
@@ -53,6 +55,9 @@ func (g *gate) Learn(charters [][]byte) error {
 		var e trust.Envelope
 		if err := json.Unmarshal(data, &e); err != nil {
 			return fmt.Errorf("charter: %w", err)
+		}
+		if slices.ContainsFunc(all, func(known trust.Envelope) bool { return known.Payload == e.Payload }) {
+			continue
 		}
 		all = append(all, e)
 	}

@@ -382,3 +382,18 @@ func TestUnadmittedPeer(t *testing.T) {
 }
 
 func nodeID(key ed25519.PrivateKey) (id [32]byte) { return [32]byte(key.Public().(ed25519.PublicKey)) }
+
+// TestCharterTwice: two peers may show a node that has just joined the same charter at one time.
+func TestCharterTwice(t *testing.T) {
+	t.Parallel()
+	f := found(t)
+	m := f.join("b", "b1")
+	eventually(t, "b1 is in", func() bool { return len(f.founder.Nodes()) == 2 })
+	g := &gate{m.Node}
+	if err := g.Learn((&gate{f.founder.Node}).Charters(0)); err != nil {
+		t.Errorf("a charter that is known already: %v", err)
+	}
+	if err := g.Learn([][]byte{[]byte("{}")}); err == nil {
+		t.Error("something that is no charter is taken")
+	}
+}
