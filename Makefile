@@ -9,7 +9,7 @@ FUZZTIME ?= 10s
 export CGO_ENABLED = 0
 export GOFLAGS += -trimpath
 
-.PHONY: all build examples demo test race lint bench fuzz clean
+.PHONY: all build examples demo test soak race lint bench fuzz clean
 all: build
 
 build: examples ## bin/selvage, and the functions that the demo seeds beside it
@@ -23,8 +23,13 @@ examples:
 demo: build ## three sites on this machine: a release, a cut, a heal, a crash
 	$(BIN)/selvage demo
 
-test: ## unit tests, small scenarios, the command line
+test: ## unit tests, the small scenarios of the simulator, the command line
 	$(GO) test ./...
+
+SEEDS ?= 20
+soak: build ## every scenario under SEEDS seeds, and the long ones once
+	$(BIN)/selvage sim sweep simulator/scenarios/*.yaml --seeds $(SEEDS)
+	$(BIN)/selvage sim sweep simulator/scenarios/long/*.yaml --seeds 1
 
 race: ## the same under the race detector; needs a C compiler
 	CGO_ENABLED=1 $(GO) test -race ./...

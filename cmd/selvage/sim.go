@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
+	"github.com/libp2p/go-libp2p/gologshim"
 	"github.com/spf13/cobra"
 
 	"selvage/simulator"
@@ -60,6 +62,7 @@ func readScenario(file string) (scenario.Scenario, error) {
 }
 
 func simRun(ctx context.Context, env *environment, s scenario.Scenario, trace bool) error {
+	gologshim.SetDefaultHandler(slog.DiscardHandler) // libp2p is alarmed by what a story does to it
 	bar := newProgress(env.err)
 	r, err := simulator.Run(ctx, s, func(p simulator.Progress) { bar.Show(progressText(p)) })
 	bar.End()

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/libp2p/go-libp2p/gologshim"
 	"github.com/spf13/cobra"
 
 	"selvage/internal/disk"
@@ -62,11 +63,8 @@ func up(ctx context.Context, env *environment, o upOptions) error {
 	if err := level.UnmarshalText([]byte(o.log)); err != nil {
 		return usage("--log %q: want debug, info, warn or error", o.log)
 	}
-	var handler slog.Handler = slog.NewTextHandler(env.err, &slog.HandlerOptions{Level: level})
-	if env.json() {
-		handler = slog.NewJSONHandler(env.err, &slog.HandlerOptions{Level: level})
-	}
-	logger := slog.New(handler)
+	logger := slog.New(logHandler(env, level))
+	gologshim.SetDefaultHandler(logHandler(env, max(level, slog.LevelWarn))) // libp2p's own, which says much
 	f, err := osdisk.Open(env.dir)
 	if err != nil {
 		return fmt.Errorf("open state directory: %w", err)
@@ -100,6 +98,14 @@ func up(ctx context.Context, env *environment, o upOptions) error {
 		return explainStart(env, err)
 	}
 	return serve(ctx, n, socket)
+}
+
+func logHandler(env *environment, level slog.Level) slog.Handler {
+	o := &slog.HandlerOptions{Level: level}
+	if env.json() {
+		return slog.NewJSONHandler(env.err, o)
+	}
+	return slog.NewTextHandler(env.err, o)
 }
 
 // drivers are those for all types of workload.
