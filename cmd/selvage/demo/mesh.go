@@ -22,6 +22,7 @@ const (
 	nodesPerSite = 3
 	uplinkRate   = "8mbit" // each way, of each site
 	grace        = 5 * time.Second
+	askEvery     = 200 * time.Millisecond // nine nodes answer out of the two cores that they share
 )
 
 // member is one node of the demo: a process and its state directory.
@@ -189,7 +190,7 @@ func wait(ctx context.Context, limit time.Duration, what string, ask func() (boo
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(askEvery):
 		}
 	}
 }
