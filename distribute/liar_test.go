@@ -66,8 +66,8 @@ func TestLiars(t *testing.T) {
 		blamed   string // is in the reason; "" if the peer is not to be blamed
 	}{
 		"corrupt chunk":  {FetchProtocol, alter(func(b []byte) []byte { b[len(b)-1] ^= 1; return b }), "digest"},
-		"surplus":        {FetchProtocol, alter(func(b []byte) []byte { return append(b, 200, 201, 202) }), "protocol"},
-		"short":          {FetchProtocol, alter(func(b []byte) []byte { return b[:len(b)/2] }), " "}, // what follows is taken for it
+		"surplus":        {FetchProtocol, alter(func(b []byte) []byte { return append(b, 200, 201, 202) }), " "}, // of a status or, within a run, of a chunk
+		"short":          {FetchProtocol, alter(func(b []byte) []byte { return b[:len(b)/2] }), " "},             // what follows is taken for it
 		"strange status": {FetchProtocol, alter(func(b []byte) []byte { b[0] = 77; return b }), "protocol"},
 		"unasked": {FetchProtocol, func(_ ident.NodeID, c net.Conn, _ func(ident.NodeID, net.Conn)) {
 			_, _ = c.Write(make([]byte, 4<<20)) // more than was asked for, or before it was
