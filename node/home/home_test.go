@@ -24,6 +24,21 @@ func newCard(t testing.TB) (Card, ed25519.PrivateKey) {
 	return Card{Node: ident.FromPublicKey(public), Name: "till-1", Site: "oslo", Fleet: trust.FleetID{1}, Credential: []byte("c"), Bootstrap: []string{"/ip4/10.0.0.1/udp/1/quic-v1"}}, key
 }
 
+// enrolled returns a state directory in which a node was enrolled, and what it opens as.
+func enrolled(t *testing.T) (*memdisk.FS, *Home) {
+	t.Helper()
+	fs := memdisk.New(0)
+	card, key := newCard(t)
+	if err := Create(fs, card, key); err != nil {
+		t.Fatal(err)
+	}
+	h, err := Open(fs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fs, h
+}
+
 func TestCreateAndOpen(t *testing.T) {
 	fs := memdisk.New(0)
 	if _, err := Open(fs); !errors.Is(err, ErrNone) {
@@ -67,15 +82,7 @@ func TestFilesOfDifferentNodes(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
-	fs := memdisk.New(0)
-	card, key := newCard(t)
-	if err := Create(fs, card, key); err != nil {
-		t.Fatal(err)
-	}
-	h, err := Open(fs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fs, h := enrolled(t)
 	if s, err := h.Settings(); s != (Settings{}) || err != nil {
 		t.Errorf("before any: %+v, %v", s, err)
 	}
@@ -101,15 +108,7 @@ func TestSettings(t *testing.T) {
 }
 
 func TestBegun(t *testing.T) {
-	fs := memdisk.New(0)
-	card, key := newCard(t)
-	if err := Create(fs, card, key); err != nil {
-		t.Fatal(err)
-	}
-	h, err := Open(fs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, h := enrolled(t)
 	if b, err := h.Begun(); b || err != nil {
 		t.Errorf("a new node has begun: %v, %v", b, err)
 	}
