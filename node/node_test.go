@@ -210,11 +210,19 @@ func TestCorruptPeer(t *testing.T) {
 	eventually(t, "all know each other", func() bool {
 		return len(m.Status().Peers) == 2 && len(bad.Status().Peers) == 2 && len(f.founder.Status().Peers) == 2
 	})
-	f.deploy(f.founder, "app@v1") // b2 asks its mate before it asks another site
-	eventually(t, "b2 runs app@v1", func() bool { return m.runs("app@v1") })
-	if !m.alerted("bad", "was dropped", "do not match their digest") {
-		t.Errorf("nobody is named: %q", m.Status().Alerts)
+	// While its uplink is held, b2 hears of the release from its mate, and has nobody else to ask.
+	if _, err := m.SetUplink(t.Context(), api.UplinkChange{Held: ptr(true)}); err != nil {
+		t.Fatal(err)
 	}
+	f.deploy(f.founder, "app@v1")
+	eventually(t, "the corrupt peer is named", func() bool { return m.alerted("bad", "was dropped", "do not match their digest") })
+	if m.runs("app@v1") {
+		t.Error("what came from it runs")
+	}
+	if _, err := m.SetUplink(t.Context(), api.UplinkChange{Held: ptr(false)}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "b2 runs app@v1", func() bool { return m.runs("app@v1") })
 	for _, p := range m.Status().Peers {
 		if p.Name == "bad" {
 			t.Error("it is still connected")
