@@ -1,26 +1,20 @@
-// Package simulator plays scenarios: many real nodes on a virtual network, disk and clock, with
-// faults, and invariants that are checked as the story goes.
+// Package simulator tells stories: a scenario's faults and work, the checks that have to hold
+// while they go on, and what it all cost.
 //
-// # What is real and what is not
+// A story is played on a Stage: machines with real nodes, and the network between them. An engine is
+// a package that has one. The same scenario runs on each:
 //
-// A node is a node.Node as 'selvage up' runs it: libp2p, QUIC, gossip, ledger, swarm, deployer. Given
-// to it are the packet network (package network), the disk (memdisk), the ledger's log (memlog), the
-// clock, and the one driver that needs no more than files (bundle). Time is virtual: the story runs in a
-// testing/synctest bubble, in which the clock moves on when everybody waits.
-//
-// The network, the faults, the contents of releases and all keys come from the scenario's seed. The
-// nodes themselves draw from the machine's randomness (TLS, QUIC, gossip), and goroutines run in the order
-// of the machine's scheduler, so two runs with one seed are alike, but not equal.
+//	native   nodes in this process, in virtual time, on a virtual network and disk
+//	replay   the native engine compiled to WASM, and run with seeded randomness
+//	netns    the real binary in network namespaces, in real time
 //
 // # A story
 //
-//	newWorld     the network is laid, machines stand at the sites
-//	found        the fleet is founded at the first machine; the others are enrolled and started
-//	play         acts (faults begin and end, work is done) at their times; after each, and whenever
-//	             a node says that something has changed, the checks are looked at
-//	result       what held, what it cost
+//	Found     the fleet is founded at the first machine; the others are enrolled and started
+//	play      acts (faults begin and end, work is done) at their times; after each, and whenever
+//	          the stage says that something has changed, the checks are looked at
+//	result    what held, what it cost
 //
-// Checks are looked at when all goroutines wait, so nothing is seen half done. A machine that is
-// killed loses its sockets and its disk at one instant, though its goroutines take a while to end:
-// what they do in that time reaches nothing.
+// Checks are looked at when the stage is settled, so nothing is seen half done. They see it only through what
+// nodes tell of themselves and what is on their disks, so they do not depend on the engine.
 package simulator

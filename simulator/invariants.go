@@ -3,17 +3,14 @@ package simulator
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"slices"
 	"strings"
 	"time"
 
-	"selvage/node"
 	"selvage/node/api"
 	"selvage/node/runtime"
 	"selvage/simulator/scenario"
@@ -24,8 +21,8 @@ import (
 type invariant struct {
 	arg  scenario.Arg
 	doc  string
-	each func(w *world, m *machine, n *node.Node, arg string) string // of every machine whose node is up
-	all  func(w *world, arg string) string                           // of the world as a whole
+	each func(t *story, m Machine, n Agent, arg string) string // of every machine whose node is up
+	all  func(t *story, arg string) string                     // of the world as a whole
 }
 
 // invariants are those that scenarios can name.
@@ -56,32 +53,32 @@ func Invariants() scenario.Invariants {
 }
 
 // check evaluates one invariant now.
-func (w *world) check(c scenario.Check) string {
+func (t *story) check(c scenario.Check) string {
 	i := invariants()[c.Name]
 	if i.all != nil {
-		return i.all(w, c.Arg)
+		return i.all(t, c.Arg)
 	}
-	for _, m := range w.machines {
-		if n := m.node(); n != nil {
-			if wrong := i.each(w, m, n, c.Arg); wrong != "" {
-				return fmt.Sprintf("%s: %s", m, wrong)
+	for _, m := range t.Machines() {
+		if n := m.Agent(); n != nil {
+			if wrong := i.each(t, m, n, c.Arg); wrong != "" {
+				return Place(m) + ": " + wrong
 			}
 		}
 	}
 	return ""
 }
 
-func nothingUnsignedRuns(w *world, m *machine, n *node.Node, _ string) string {
+func nothingUnsignedRuns(t *story, m Machine, n Agent, _ string) string {
 	for _, d := range n.Status().Deployments {
 		if d.Release == "" {
 			continue
 		}
-		r, ok := w.releases[d.Release]
+		r, ok := t.releases[d.Release]
 		if !ok {
 			return fmt.Sprintf("runs %s, which nobody has signed", d.Release)
 		}
-		name := path.Join(runtime.Dir(d.Name), "current", blobFile)
-		if got, err := m.digestOf(name, r.digest); err != nil {
+		name := path.Join(runtime.Dir(d.Name), "current", BlobFile)
+		if got, err := t.digestOf(m, name, r.digest); err != nil {
 			return fmt.Sprintf("what it runs as %s cannot be read: %v", d.Release, err)
 		} else if d.Ready && got != r.digest {
 			return fmt.Sprintf("runs %.12s as %s, which is %.12s", got, d.Release, r.digest)
@@ -90,12 +87,12 @@ func nothingUnsignedRuns(w *world, m *machine, n *node.Node, _ string) string {
 	return ""
 }
 
-func noCorruptBlob(_ *world, m *machine, n *node.Node, _ string) string {
+func noCorruptBlob(t *story, m Machine, n Agent, _ string) string {
 	for _, b := range n.Blobs() {
 		if !b.Complete {
 			continue
 		}
-		got, err := m.digestOf("store/blobs/sha256/"+b.Digest, b.Digest)
+		got, err := t.digestOf(m, "store/blobs/sha256/"+b.Digest, b.Digest)
 		if err != nil {
 			return fmt.Sprintf("blob %.12s cannot be read: %v", b.Digest, err)
 		}
@@ -106,20 +103,16 @@ func noCorruptBlob(_ *world, m *machine, n *node.Node, _ string) string {
 	return ""
 }
 
-// digestOf returns the SHA-256 of a file on the machine's disk. A file that was found right is not
+// digestOf returns the SHA-256 of a file on a machine's disk. A file that was found right is not
 // read again while nobody has written to it.
-func (m *machine) digestOf(name, want string) (string, error) {
-	m.mu.Lock()
-	disk := m.fs
-	m.mu.Unlock()
+func (t *story) digestOf(m Machine, name, want string) (string, error) {
+	disk := m.Disk()
 	info, err := disk.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	} else if err != nil {
+	if err != nil {
 		return "", err
 	}
-	mark := seenFile{want, info.Size(), info.ModTime()}
-	if m.seen[name] == mark {
+	mark := rightFile{want, info.Size(), info.ModTime()}
+	if t.right[Place(m)+":"+name] == mark {
 		return want, nil
 	}
 	f, err := disk.OpenFile(name, os.O_RDONLY, 0)
@@ -133,22 +126,19 @@ func (m *machine) digestOf(name, want string) (string, error) {
 	}
 	got := hex.EncodeToString(sum.Sum(nil))
 	if got == want {
-		if m.seen == nil {
-			m.seen = map[string]seenFile{}
-		}
-		m.seen[name] = mark
+		t.right[Place(m)+":"+name] = mark
 	}
 	return got, nil
 }
 
-// seenFile is a file as it was when its bytes were found to be right.
-type seenFile struct {
+// rightFile is a file as it was when its bytes were found to be right.
+type rightFile struct {
 	digest string
 	size   int64
 	at     time.Time
 }
 
-func nobodyDropped(_ *world, _ *machine, n *node.Node, _ string) string {
+func nobodyDropped(_ *story, _ Machine, n Agent, _ string) string {
 	for _, a := range n.Status().Alerts {
 		if strings.Contains(a, "was dropped") {
 			return a
@@ -157,7 +147,7 @@ func nobodyDropped(_ *world, _ *machine, n *node.Node, _ string) string {
 	return ""
 }
 
-func nobodyQuarantined(_ *world, _ *machine, n *node.Node, _ string) string {
+func nobodyQuarantined(_ *story, _ Machine, n Agent, _ string) string {
 	for _, o := range n.Nodes() {
 		if o.Quarantined != "" {
 			return fmt.Sprintf("holds that %s %s", o.Name, o.Quarantined)
@@ -166,15 +156,15 @@ func nobodyQuarantined(_ *world, _ *machine, n *node.Node, _ string) string {
 	return ""
 }
 
-func somebodyDropped(w *world, place string) string {
-	for _, m := range w.machines {
-		n := m.node()
+func somebodyDropped(t *story, place string) string {
+	for _, m := range t.Machines() {
+		n := m.Agent()
 		if n == nil {
 			continue
 		}
 		for _, a := range n.Status().Alerts {
-			for _, o := range w.suspects(place) {
-				if strings.Contains(a, "was dropped") && strings.Contains(a, o.nodeName()+" (") {
+			for _, o := range t.suspects(place) {
+				if strings.Contains(a, "was dropped") && strings.Contains(a, o.NodeName()+" (") {
 					return ""
 				}
 			}
@@ -184,21 +174,21 @@ func somebodyDropped(w *world, place string) string {
 }
 
 // suspects are the machines of a place; "" is everywhere.
-func (w *world) suspects(place string) []*machine {
+func (t *story) suspects(place string) []Machine {
 	if place == "" {
-		return w.machines
+		return t.Machines()
 	}
-	return w.placed(place)
+	return Placed(t.Machines(), place)
 }
 
-func somebodyQuarantined(w *world, place string) string {
-	for _, m := range w.machines {
-		n := m.node()
+func somebodyQuarantined(t *story, place string) string {
+	for _, m := range t.Machines() {
+		n := m.Agent()
 		if n == nil {
 			continue
 		}
 		for _, o := range n.Nodes() {
-			if o.Quarantined != "" && slices.ContainsFunc(w.suspects(place), func(s *machine) bool { return s.id == o.Node }) {
+			if o.Quarantined != "" && slices.ContainsFunc(t.suspects(place), func(s Machine) bool { return s.ID() == o.Node }) {
 				return ""
 			}
 		}
@@ -206,11 +196,11 @@ func somebodyQuarantined(w *world, place string) string {
 	return "nobody is quarantined"
 }
 
-func ledgersEqual(w *world, _ string) string {
-	var first *machine
+func ledgersEqual(t *story, _ string) string {
+	var first Machine
 	var root string
-	for _, m := range w.machines {
-		n := m.node()
+	for _, m := range t.Machines() {
+		n := m.Agent()
 		if n == nil {
 			continue
 		}
@@ -218,49 +208,49 @@ func ledgersEqual(w *world, _ string) string {
 		case first == nil:
 			first, root = m, r
 		case r != root:
-			return fmt.Sprintf("%s and %s hold different ledgers", first, m)
+			return fmt.Sprintf("%s and %s hold different ledgers", Place(first), Place(m))
 		}
 	}
 	return ""
 }
 
-func allUp(w *world, _ string) string {
-	for _, m := range w.machines {
-		if m.node() == nil {
-			return m.String() + " is down"
+func allUp(t *story, _ string) string {
+	for _, m := range t.Machines() {
+		if m.Agent() == nil {
+			return Place(m) + " is down"
 		}
 	}
 	return ""
 }
 
-func knowsAll(w *world, _ *machine, n *node.Node, _ string) string {
-	if got := len(n.Nodes()); got < len(w.machines) {
-		return fmt.Sprintf("knows %d of %d nodes", got, len(w.machines))
+func knowsAll(t *story, _ Machine, n Agent, _ string) string {
+	if got := len(n.Nodes()); got < len(t.Machines()) {
+		return fmt.Sprintf("knows %d of %d nodes", got, len(t.Machines()))
 	}
 	return ""
 }
 
-func allRun(w *world, ref string) string {
-	name, selector := w.deployed(ref)
+func allRun(t *story, ref string) string {
+	name, selector := t.deployed(ref)
 	if name == "" {
 		return ref + " was not deployed"
 	}
-	for _, m := range w.machines {
-		if n := m.node(); n != nil && w.meant(m, selector) {
+	for _, m := range t.Machines() {
+		if n := m.Agent(); n != nil && t.meant(m, selector) {
 			if d := running(n, name); d.Release != ref || !d.Ready {
-				return fmt.Sprintf("%s runs %q, %s %s", m, d.Release, d.Phase, d.Why)
+				return fmt.Sprintf("%s runs %q, %s %s", Place(m), d.Release, d.Phase, d.Why)
 			}
 		}
 	}
 	return ""
 }
 
-func noneRuns(w *world, ref string) string {
-	for _, m := range w.machines {
-		if n := m.node(); n != nil {
+func noneRuns(t *story, ref string) string {
+	for _, m := range t.Machines() {
+		if n := m.Agent(); n != nil {
 			for _, d := range n.Status().Deployments {
 				if d.Release == ref {
-					return fmt.Sprintf("%s runs %s", m, ref)
+					return fmt.Sprintf("%s runs %s", Place(m), ref)
 				}
 			}
 		}
@@ -268,24 +258,24 @@ func noneRuns(w *world, ref string) string {
 	return ""
 }
 
-func allReachableRun(w *world, ref string) string {
-	name, _ := w.deployed(ref)
-	for _, m := range w.machines {
-		n := m.node()
+func allReachableRun(t *story, ref string) string {
+	name, _ := t.deployed(ref)
+	for _, m := range t.Machines() {
+		n := m.Agent()
 		if n == nil {
 			continue
 		}
 		r, err := n.Rollout(name)
 		if err != nil || r.Release != ref || !r.Done {
-			return fmt.Sprintf("%s says that %d of %d run %s", m, r.Ready, r.Targets, r.Release)
+			return fmt.Sprintf("%s says that %d of %d run %s", Place(m), r.Ready, r.Targets, r.Release)
 		}
 	}
 	return ""
 }
 
 // deployed returns the newest declaration of a release.
-func (w *world) deployed(ref string) (name string, selector map[string]string) {
-	for _, d := range slices.Backward(w.deploys) {
+func (t *story) deployed(ref string) (name string, selector map[string]string) {
+	for _, d := range slices.Backward(t.deploys) {
 		if d.release == ref {
 			return d.name, d.selector
 		}
@@ -294,9 +284,9 @@ func (w *world) deployed(ref string) (name string, selector map[string]string) {
 }
 
 // meant reports whether a selector picks the machine.
-func (w *world) meant(m *machine, selector map[string]string) bool {
-	for _, s := range w.scenario.Sites {
-		if s.Name != m.site {
+func (t *story) meant(m Machine, selector map[string]string) bool {
+	for _, s := range t.scenario.Sites {
+		if s.Name != m.Site() {
 			continue
 		}
 		for k, v := range selector {
@@ -309,7 +299,7 @@ func (w *world) meant(m *machine, selector map[string]string) bool {
 }
 
 // running returns how a deployment does on a node; the zero value if it is not meant.
-func running(n *node.Node, name string) api.Running {
+func running(n Agent, name string) api.Running {
 	for _, d := range n.Status().Deployments {
 		if d.Name == name {
 			return d

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"selvage/simulator/network"
 	"selvage/simulator/scenario"
 )
 
@@ -43,8 +42,9 @@ type Uplink struct {
 }
 
 func (t *story) result() Result {
-	r := Result{OK: true, Scenario: t.scenario.Name, Engine: "native", Seed: t.scenario.Seed,
-		VirtualSeconds: time.Since(t.trace.begin).Seconds(), TraceSHA256: t.trace.digest(), Nodes: len(t.machines), Events: t.trace.events}
+	r := Result{OK: true, Scenario: t.scenario.Name, Seed: t.scenario.Seed,
+		VirtualSeconds: t.trace.Now().Seconds(), Nodes: len(t.Machines())}
+	r.Events, r.TraceSHA256 = t.trace.take()
 	for _, c := range t.checks {
 		o := Check{Name: checkName(c.check), Kind: c.kind, OK: c.held, Detail: c.last}
 		if !o.OK && o.Detail == "" {
@@ -52,8 +52,8 @@ func (t *story) result() Result {
 		}
 		r.Checks = append(r.Checks, o)
 	}
-	for _, s := range t.net.Sites() {
-		r.Uplinks = append(r.Uplinks, t.uplinkOf(s))
+	for _, s := range t.scenario.Sites {
+		r.Uplinks = append(r.Uplinks, t.uplinkOf(s.Name))
 	}
 	if len(t.deploys) > 0 {
 		last := t.deploys[len(t.deploys)-1]
@@ -73,19 +73,19 @@ func checkName(c scenario.Check) string {
 	return c.Name + ": " + c.Arg
 }
 
-func (t *story) uplinkOf(s *network.Site) Uplink {
-	c := s.Counters()
-	u := Uplink{Site: s.Name(), DownBytes: c.Down.Bytes, UpBytes: c.Up.Bytes}
+func (t *story) uplinkOf(site string) Uplink {
+	u := Uplink{Site: site}
+	u.DownBytes, u.UpBytes = t.Traffic(site)
 	for ref, r := range t.releases {
-		if r.site == s.Name() {
+		if r.site == site {
 			continue
 		}
-		if need, ok := t.needed(s.Name(), ref); ok {
+		if need, ok := t.needed(site, ref); ok {
 			u.IdealBytes += need
 		}
 	}
-	for _, m := range t.placed(s.Name()) {
-		if n := m.node(); n != nil {
+	for _, m := range Placed(t.Machines(), site) {
+		if n := m.Agent(); n != nil {
 			for _, b := range n.Blobs() {
 				u.BlobBytes += b.FromUplinkBytes
 			}
@@ -97,8 +97,8 @@ func (t *story) uplinkOf(s *network.Site) Uplink {
 // needed returns how much of a release a site had to get from others: what none of its nodes had of
 // it in older ones. ok is false if the site does not hold it.
 func (t *story) needed(site, ref string) (bytes int64, ok bool) {
-	for _, m := range t.placed(site) {
-		n := m.node()
+	for _, m := range Placed(t.Machines(), site) {
+		n := m.Agent()
 		if n == nil {
 			continue
 		}

@@ -3,10 +3,10 @@ package simulator
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"slices"
-	"sync/atomic"
-	"testing/synctest"
 	"time"
 
 	"selvage/simulator/scenario"
@@ -31,13 +31,23 @@ const (
 	rankFault
 )
 
-// story is a world while its story is told.
+// story is a scenario while it is told.
 type story struct {
-	*world
-	acts     []act // by time; those done are gone
-	ends     map[int]func() error
-	checks   []*outcome
-	progress *atomic.Pointer[Progress]
+	Stage
+	scenario scenario.Scenario
+	trace    *Trace
+	rand     *rand.Rand // of what people make
+	progress func(Progress)
+
+	acts   []act // by time; those done are gone
+	ends   map[int]func() error
+	checks []*outcome
+
+	releases map[string]release // that the operator has signed, by NAME@VERSION
+	latest   map[string]string  // the last of them, by NAME
+	deploys  []*deploy          // in the order in which they were declared
+
+	right map[string]rightFile // files that were found right, by place and name
 }
 
 // outcome is how a check has fared.
@@ -57,45 +67,51 @@ type Progress struct {
 	Text   string        // what is waited for
 }
 
-// tell plays the scenario in the bubble of the calling goroutine.
-func tell(ctx context.Context, s scenario.Scenario, progress *atomic.Pointer[Progress]) (Result, error) {
-	w, err := newWorld(s)
-	if err != nil {
-		return Result{}, err
-	}
-	t := &story{world: w, ends: map[int]func() error{}, progress: progress}
+// Tell plays a scenario, whose random faults were drawn, on a stage, and closes that. progress is told how
+// far it is each time when the story is looked at; it must not block. The story ends early when ctx ends, or when a
+// check cannot hold any more. An error means that it could not be played to its end; a check that
+// failed is in the Result.
+func Tell(ctx context.Context, s scenario.Scenario, stage Stage, trace *Trace, progress func(Progress)) (Result, error) {
+	t := &story{Stage: stage, scenario: s, trace: trace, rand: Rand(s.Seed, "story"), progress: progress, ends: map[int]func() error{},
+		releases: map[string]release{}, latest: map[string]string{}, right: map[string]rightFile{}}
 	t.plan()
-	if err := w.found(); err != nil {
-		_ = w.close() // the first error says what is wrong
+	if err := t.Found(); err != nil {
+		_ = t.Close() // the first error says what is wrong
 		return Result{}, err
 	}
-	err = t.play(ctx)
+	err := t.play(ctx)
 	r := t.result()
-	if cerr := w.close(); err == nil {
+	if cerr := t.Close(); err == nil {
 		err = cerr
 	}
-	time.Sleep(linger) // goroutines of libraries that outlive their Close
 	return r, err
 }
 
-// linger is virtual: gossip.Linger is what it has to be at least.
-const linger = time.Minute
+// Rand is a source of randomness for one purpose of a story, so that what one draws changes nothing for others.
+func Rand(seed uint64, purpose string) *rand.Rand { return rand.New(ChaCha(seed, purpose)) }
+
+// ChaCha is the generator under Rand.
+func ChaCha(seed uint64, purpose string) *rand.ChaCha8 {
+	var key [32]byte
+	binary.BigEndian.PutUint64(key[:], seed)
+	copy(key[8:], purpose)
+	return rand.NewChaCha8(key)
+}
 
 // plan lays out what happens when.
 func (t *story) plan() {
 	for i, f := range t.scenario.Faults {
 		if f.Kind == scenario.Restore {
-			for _, m := range t.placed(f.On) {
-				t.acts = append(t.acts, act{f.Backup, rankBackup, func() error { return m.backUp(f.Backup) }})
-			}
+			t.acts = append(t.acts, act{f.Backup, rankBackup, func() error { return t.BackUp(f) }})
 		}
 		t.acts = append(t.acts, act{f.At, rankFault, func() (err error) {
-			t.ends[i], err = t.begin(f)
+			t.trace.Note(faultPlace(f), "fault", "%s", describeFault(f))
+			t.ends[i], err = t.Begin(f)
 			return err
 		}})
 		if f.For > 0 || f.Kind == scenario.Restore {
 			t.acts = append(t.acts, act{f.At + f.For, endRank(f), func() error {
-				t.trace.add(faultPlace(f), "fault ends", "%s", f.Kind)
+				t.trace.Note(faultPlace(f), "fault ends", "%s", f.Kind)
 				return t.ends[i]()
 			}})
 		}
@@ -154,7 +170,7 @@ func (t *story) moment(e scenario.Eventually) time.Duration {
 // play lets happen what happens, looks at the world when it has changed, and ends when all is said.
 func (t *story) play(ctx context.Context) error {
 	for {
-		now := time.Since(t.trace.begin)
+		now := t.trace.Now()
 		for len(t.acts) > 0 && t.acts[0].at <= now {
 			a := t.acts[0]
 			t.acts = t.acts[1:]
@@ -162,7 +178,7 @@ func (t *story) play(ctx context.Context) error {
 				return fmt.Errorf("at %s: %w", a.at, err)
 			}
 		}
-		synctest.Wait()
+		t.Settle()
 		open := t.look(now)
 		t.show(now, open)
 		if err := ctx.Err(); err != nil {
@@ -193,7 +209,7 @@ func (t *story) sleep(now time.Duration) {
 	select {
 	case <-timer.C:
 		return
-	case <-t.wake:
+	case <-t.Changed():
 	}
 	pause := time.NewTimer(min(lookEvery, next-now))
 	defer pause.Stop()
@@ -228,7 +244,7 @@ func (t *story) look(now time.Duration) (open bool) {
 // broken reports whether the story is lost: what had to hold always does not, or the time is up for
 // what had to come about.
 func (t *story) broken() bool {
-	now := time.Since(t.trace.begin)
+	now := t.trace.Now()
 	return slices.ContainsFunc(t.checks, func(c *outcome) bool {
 		return !c.held && (c.kind == "always" || c.kind == "eventually" && now >= c.until)
 	})
@@ -238,9 +254,9 @@ func (t *story) broken() bool {
 func (t *story) measure(now time.Duration) {
 	for i, d := range t.deploys {
 		newest := !slices.ContainsFunc(t.deploys[i+1:], func(o *deploy) bool { return o.name == d.name })
-		if d.took == 0 && newest && allRun(t.world, d.release) == "" {
+		if d.took == 0 && newest && allRun(t, d.release) == "" {
 			d.took = now - d.at
-			t.trace.add("", "deployed", "%s runs everywhere after %s", d.release, d.took)
+			t.trace.Note("", "deployed", "%s runs everywhere after %s", d.release, d.took)
 		}
 	}
 }
@@ -248,8 +264,8 @@ func (t *story) measure(now time.Duration) {
 // show notes how far the story is.
 func (t *story) show(now time.Duration, open bool) {
 	up, waiting := 0, ""
-	for _, m := range t.machines {
-		if m.node() != nil {
+	for _, m := range t.Machines() {
+		if m.Agent() != nil {
 			up++
 		}
 	}
@@ -258,5 +274,5 @@ func (t *story) show(now time.Duration, open bool) {
 			waiting = c.last
 		}
 	}
-	t.progress.Store(&Progress{now, t.scenario.Duration, up, waiting})
+	t.progress(Progress{now, t.scenario.Duration, up, waiting})
 }

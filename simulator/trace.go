@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,73 +15,97 @@ import (
 
 // Event is one line of a story as it happened.
 type Event struct {
-	At   time.Duration `json:"at_ns"` // since the story began
-	On   string        `json:"on"`    // SITE/NODE, a site, or "" for the story
-	What string        `json:"what"`
-	Text string        `json:"text,omitempty"`
+	At    time.Duration `json:"at_ns"` // since the story began
+	On    string        `json:"on"`    // SITE/NODE, a site, or "" for the story
+	What  string        `json:"what"`
+	Peer  string        `json:"peer,omitempty"`  // SITE-NODE of another node, if the event is about one
+	Bytes int64         `json:"bytes,omitempty"` // that it moved
+	Text  string        `json:"text,omitempty"`
 }
 
 // maxEvents bounds what a trace keeps; its digest covers all.
 const maxEvents = 200_000
 
-// trace is the log of a story. It is safe for concurrent use.
-type trace struct {
+// Trace is the log of a story. It is safe for concurrent use.
+type Trace struct {
 	begin time.Time
 
 	mu     sync.Mutex
 	events []Event
-	count  int
 	sum    hash.Hash
 }
 
-func newTrace() *trace { return &trace{begin: time.Now(), sum: sha256.New()} }
+// NewTrace begins a trace, and with it the story's time.
+func NewTrace() *Trace { return &Trace{begin: time.Now(), sum: sha256.New()} }
 
-// add writes an event.
-func (t *trace) add(on, what, format string, args ...any) {
-	e := Event{time.Since(t.begin), on, what, fmt.Sprintf(format, args...)}
+// Now is the story's time.
+func (t *Trace) Now() time.Duration { return time.Since(t.begin) }
+
+// Note writes an event with a text.
+func (t *Trace) Note(on, what, format string, args ...any) {
+	t.Add(Event{On: on, What: what, Text: fmt.Sprintf(format, args...)})
+}
+
+// Add writes an event as of now.
+func (t *Trace) Add(e Event) {
+	e.At = t.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	fmt.Fprintf(t.sum, "%d\t%s\t%s\t%s\n", e.At, e.On, e.What, e.Text)
-	if t.count++; len(t.events) < maxEvents {
+	fmt.Fprintf(t.sum, "%d\t%s\t%s\t%s\t%d\t%s\n", e.At, e.On, e.What, e.Peer, e.Bytes, e.Text)
+	if len(t.events) < maxEvents {
 		t.events = append(t.events, e)
 	}
 }
 
-// digest is the SHA-256 of all events so far, hex.
-func (t *trace) digest() string {
+// take returns the events that are kept, and the SHA-256 of all so far, hex.
+func (t *Trace) take() ([]Event, string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return hex.EncodeToString(t.sum.Sum(nil))
+	return t.events, hex.EncodeToString(t.sum.Sum(nil))
 }
 
-// logger puts what a node logs, of level info and above, into the trace.
-func (t *trace) logger(m *machine) *slog.Logger { return slog.New(&logHandler{t: t, on: m.String()}) }
+// Logger puts what a node at a place logs, of level info and above, into the trace. The attributes
+// "peer" and "bytes" become the event's.
+func (t *Trace) Logger(on string) *slog.Logger { return slog.New(&logHandler{t: t, on: on}) }
 
 // logHandler is the trace as a slog.Handler.
 type logHandler struct {
-	t     *trace
+	t     *Trace
 	on    string
-	attrs string
+	attrs []slog.Attr
 }
 
 func (h *logHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
 
 func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
-	var b strings.Builder
-	b.WriteString(h.attrs)
-	r.Attrs(func(a slog.Attr) bool {
-		fmt.Fprintf(&b, " %s=%v", a.Key, a.Value)
+	e := Event{On: h.on, What: r.Message}
+	var text strings.Builder
+	add := func(a slog.Attr) bool {
+		switch v := a.Value.Resolve(); {
+		case a.Key == "peer":
+			e.Peer = v.String()
+		case a.Key == "bytes" && v.Kind() == slog.KindInt64:
+			e.Bytes = v.Int64()
+		default:
+			fmt.Fprintf(&text, " %s=%v", a.Key, v)
+		}
 		return true
-	})
-	h.t.add(h.on, r.Message, "%s", strings.TrimSpace(b.String()))
+	}
+	for _, a := range h.attrs {
+		add(a)
+	}
+	r.Attrs(add)
+	e.Text = strings.TrimSpace(text.String())
+	h.t.Add(e)
 	return nil
 }
 
 func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	c := *h
+	c.attrs = slices.Clone(h.attrs)
 	for _, a := range attrs {
 		if a.Key != "node" && a.Key != "site" { // the event has them already
-			c.attrs += fmt.Sprintf(" %s=%v", a.Key, a.Value)
+			c.attrs = append(c.attrs, a)
 		}
 	}
 	return &c

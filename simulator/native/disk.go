@@ -1,6 +1,7 @@
-package simulator
+package native
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,6 +12,15 @@ import (
 	"selvage/ledger"
 	"selvage/ledger/memlog"
 )
+
+var errDead = errors.New("the machine is off")
+
+// machineFS is a machine's disk as its node sees it, with the faults that it has.
+type machineFS struct {
+	disk.FS
+	m    *machine
+	dead *atomic.Bool
+}
 
 // check says why nothing can be written now.
 func (f *machineFS) check(op, name string) error {

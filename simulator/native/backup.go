@@ -1,4 +1,4 @@
-package simulator
+package native
 
 import (
 	"io"

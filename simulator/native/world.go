@@ -1,21 +1,22 @@
-package simulator
+package native
 
 import (
 	"context"
 	"crypto/ed25519"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	mrand "math/rand/v2"
 	"net"
 	"sync"
+	"testing/synctest"
 	"time"
 
 	"selvage/internal/disk/memdisk"
 	"selvage/ledger/memlog"
 	"selvage/ledger/trust"
 	"selvage/node/home"
+	"selvage/simulator"
 	"selvage/simulator/network"
 	"selvage/simulator/scenario"
 )
@@ -24,10 +25,10 @@ import (
 // call changed and the trace from theirs.
 type world struct {
 	scenario scenario.Scenario
-	rand     *mrand.Rand // of the story; drawn from by its goroutine only
+	rand     *mrand.Rand // of what a power cut leaves; drawn from by the story's goroutine only
 	keys     io.Reader   // likewise
 	net      *network.Net
-	trace    *trace
+	trace    *simulator.Trace
 	wake     chan struct{} // holds one: something has changed
 	wg       sync.WaitGroup
 
@@ -35,33 +36,16 @@ type world struct {
 	chain    *trust.Chain
 	machines []*machine // in the order of the scenario
 	byName   map[string]*machine
-
-	releases map[string]release // that the operator has signed, by NAME@VERSION
-	latest   map[string]string  // the last of them, by NAME
-	deploys  []*deploy          // in the order in which they were declared
 }
 
-// release is what the operator knows of a release.
-type release struct {
-	content []byte
-	digest  string // hex
-	site    string // where it was seeded
-}
-
-// deploy is a declaration on its way.
-type deploy struct {
-	name, release string
-	selector      map[string]string
-	at            time.Duration
-	took          time.Duration // until every reachable target served it; 0 until then
-}
+var _ simulator.Stage = (*world)(nil)
 
 // newWorld lays the network; nobody is there yet.
 func newWorld(s scenario.Scenario) (*world, error) {
-	w := &world{scenario: s, rand: mrand.New(source(s.Seed, "story")), keys: chacha(s.Seed, "keys"), trace: newTrace(), wake: make(chan struct{}, 1),
-		byName: map[string]*machine{}, releases: map[string]release{}, latest: map[string]string{}}
+	w := &world{scenario: s, rand: simulator.Rand(s.Seed, "disks"), keys: simulator.ChaCha(s.Seed, "keys"), trace: simulator.NewTrace(),
+		wake: make(chan struct{}, 1), byName: map[string]*machine{}}
 	var err error
-	if w.net, err = network.New(network.Config{Rand: source(s.Seed, "network")}); err != nil {
+	if w.net, err = network.New(network.Config{Rand: simulator.ChaCha(s.Seed, "network")}); err != nil {
 		return nil, err
 	}
 	w.operator = w.newKey()
@@ -77,16 +61,6 @@ func newWorld(s scenario.Scenario) (*world, error) {
 	}
 	return w, nil
 }
-
-// chacha is a source of randomness for one purpose, so that what one draws changes nothing for others.
-func chacha(seed uint64, purpose string) *mrand.ChaCha8 {
-	var key [32]byte
-	binary.BigEndian.PutUint64(key[:], seed)
-	copy(key[8:], purpose)
-	return mrand.NewChaCha8(key)
-}
-
-func source(seed uint64, purpose string) mrand.Source { return chacha(seed, purpose) }
 
 func (w *world) newKey() ed25519.PrivateKey {
 	var seed [ed25519.SeedSize]byte
@@ -106,6 +80,27 @@ func (w *world) addMachine(site, name string) (*machine, error) {
 	return m, nil
 }
 
+// Machines implements simulator.Stage.
+func (w *world) Machines() []simulator.Machine {
+	out := make([]simulator.Machine, len(w.machines))
+	for i, m := range w.machines {
+		out[i] = m
+	}
+	return out
+}
+
+// Traffic implements simulator.Stage.
+func (w *world) Traffic(site string) (down, up int64) {
+	c := w.net.Site(site).Counters()
+	return c.Down.Bytes, c.Up.Bytes
+}
+
+// Settle implements simulator.Stage: it waits until all goroutines wait.
+func (w *world) Settle() { synctest.Wait() }
+
+// Changed implements simulator.Stage.
+func (w *world) Changed() <-chan struct{} { return w.wake }
+
 // changed has the story look at the world again. It never blocks.
 func (w *world) changed() {
 	select {
@@ -114,11 +109,11 @@ func (w *world) changed() {
 	}
 }
 
-// found creates the fleet at the first machine, enrols the others and starts all.
-func (w *world) found() error {
+// Found implements simulator.Stage.
+func (w *world) Found() error {
 	first := w.machines[0]
 	key := w.newKey()
-	chain, cred, err := trust.Found("sim", first.site, first.nodeName(), w.operator, key.Public().(ed25519.PublicKey), time.Now(), w.keys)
+	chain, cred, err := trust.Found("sim", first.site, first.NodeName(), w.operator, key.Public().(ed25519.PublicKey), time.Now(), w.keys)
 	if err != nil {
 		return err
 	}
@@ -163,8 +158,8 @@ func (w *world) ticket(site string, labels map[string]string, uses int) (trust.T
 		Bootstrap: addrs[:min(len(addrs), maxBootstrap)]}, w.keys, w.operator)
 }
 
-// close stops everybody, and waits until nothing of the world goes on.
-func (w *world) close() error {
+// Close implements simulator.Stage.
+func (w *world) Close() error {
 	var g sync.WaitGroup
 	errs := make([]error, len(w.machines))
 	for i, m := range w.machines {

@@ -1,4 +1,4 @@
-package simulator
+package native
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"selvage/simulator"
 	"selvage/simulator/scenario"
 )
 
@@ -16,7 +17,7 @@ func load(t testing.TB, file string) scenario.Scenario {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := scenario.Parse(file, data, Invariants())
+	s, err := scenario.Parse(file, data, simulator.Invariants())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +27,7 @@ func load(t testing.TB, file string) scenario.Scenario {
 // parse reads a scenario from text.
 func parse(t testing.TB, text string) scenario.Scenario {
 	t.Helper()
-	s, err := scenario.Parse("story.yaml", []byte(text), Invariants())
+	s, err := scenario.Parse("story.yaml", []byte(text), simulator.Invariants())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ func BenchmarkIdle(b *testing.B) {
 
 // TestScenarios plays every small scenario that is shipped, once.
 func TestScenarios(t *testing.T) {
-	files, err := filepath.Glob("scenarios/*.yaml")
+	files, err := filepath.Glob("../scenarios/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%v, %v", files, err)
 	}

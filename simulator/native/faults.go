@@ -1,16 +1,14 @@
-package simulator
+package native
 
 import (
 	"fmt"
-	"strings"
 
 	"selvage/simulator/network"
 	"selvage/simulator/scenario"
 )
 
-// begin lets a fault come about, and returns what ends it. What ends a crash is the machine's start.
-func (w *world) begin(f scenario.Fault) (end func() error, err error) {
-	w.trace.add(faultPlace(f), "fault", "%s", describeFault(f))
+// Begin implements simulator.Stage. What ends a crash is the machine's start.
+func (w *world) Begin(f scenario.Fault) (end func() error, err error) {
 	switch f.Kind {
 	case scenario.Partition:
 		return w.partition(f.Groups), nil
@@ -123,6 +121,16 @@ func (w *world) degrade(f scenario.Fault) (func() error, error) {
 	return func() error { return site.SetUplink(uplinks(before)) }, nil
 }
 
+// BackUp implements simulator.Stage.
+func (w *world) BackUp(f scenario.Fault) error {
+	for _, m := range w.placed(f.On) {
+		if err := m.backUp(f.Backup); err != nil {
+			return fmt.Errorf("back up %s: %w", m, err)
+		}
+	}
+	return nil
+}
+
 // restore stops the machines of a place; in the end they go on from their backups.
 func (w *world) restore(f scenario.Fault) func() error {
 	machines := w.placed(f.On)
@@ -138,31 +146,4 @@ func (w *world) restore(f scenario.Fault) func() error {
 		}
 		return nil
 	}
-}
-
-func faultPlace(f scenario.Fault) string {
-	if f.On != "" {
-		return f.On
-	}
-	return f.From
-}
-
-func describeFault(f scenario.Fault) string {
-	text := string(f.Kind)
-	switch f.Kind {
-	case scenario.Partition:
-		var groups []string
-		for _, g := range f.Groups {
-			groups = append(groups, strings.Join(g, " "))
-		}
-		text += " " + strings.Join(groups, " | ")
-	case scenario.Cut:
-		text += " from " + f.From + " to " + f.To
-	case scenario.Clock:
-		text += fmt.Sprintf(", jump %s, drift %g", f.Jump, f.Drift)
-	}
-	if f.For > 0 {
-		text += " for " + f.For.String()
-	}
-	return text
 }

@@ -1,9 +1,8 @@
-package simulator
+package native
 
 import (
 	"context"
 	"crypto/ed25519"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"selvage/node/home"
 	"selvage/node/runtime"
 	"selvage/node/runtime/bundle"
+	"selvage/simulator"
 	"selvage/simulator/network"
 )
 
@@ -37,8 +37,6 @@ type machine struct {
 	log *memlog.Log
 
 	backups map[time.Duration]backup // by the time when they were made
-
-	seen map[string]seenFile // files that were found right, by name
 
 	full   atomic.Int32 // faults that have its disk full
 	poison atomic.Int32 // faults that have it serve corrupt chunks
@@ -92,7 +90,27 @@ func (c *clock) right() {
 	c.off, c.drift = 0, 0
 }
 
-func (m *machine) String() string { return m.site + "/" + m.name }
+var _ simulator.Machine = (*machine)(nil)
+
+func (m *machine) String() string { return simulator.Place(m) }
+
+// Site implements simulator.Machine, as do Name, ID, Agent and Disk.
+func (m *machine) Site() string     { return m.site }
+func (m *machine) Name() string     { return m.name }
+func (m *machine) ID() ident.NodeID { return m.id }
+
+func (m *machine) Agent() simulator.Agent {
+	if n := m.node(); n != nil {
+		return n
+	}
+	return nil
+}
+
+func (m *machine) Disk() disk.FS {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.fs
+}
 
 // node returns the running node; nil while there is none.
 func (m *machine) node() *node.Node {
@@ -107,7 +125,7 @@ func (m *machine) node() *node.Node {
 // enrol makes the machine a node of the fleet with a ticket, as 'selvage join' does.
 func (m *machine) enrol(ticket trust.Ticket) error {
 	key := m.world.newKey()
-	cred, err := ticket.Bind(key.Public().(ed25519.PublicKey), m.nodeName(), m.clock.now())
+	cred, err := ticket.Bind(key.Public().(ed25519.PublicKey), m.NodeName(), m.clock.now())
 	if err != nil {
 		return err
 	}
@@ -121,12 +139,12 @@ func (m *machine) enrol(ticket trust.Ticket) error {
 // create writes the machine's card.
 func (m *machine) create(key ed25519.PrivateKey, card home.Card) error {
 	m.id = ident.FromPrivateKey(key)
-	card.Node, card.Name = m.id, m.nodeName()
+	card.Node, card.Name = m.id, m.NodeName()
 	return home.Create(m.fs, card, key)
 }
 
-// nodeName is the node's name in the fleet: those of different sites shall not be alike.
-func (m *machine) nodeName() string { return m.site + "-" + m.name }
+// NodeName is the node's name in the fleet: those of different sites shall not be alike.
+func (m *machine) NodeName() string { return m.site + "-" + m.name }
 
 // start runs the machine's node; if it runs already, it does nothing.
 func (m *machine) start() error {
@@ -147,7 +165,7 @@ func (m *machine) run() error {
 		FS: fs, Log: &machineLog{Log: m.log, m: m, dead: l.dead}, Listen: []string{fmt.Sprintf("%s:%d", m.host.Addr(), port)},
 		Drivers: map[string]runtime.Driver{runtime.TypeBundle: bundle.New(bundle.Config{FS: fs})},
 		Sockets: m.host, Dial: noDial, Now: m.clock.now, Platform: "sim/sim", Version: "sim",
-		Logger: m.world.trace.logger(m), Changed: m.world.changed,
+		Logger: m.world.trace.Logger(m.String()), Changed: m.world.changed,
 	})
 	if err != nil {
 		return fmt.Errorf("start %s: %w", m, err)
@@ -218,10 +236,10 @@ func (m *machine) reboot() {
 			return
 		}
 		if err := m.run(); err != nil {
-			m.world.trace.add(m.String(), "cannot start", "%v", err)
+			m.world.trace.Note(m.String(), "cannot start", "%v", err)
 			return
 		}
-		m.world.trace.add(m.String(), "up", "")
+		m.world.trace.Note(m.String(), "up", "")
 	})
 }
 
@@ -232,13 +250,4 @@ func (m *machine) take() *life {
 	l := m.life
 	m.life, m.wanted = nil, false
 	return l
-}
-
-var errDead = errors.New("the machine is off")
-
-// machineFS is a machine's disk as its node sees it, with the faults that it has.
-type machineFS struct {
-	disk.FS
-	m    *machine
-	dead *atomic.Bool
 }

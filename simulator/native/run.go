@@ -1,0 +1,74 @@
+package native
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"selvage/simulator"
+	"selvage/simulator/scenario"
+)
+
+// tellEvery is how often progress is told, in wall time.
+const tellEvery = 200 * time.Millisecond
+
+// Run plays a scenario: real nodes in this process, in virtual time, on a virtual network. progress is told
+// how far it is, from a goroutine of its own; nil is fine. See simulator.Tell for how it ends.
+func Run(ctx context.Context, s scenario.Scenario, progress func(simulator.Progress)) (simulator.Result, error) {
+	begin := time.Now()
+	var latest atomic.Pointer[simulator.Progress]
+	stop := follow(&latest, progress)
+	var r simulator.Result
+	var err error
+	synctest.Test(new(testing.T), func(*testing.T) {
+		r, err = tell(ctx, s.Expand(), func(p simulator.Progress) { latest.Store(&p) })
+	})
+	stop()
+	r.Engine = "native"
+	r.WallSeconds = time.Since(begin).Seconds()
+	return r, err
+}
+
+// tell plays the scenario in the bubble of the calling goroutine.
+func tell(ctx context.Context, s scenario.Scenario, progress func(simulator.Progress)) (simulator.Result, error) {
+	w, err := newWorld(s)
+	if err != nil {
+		return simulator.Result{}, err
+	}
+	r, err := simulator.Tell(ctx, s, w, w.trace, progress)
+	time.Sleep(linger) // goroutines of libraries that outlive their Close
+	return r, err
+}
+
+// linger is virtual: gossip.Linger is what it has to be at least.
+const linger = time.Minute
+
+// follow tells of progress from outside the bubble, whose time is not ours.
+func follow(latest *atomic.Pointer[simulator.Progress], progress func(simulator.Progress)) (stop func()) {
+	if progress == nil {
+		return func() {}
+	}
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(tellEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				if p := latest.Load(); p != nil {
+					progress(*p)
+				}
+			}
+		}
+	})
+	return func() {
+		close(done)
+		wg.Wait()
+	}
+}

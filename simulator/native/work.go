@@ -1,0 +1,130 @@
+package native
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"selvage/ledger"
+	"selvage/ledger/manifest"
+	"selvage/node"
+	"selvage/node/api"
+	"selvage/node/runtime"
+	"selvage/simulator"
+	"selvage/simulator/scenario"
+)
+
+// at returns the node that a person works at.
+func (w *world) at(name string) (*node.Node, error) {
+	m := w.byName[name]
+	if m == nil {
+		return nil, fmt.Errorf("there is no node %s", name)
+	}
+	n := m.node()
+	if n == nil {
+		return nil, fmt.Errorf("node %s is down", name)
+	}
+	return n, nil
+}
+
+// Seed implements simulator.Stage.
+func (w *world) Seed(s scenario.Seed, content []byte) error {
+	n, err := w.at(s.From)
+	if err != nil {
+		return err
+	}
+	added, err := n.AddBlob(context.Background(), bytes.NewReader(content))
+	if err != nil {
+		return err
+	}
+	env, err := ledger.SignRelease(ledger.Release{Name: s.Name, Version: s.Version, Type: runtime.TypeBundle, Created: n.Status().Time.UTC(), Artifacts: []ledger.Artifact{
+		{Platform: ledger.AnyPlatform, Digest: added.Digest, Size: added.Size, Root: added.Root, File: simulator.BlobFile}}}, w.operator)
+	if err != nil {
+		return err
+	}
+	return publish(n, api.KindRelease, env)
+}
+
+// Deploy implements simulator.Stage.
+func (w *world) Deploy(d scenario.Deploy) error {
+	n, err := w.at(d.From)
+	if err != nil {
+		return err
+	}
+	spec, err := json.Marshal(manifest.Spec{Release: d.Release, Selector: manifest.Selector{MatchLabels: d.Selector}})
+	if err != nil {
+		return err
+	}
+	statement := ledger.Deployment{Name: d.Name, Generation: 1, Declared: n.Status().Time.UTC(), Spec: spec}
+	for _, old := range n.Deployments() {
+		if old.Name == d.Name {
+			statement.Generation, statement.Supersedes = old.Generation+1, old.Heads
+		}
+	}
+	env, err := ledger.SignDeployment(statement, w.operator)
+	if err != nil {
+		return err
+	}
+	return publish(n, api.KindDeployment, env)
+}
+
+func publish(n *node.Node, kind string, envelope any) error {
+	data, err := json.Marshal(envelope)
+	if err != nil {
+		return err
+	}
+	_, err = n.Publish(kind, data)
+	return err
+}
+
+// Join implements simulator.Stage.
+func (w *world) Join(j scenario.Join) error {
+	var labels map[string]string
+	for _, s := range w.scenario.Sites {
+		if s.Name == j.Site {
+			labels = s.Labels
+		}
+	}
+	ticket, err := w.ticket(j.Site, labels, 1)
+	if err != nil {
+		return err
+	}
+	m, err := w.addMachine(j.Site, j.Name)
+	if err != nil {
+		return err
+	}
+	if err := m.enrol(ticket); err != nil {
+		return fmt.Errorf("enrol %s: %w", m, err)
+	}
+	return m.start()
+}
+
+// Uplink implements simulator.Stage.
+func (w *world) Uplink(u scenario.UplinkWork) error {
+	change := api.UplinkChange{Held: u.Held, UpLimit: bytesOf(u.Up), DownLimit: bytesOf(u.Down)}
+	for _, m := range w.placed(u.On) {
+		n := m.node()
+		if n == nil {
+			continue // a node that is down is told nothing
+		}
+		w.wg.Go(func() {
+			if _, err := n.SetUplink(context.Background(), change); err != nil {
+				w.trace.Note(m.String(), "uplink refused", "%v", err)
+			}
+		})
+	}
+	return nil
+}
+
+// bytesOf turns bits a second into bytes.
+func bytesOf(bits *int64) *int64 {
+	if bits == nil {
+		return nil
+	}
+	n := *bits / 8
+	return &n
+}
+
+// placed returns the machines of a place: a node, or a site.
+func (w *world) placed(place string) []*machine { return simulator.Placed(w.machines, place) }

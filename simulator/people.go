@@ -1,0 +1,99 @@
+package simulator
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"selvage/simulator/scenario"
+)
+
+// release is what the operator knows of a release.
+type release struct {
+	content []byte
+	digest  string // hex
+	site    string // where it was seeded
+}
+
+// deploy is a declaration on its way.
+type deploy struct {
+	name, release string
+	selector      map[string]string
+	at            time.Duration
+	took          time.Duration // until every reachable target served it; 0 until then
+}
+
+// do has the stage carry out what a person does.
+func (t *story) do(k scenario.Work) error {
+	switch {
+	case k.Seed != nil:
+		return t.seed(*k.Seed)
+	case k.Deploy != nil:
+		return t.deploy(*k.Deploy)
+	case k.Join != nil:
+		t.trace.Note(k.Join.Site+"/"+k.Join.Name, "join", "")
+		return t.Join(*k.Join)
+	case k.Uplink != nil:
+		t.trace.Note(k.Uplink.On, "uplink", "%s", describeUplink(*k.Uplink))
+		return t.Uplink(*k.Uplink)
+	}
+	return nil
+}
+
+// up says that a node at which somebody wants to work is not there, if so.
+func (t *story) up(place string) (Machine, error) {
+	for _, m := range Placed(t.Machines(), place) {
+		if m.Agent() == nil {
+			return nil, fmt.Errorf("node %s is down", place)
+		}
+		return m, nil
+	}
+	return nil, fmt.Errorf("there is no node %s", place)
+}
+
+// seed makes a release at a node.
+func (t *story) seed(s scenario.Seed) error {
+	ref := s.Name + "@" + s.Version
+	m, err := t.up(s.From)
+	if err != nil {
+		return fmt.Errorf("seed %s: %w", ref, err)
+	}
+	content := t.content(s)
+	if err := t.Seed(s, content); err != nil {
+		return fmt.Errorf("seed %s: %w", ref, err)
+	}
+	sum := sha256.Sum256(content)
+	t.releases[ref] = release{content, hex.EncodeToString(sum[:]), m.Site()}
+	t.latest[s.Name] = ref
+	t.trace.Note(s.From, "seed", "%s, %d bytes", ref, len(content))
+	return nil
+}
+
+// content is the bytes of a release: those of the one before it, with a run of them replaced at random.
+func (t *story) content(s scenario.Seed) []byte {
+	out := make([]byte, s.Size)
+	fresh := s.Size
+	if before, ok := t.releases[t.latest[s.Name]]; ok {
+		fresh = max(s.Size-int64(copy(out, before.content)), int64(s.Change*float64(s.Size)))
+	}
+	at := t.rand.Int64N(s.Size - fresh + 1)
+	if old := int64(len(t.releases[t.latest[s.Name]].content)); old < s.Size {
+		at = min(old, s.Size-fresh) // what the old one lacks is among what is new
+	}
+	_, _ = ChaCha(t.rand.Uint64(), s.Name).Read(out[at : at+fresh]) // a generator never ends
+	return out
+}
+
+// deploy declares that a release run.
+func (t *story) deploy(d scenario.Deploy) error {
+	if _, err := t.up(d.From); err != nil {
+		return fmt.Errorf("deploy %s: %w", d.Name, err)
+	}
+	if err := t.Deploy(d); err != nil {
+		return fmt.Errorf("deploy %s: %w", d.Name, err)
+	}
+	t.deploys = append(t.deploys, &deploy{name: d.Name, release: d.Release, selector: d.Selector, at: t.trace.Now()})
+	t.trace.Note(d.From, "deploy", "%s: %s", d.Name, d.Release)
+	return nil
+}

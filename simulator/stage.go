@@ -1,0 +1,78 @@
+package simulator
+
+import (
+	"selvage/internal/disk"
+	"selvage/internal/ident"
+	"selvage/node/api"
+	"selvage/simulator/scenario"
+)
+
+// Stage is where a story is played: machines, the network between them, and what can befall them.
+// One goroutine calls it, that of Tell. Places are named as in the scenario: SITE or SITE/NODE. What it does
+// itself it tells the trace; Tell notes the acts of the scenario.
+type Stage interface {
+	// Found creates the fleet at the first machine, enrols the others and starts all.
+	Found() error
+	// Machines are those there are now, in the order in which they came: the scenario's, then who joined.
+	Machines() []Machine
+	// Traffic is what has crossed a site's uplink so far: bytes on the wire.
+	Traffic(site string) (down, up int64)
+
+	// Begin lets a fault come about, and returns what ends it.
+	Begin(scenario.Fault) (end func() error, err error)
+	// BackUp copies what the machines of a place keep, for a Restore that comes later.
+	BackUp(scenario.Fault) error
+
+	// Seed makes a signed release of content at a node, as a bundle with one file that is called BlobFile.
+	Seed(s scenario.Seed, content []byte) error
+	// Deploy declares that a release run.
+	Deploy(scenario.Deploy) error
+	// Join adds a machine to a site, and starts it.
+	Join(scenario.Join) error
+	// Uplink holds, lets go or limits the uplink of those at a place that are up.
+	Uplink(scenario.UplinkWork) error
+
+	// Settle returns when nothing is half done, so that what Machines show is of one moment.
+	Settle()
+	// Changed has a value when what the machines show may have changed.
+	Changed() <-chan struct{}
+	// Close takes everybody down, and returns when nothing of the stage goes on.
+	Close() error
+}
+
+// Machine is one machine of a story.
+type Machine interface {
+	Site() string
+	Name() string // of the node in its site, as in the scenario
+	NodeName() string
+	ID() ident.NodeID
+	// Agent is the running node; nil while it is down.
+	Agent() Agent
+	// Disk is the node's state directory; it is only read.
+	Disk() disk.FS
+}
+
+// Agent is what a running node tells of itself.
+type Agent interface {
+	Status() api.Status
+	Blobs() []api.Blob
+	Nodes() []api.Node
+	Rollout(deployment string) (api.Rollout, error)
+}
+
+// BlobFile is the name of the one file in every release of a story.
+const BlobFile = "content"
+
+// Place is how a scenario names a machine: SITE/NODE.
+func Place(m Machine) string { return m.Site() + "/" + m.Name() }
+
+// Placed returns the machines of a place: a node, or a site.
+func Placed[M Machine](machines []M, place string) []M {
+	var out []M
+	for _, m := range machines {
+		if m.Site() == place || Place(m) == place {
+			out = append(out, m)
+		}
+	}
+	return out
+}
