@@ -148,10 +148,13 @@ func (m *machine) kill() bool {
 	return was
 }
 
-// close stops the node politely, for good, and returns what went wrong with it earlier.
+// close stops the node for good, politely if there is time, and returns what went wrong with it earlier.
 func (m *machine) close() error {
 	p, _ := m.take()
-	if p != nil {
+	switch {
+	case p != nil && m.stage.ctx.Err() != nil:
+		p.end(syscall.SIGKILL, 0)
+	case p != nil:
 		p.end(syscall.SIGTERM, stopLimit)
 	}
 	m.mu.Lock()

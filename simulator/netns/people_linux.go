@@ -36,8 +36,8 @@ func (st *stage) run(dir string, args ...string) ([]byte, error) {
 
 // at returns the machine that a person works at.
 func (st *stage) at(name string) (*machine, error) {
-	for _, m := range st.placed(name) {
-		return m, nil
+	if placed := st.placed(name); len(placed) == 1 {
+		return placed[0], nil
 	}
 	return nil, fmt.Errorf("there is no node %s", name)
 }

@@ -8,6 +8,15 @@ import (
 	"selvage/simulator/network"
 )
 
+// Available returns what keeps this process from having labs; nil if nothing does.
+func Available() error {
+	l, err := New()
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
 // probe makes one of each kind of thing that a lab consists of in a new namespace, and takes it away
 // again. What the kernel lacks is an *Unable.
 func (s space) probe() error {
