@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/libp2p/go-libp2p/gologshim"
@@ -69,7 +70,7 @@ func simRun(ctx context.Context, env *environment, s scenario.Scenario, trace bo
 	bar.End()
 	if trace {
 		for _, e := range r.Events {
-			fmt.Fprintf(env.err, "%10.3f  %-14s %s %s\n", e.At.Seconds(), e.On, e.What, e.Text)
+			fmt.Fprintf(env.err, "%10.3f  %-14s %s\n", e.At.Seconds(), e.On, strings.Join(strings.Fields(e.What+" "+e.Peer+" "+e.Text), " "))
 		}
 	}
 	if err != nil {
