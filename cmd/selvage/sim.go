@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/libp2p/go-libp2p/gologshim"
@@ -101,7 +102,7 @@ func simPlay(ctx context.Context, env *environment, s scenario.Scenario, e engin
 	bar.End()
 	if trace {
 		for _, e := range r.Events {
-			fmt.Fprintf(env.err, "%10.3f  %-14s %s %s\n", e.At.Seconds(), e.On, e.What, e.Text)
+			fmt.Fprintf(env.err, "%10.3f  %-14s %s\n", e.At.Seconds(), e.On, strings.Join(strings.Fields(e.What+" "+e.Peer+" "+e.Text), " "))
 		}
 	}
 	var u *lab.Unable
