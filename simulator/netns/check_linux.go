@@ -34,6 +34,8 @@ func faultName(f scenario.Fault) string {
 func checkFault(f scenario.Fault) error {
 	const native = "play it with --engine native, or take the fault out"
 	switch f.Kind {
+	case scenario.Partition, scenario.Cut, scenario.Isolate, scenario.Crash, scenario.Pause, scenario.Suspend, scenario.DiskFull, scenario.Restore:
+		return nil
 	case scenario.Degrade:
 		up, down := simulator.Links(f.Link)
 		return lab.Check(network.SiteConfig{Up: up, Down: down})
@@ -42,8 +44,10 @@ func checkFault(f scenario.Fault) error {
 	case scenario.PowerCut:
 		return &lab.Unable{What: "lose what was not synced (powercut)", Lacks: "the machine's page cache outlives a process that is killed",
 			Hint: "play it with --engine native, or make it a crash"}
+	case scenario.SlowDisk:
+		return &lab.Unable{What: "slow down a node's disk (slowdisk)", Lacks: "all processes of a machine share its disks", Hint: native}
 	case scenario.Poison:
 		return &lab.Unable{What: "have a node serve corrupt chunks (poison)", Lacks: "the shipped binary does not", Hint: native}
 	}
-	return nil
+	return &lab.Unable{What: fmt.Sprintf("do what %q says", f.Kind), Lacks: "this engine does not know it", Hint: native}
 }

@@ -20,6 +20,10 @@ func (st *stage) Begin(f scenario.Fault) (end func() error, err error) {
 		return st.cut(nil, st.place(f.On), lab.Anywhere, false)
 	case scenario.Crash:
 		return st.crash(f.On), nil
+	case scenario.Pause:
+		return st.pause(f.On), nil
+	case scenario.Suspend:
+		return st.suspend(f.On)
 	case scenario.DiskFull:
 		return st.fill(f.On)
 	case scenario.Degrade:
@@ -83,6 +87,31 @@ func (st *stage) crash(place string) func() error {
 		}
 		return errors.Join(errs...)
 	}
+}
+
+// pause stops the processes of a place. What comes for them waits in their sockets, as far as there is room.
+func (st *stage) pause(place string) func() error {
+	machines := st.placed(place)
+	for _, m := range machines {
+		m.hold(1)
+	}
+	return func() error {
+		for _, m := range machines {
+			m.hold(-1)
+		}
+		return nil
+	}
+}
+
+// suspend stops the processes of a place, and what comes for them is lost.
+func (st *stage) suspend(place string) (end func() error, err error) {
+	end = st.pause(place)
+	for _, m := range st.placed(place) {
+		if end, err = st.cut(end, m.host, lab.Anywhere, false); err != nil {
+			return nil, err
+		}
+	}
+	return end, nil
 }
 
 // fill has disks full while any of the faults is on that ask for it.

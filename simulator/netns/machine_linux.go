@@ -36,6 +36,7 @@ type machine struct {
 	client *api.Client
 
 	full    int                      // faults that have its disk full
+	still   int                      // faults that have its process stopped
 	backups map[time.Duration]string // directories, by the time when they were made
 
 	mu      sync.Mutex
@@ -86,14 +87,28 @@ func (m *machine) ID() ident.NodeID { return m.id }
 // Disk implements simulator.Machine.
 func (m *machine) Disk() disk.FS { return m.fs }
 
-// Agent implements simulator.Machine.
+// Agent implements simulator.Machine. It is nil also while the process is stopped, for it cannot be asked.
 func (m *machine) Agent() simulator.Agent {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.process == nil || m.view == nil {
+	if m.process == nil || m.view == nil || m.still > 0 {
 		return nil
 	}
 	return m.view
+}
+
+// hold stops the process, until it is let go as often.
+func (m *machine) hold(by int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.still += by
+	switch {
+	case m.process == nil:
+	case m.still > 0:
+		m.process.signal(syscall.SIGSTOP)
+	default:
+		m.process.signal(syscall.SIGCONT)
+	}
 }
 
 // enrolled reads from what init or join printed who the node is.
@@ -135,7 +150,9 @@ func (m *machine) start() error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", m, err)
 	}
-	m.process, m.view = p, nil
+	if m.process, m.view = p, nil; m.still > 0 {
+		p.signal(syscall.SIGSTOP)
+	}
 	return nil
 }
 
@@ -178,9 +195,9 @@ func (m *machine) take() (p *process, wanted bool) {
 // now is taken to be as it was.
 func (m *machine) look(ctx context.Context) {
 	m.mu.Lock()
-	p, before := m.process, m.view
+	p, before, still := m.process, m.view, m.still
 	m.mu.Unlock()
-	if p == nil {
+	if p == nil || still > 0 {
 		return
 	}
 	for end := time.Now().Add(startLimit); ; {
@@ -249,13 +266,8 @@ func (m *machine) lastWords() string {
 
 // backUp copies the machine's disk while its node is stopped for a moment.
 func (m *machine) backUp(at time.Duration) error {
-	m.mu.Lock()
-	p := m.process
-	m.mu.Unlock()
-	if p != nil {
-		p.signal(syscall.SIGSTOP)
-		defer p.signal(syscall.SIGCONT)
-	}
+	m.hold(1)
+	defer m.hold(-1)
 	dir := fmt.Sprintf("%s-at-%s", m.dir, at)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err

@@ -61,9 +61,11 @@ func (p *process) ended() bool {
 
 func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) } // it may be gone already
 
-// end sends a signal, and SIGKILL after a time, and waits until the process is gone.
+// end sends a signal, and SIGKILL after a time, and waits until the process is gone. One that is
+// stopped goes on for that.
 func (p *process) end(s syscall.Signal, limit time.Duration) {
 	p.signal(s)
+	p.signal(syscall.SIGCONT)
 	if limit > 0 {
 		select {
 		case <-p.gone:
