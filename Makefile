@@ -9,7 +9,7 @@ FUZZTIME ?= 10s
 export CGO_ENABLED = 0
 export GOFLAGS += -trimpath
 
-.PHONY: all build examples demo test soak race lint bench fuzz clean
+.PHONY: all build examples demo test soak lab race lint bench fuzz clean
 all: build
 
 build: examples ## bin/selvage, and the functions that the demo seeds beside it
@@ -30,6 +30,10 @@ SEEDS ?= 20
 soak: build ## every scenario under SEEDS seeds, and the long ones once
 	$(BIN)/selvage sim sweep simulator/scenarios/*.yaml --seeds $(SEEDS)
 	$(BIN)/selvage sim sweep simulator/scenarios/long/*.yaml --seeds 1
+
+lab: build ## one story in virtual time and in network namespaces, side by side; the virtual network against the kernel's. As root
+	$(GO) test -count=1 -run TestKernel -v ./simulator/netns/lab
+	$(BIN)/selvage sim run --engine native,netns simulator/scenarios/netns/three-sites.yaml
 
 race: ## the same under the race detector; needs a C compiler
 	CGO_ENABLED=1 $(GO) test -race ./...

@@ -28,9 +28,8 @@ const maxEvents = 200_000
 
 // Trace is the log of a story. It is safe for concurrent use.
 type Trace struct {
-	begin time.Time
-
 	mu     sync.Mutex
+	begin  time.Time
 	events []Event
 	sum    hash.Hash
 }
@@ -39,7 +38,23 @@ type Trace struct {
 func NewTrace() *Trace { return &Trace{begin: time.Now(), sum: sha256.New()} }
 
 // Now is the story's time.
-func (t *Trace) Now() time.Duration { return time.Since(t.begin) }
+func (t *Trace) Now() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return time.Since(t.begin)
+}
+
+// Begin has the story's time begin now, where to found the fleet takes real time. What came before
+// happened at negative times.
+func (t *Trace) Begin() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	since := time.Since(t.begin)
+	t.begin = t.begin.Add(since)
+	for i := range t.events {
+		t.events[i].At -= since
+	}
+}
 
 // Note writes an event with a text.
 func (t *Trace) Note(on, what, format string, args ...any) {
@@ -48,9 +63,9 @@ func (t *Trace) Note(on, what, format string, args ...any) {
 
 // Add writes an event as of now.
 func (t *Trace) Add(e Event) {
-	e.At = t.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	e.At = time.Since(t.begin)
 	fmt.Fprintf(t.sum, "%d\t%s\t%s\t%s\t%d\t%s\n", e.At, e.On, e.What, e.Peer, e.Bytes, e.Text)
 	if len(t.events) < maxEvents {
 		t.events = append(t.events, e)

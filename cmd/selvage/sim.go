@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"selvage/simulator"
-	"selvage/simulator/native"
+	"selvage/simulator/netns/lab"
 	"selvage/simulator/scenario"
 )
 
@@ -21,8 +21,9 @@ func newSim(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "sim",
 		Short: "Rehearse a rollout on a simulated fleet, under cuts, crashes and drift",
-		Long: "Rehearse a rollout on a simulated fleet: the nodes are real, their network, disks and clocks are not,\n" +
-			"and time is virtual. A scenario file says who is there, what goes wrong and what has to hold.",
+		Long: "Rehearse a rollout on a simulated fleet: a scenario file says who is there, what goes wrong and what has\n" +
+			"to hold. With the native engine the nodes are real, their network, disks and clocks are not, and time is\n" +
+			"virtual. With netns they are processes in network namespaces of this machine, in real time.",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return usage("sim what? try 'selvage sim run SCENARIO.yaml'")
@@ -35,10 +36,14 @@ func newSim(env *environment) *cobra.Command {
 func newSimRun(env *environment) *cobra.Command {
 	var seed uint64
 	var trace bool
+	var names []string
 	c := &cobra.Command{
 		Use:   "run SCENARIO.yaml",
 		Short: "Play a scenario; exit code 1 if a check fails",
-		Args:  cobra.ExactArgs(1),
+		Long: "Play a scenario with an engine, or with several, one after the other: native, the default, in virtual\n" +
+			"time; netns in network namespaces of this machine, as root and in real time. What several made of\n" +
+			"it is compared: what they measured, as shares of the first.",
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := readScenario(args[0])
 			if err != nil {
@@ -47,9 +52,14 @@ func newSimRun(env *environment) *cobra.Command {
 			if c.Flags().Changed("seed") {
 				s.Seed = seed
 			}
-			return simRun(c.Context(), env, s, trace)
+			engines, err := pickEngines(names)
+			if err != nil {
+				return err
+			}
+			return simRun(c.Context(), env, s, engines, trace)
 		},
 	}
+	c.Flags().StringSliceVar(&names, "engine", []string{"native"}, "what plays it: native or netns, or both as native,netns")
 	c.Flags().Uint64Var(&seed, "seed", 0, "in place of the scenario's")
 	c.Flags().BoolVar(&trace, "trace", false, "print every event on standard error")
 	return c
@@ -63,26 +73,46 @@ func readScenario(file string) (scenario.Scenario, error) {
 	return scenario.Parse(file, data, simulator.Invariants())
 }
 
-func simRun(ctx context.Context, env *environment, s scenario.Scenario, trace bool) error {
+// simRun plays a scenario with each engine, and prints how it went.
+func simRun(ctx context.Context, env *environment, s scenario.Scenario, engines []engine, trace bool) error {
 	gologshim.SetDefaultHandler(slog.DiscardHandler) // libp2p is alarmed by what a story does to it
+	var runs []simulator.Result
+	ok := true
+	for _, e := range engines {
+		r, err := simPlay(ctx, env, s, e, trace)
+		if err != nil {
+			return err
+		}
+		ok = ok && r.OK
+		runs = append(runs, r)
+	}
+	if err := printRuns(env, runs); err != nil {
+		return err
+	}
+	if !ok {
+		return hinted(errors.New("a check failed"), "--trace shows what happened")
+	}
+	return nil
+}
+
+// simPlay plays a scenario with one engine.
+func simPlay(ctx context.Context, env *environment, s scenario.Scenario, e engine, trace bool) (simulator.Result, error) {
 	bar := newProgress(env.err)
-	r, err := native.Run(ctx, s, func(p simulator.Progress) { bar.Show(progressText(p)) })
+	r, err := e.run(ctx, s, func(p simulator.Progress) { bar.Show(progressText(p)) })
 	bar.End()
 	if trace {
 		for _, e := range r.Events {
 			fmt.Fprintf(env.err, "%10.3f  %-14s %s\n", e.At.Seconds(), e.On, strings.Join(strings.Fields(e.What+" "+e.Peer+" "+e.Text), " "))
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("play %s: %w", nameOf(s), err)
+	var u *lab.Unable
+	switch {
+	case errors.As(err, &u):
+		return r, hinted(fmt.Errorf("play %s with %s: %w", nameOf(s), e.name, err), u.Hint)
+	case err != nil:
+		return r, fmt.Errorf("play %s: %w", nameOf(s), err)
 	}
-	if err := printResult(env, r); err != nil {
-		return err
-	}
-	if !r.OK {
-		return hinted(errors.New("a check failed"), "--trace shows what happened")
-	}
-	return nil
+	return r, nil
 }
 
 func nameOf(s scenario.Scenario) string {
@@ -101,9 +131,6 @@ func progressText(p simulator.Progress) string {
 }
 
 func printResult(env *environment, r simulator.Result) error {
-	if env.json() {
-		return env.printJSON(r)
-	}
 	var rows [][]string
 	for _, c := range r.Checks {
 		word := "ok"
@@ -123,8 +150,12 @@ func printResult(env *environment, r simulator.Result) error {
 	if err := env.table([]string{"SITE", "DOWN", "UP", "BLOB BYTES", "IDEAL"}, rows); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(env.out, "\n%d nodes, seed %d: %.1f virtual s in %.1f s; last deployment after %.1f s, %.1f s at best\n",
-		r.Nodes, r.Seed, r.VirtualSeconds, r.WallSeconds, r.MakespanSeconds, r.BoundSeconds)
+	time := "virtual"
+	if r.Engine == "netns" {
+		time = "real"
+	}
+	_, err := fmt.Fprintf(env.out, "\n%d nodes, seed %d: %.1f %s s in %.1f s; last deployment after %.1f s, %.1f s at best\n",
+		r.Nodes, r.Seed, r.VirtualSeconds, time, r.WallSeconds, r.MakespanSeconds, r.BoundSeconds)
 	return err
 }
 
