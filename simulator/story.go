@@ -164,6 +164,7 @@ func (t *story) play(ctx context.Context) error {
 		}
 		synctest.Wait()
 		open := t.look(now)
+		t.note(now)
 		t.show(now, open)
 		if err := ctx.Err(); err != nil {
 			return err
@@ -223,6 +224,15 @@ func (t *story) look(now time.Duration) (open bool) {
 	}
 	t.measure(now)
 	return open || !eventual
+}
+
+// note has the trace's digest cover when this look was, and what has crossed each link until then: two
+// stories of the same events may still have sent other packets.
+func (t *story) note(now time.Duration) {
+	t.trace.note(now)
+	for _, s := range t.net.Sites() {
+		t.trace.note(s.Counters())
+	}
 }
 
 // broken reports whether the story is lost: what had to hold always does not, or the time is up for

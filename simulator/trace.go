@@ -3,6 +3,7 @@ package simulator
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash"
@@ -46,7 +47,14 @@ func (t *trace) add(on, what, format string, args ...any) {
 	}
 }
 
-// digest is the SHA-256 of all events so far, hex.
+// note has the digest cover what is no event: values of a fixed size, as encoding/binary has it.
+func (t *trace) note(values any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_ = binary.Write(t.sum, binary.BigEndian, values) // a hash takes all
+}
+
+// digest is the SHA-256 of all events and notes so far, hex.
 func (t *trace) digest() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
