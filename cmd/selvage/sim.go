@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/libp2p/go-libp2p/gologshim"
 	"github.com/spf13/cobra"
 
 	"selvage/simulator"
+	"selvage/simulator/replay"
 	"selvage/simulator/scenario"
 )
 
@@ -26,31 +28,57 @@ func newSim(env *environment) *cobra.Command {
 			return usage("sim what? try 'selvage sim run SCENARIO.yaml'")
 		},
 	}
-	c.AddCommand(newSimRun(env), newSimSweep(env), newSimSchema(env))
+	c.AddCommand(newSimRun(env), newSimReplay(env), newSimSweep(env), newSimSchema(env))
 	return c
 }
 
 func newSimRun(env *environment) *cobra.Command {
-	var seed uint64
-	var trace bool
 	c := &cobra.Command{
 		Use:   "run SCENARIO.yaml",
 		Short: "Play a scenario; exit code 1 if a check fails",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			s, err := readScenario(args[0])
-			if err != nil {
-				return err
-			}
-			if c.Flags().Changed("seed") {
-				s.Seed = seed
-			}
-			return simRun(c.Context(), env, s, trace)
-		},
+		Long: "Play a scenario. Exit code 1 if a check fails.\n\n" +
+			"The engine native has the nodes in this process: fast, but two runs with one seed are alike rather than\n" +
+			"equal. The engine replay is 'selvage sim replay'.",
+		Args: cobra.ExactArgs(1),
 	}
-	c.Flags().Uint64Var(&seed, "seed", 0, "in place of the scenario's")
-	c.Flags().BoolVar(&trace, "trace", false, "print every event on standard error")
+	engine := c.Flags().String("engine", native, "what plays it: "+strings.Join(engines, " or "))
+	playing(c, env, engine)
 	return c
+}
+
+func newSimReplay(env *environment) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "replay SCENARIO.yaml",
+		Short: "Play a scenario so that one seed always tells one story, byte for byte",
+		Long: "Play a scenario with the engine replay: the simulator compiled to WASM, with all randomness and time made\n" +
+			"from the seed. Some ten times slower than 'selvage sim run', but one seed tells one story, whatever the machine,\n" +
+			"with one trace_sha256 (-o json), for as long as " + replay.Guest + " is the same. The first time takes longer,\n" +
+			"since it has to be compiled to machine code. Exit code 1 if a check fails.",
+		Args: cobra.ExactArgs(1),
+	}
+	engine := replayed
+	playing(c, env, &engine)
+	return c
+}
+
+// playing has the command play a scenario, with the flags for it.
+func playing(c *cobra.Command, env *environment, engine *string) {
+	seed := c.Flags().Uint64("seed", 0, "in place of the scenario's")
+	trace := c.Flags().Bool("trace", false, "print every event on standard error")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		play, err := playerOf(*engine)
+		if err != nil {
+			return err
+		}
+		s, err := readScenario(args[0])
+		if err != nil {
+			return err
+		}
+		if c.Flags().Changed("seed") {
+			s.Seed = *seed
+		}
+		return simRun(c.Context(), env, play, s, *trace)
+	}
 }
 
 func readScenario(file string) (scenario.Scenario, error) {
@@ -61,10 +89,10 @@ func readScenario(file string) (scenario.Scenario, error) {
 	return scenario.Parse(file, data, simulator.Invariants())
 }
 
-func simRun(ctx context.Context, env *environment, s scenario.Scenario, trace bool) error {
+func simRun(ctx context.Context, env *environment, play play, s scenario.Scenario, trace bool) error {
 	gologshim.SetDefaultHandler(slog.DiscardHandler) // libp2p is alarmed by what a story does to it
 	bar := newProgress(env.err)
-	r, err := simulator.Run(ctx, s, func(p simulator.Progress) { bar.Show(progressText(p)) })
+	r, err := play(ctx, s, func(p simulator.Progress) { bar.Show(progressText(p)) })
 	bar.End()
 	if trace {
 		for _, e := range r.Events {
