@@ -10,7 +10,8 @@
 //
 // The network, the faults, the contents of releases and all keys come from the scenario's seed. The
 // nodes themselves draw from the machine's randomness (TLS, QUIC, gossip), and goroutines run in the order
-// of the machine's scheduler, so two runs with one seed are alike, but not equal.
+// of the machine's scheduler, so two runs with one seed are alike, but not equal. Package replay makes
+// them equal, by playing all of this in WASM.
 //
 // # A story
 //
