@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"selvage/internal/ident"
@@ -21,6 +22,7 @@ type fold struct {
 	statements map[string]*statement // by digest
 	taken      map[takenKey]int
 	heads      map[Feed]*head
+	stood      map[ident.NodeID]standing // what standing has worked out; see unsettle
 	raised     time.Time // the latest time in a statement that counts
 
 	bounds bounds
@@ -54,12 +56,24 @@ type head struct {
 	seq     uint64
 	time    Timestamp          // of the newest entry
 	reports map[uint64]*Report // those that are kept, by seq
+	beacons map[uint64]*Report // likewise
+}
+
+// kept returns the map for a kind of which the newest entry is asked for; nil for other kinds.
+func (h *head) kept(k Kind) map[uint64]*Report {
+	switch k {
+	case KindReport:
+		return h.reports
+	case KindBeacon:
+		return h.beacons
+	}
+	return nil
 }
 
 func newFold(fleet trust.FleetID) *fold {
 	return &fold{charters: newCharters(fleet), members: map[ident.NodeID]*member{}, unadmitted: map[[32]byte]trust.Credential{},
 		uses: map[string][]use{}, forked: map[ident.NodeID]bool{}, statements: map[string]*statement{},
-		taken: map[takenKey]int{}, heads: map[Feed]*head{}, bounds: usualBounds}
+		stood: map[ident.NodeID]standing{}, taken: map[takenKey]int{}, heads: map[Feed]*head{}, bounds: usualBounds}
 }
 
 // believes reports whether entries of the author can be judged: it is a member, or e makes it one.
@@ -104,11 +118,14 @@ func (f *fold) add(e *Entry, received time.Time) {
 func (f *fold) addHead(e *Entry, received time.Time) {
 	h := f.heads[e.Feed()]
 	if h == nil {
-		h = &head{reports: map[uint64]*Report{}}
+		h = &head{reports: map[uint64]*Report{}, beacons: map[uint64]*Report{}}
 		f.heads[e.Feed()] = h
 	}
+	if kept := h.kept(e.Kind); kept != nil {
+		kept[e.Seq] = &Report{e.Author, e.Seq, e.Time, received, e.Body}
+	}
 	if e.Kind == KindReport {
-		h.reports[e.Seq] = &Report{e.Author, e.Seq, e.Time, received, e.Body}
+		f.lists.reports = nil
 	}
 	if e.Seq >= h.seq {
 		h.seq, h.time = e.Seq, e.Time
@@ -119,25 +136,26 @@ func (f *fold) addHead(e *Entry, received time.Time) {
 func (f *fold) forget(feed Feed, seq uint64) {
 	if h := f.heads[feed]; h != nil {
 		delete(h.reports, seq)
+		delete(h.beacons, seq)
 	}
 }
 
-// headsOf returns the heads of an author's feeds that count: those of the whole fleet and those of
-// the sites that it was admitted to.
-func (f *fold) headsOf(id ident.NodeID) []*head {
-	scopes := []string{""}
-	if m := f.members[id]; m != nil {
-		scopes = append(scopes, m.sites()...)
-	}
-	var out []*head
-	for _, scope := range scopes {
+// eachHead calls do with the heads of an author's feeds that count: those of the whole fleet and
+// those of the sites that it was admitted to. One may come twice.
+func (f *fold) eachHead(id ident.NodeID, do func(*head)) {
+	in := func(scope string) {
 		for _, lane := range []Lane{Durable, Register} {
 			if h := f.heads[Feed{id, lane, scope}]; h != nil {
-				out = append(out, h)
+				do(h)
 			}
 		}
 	}
-	return out
+	in("")
+	if m := f.members[id]; m != nil {
+		for _, a := range m.admissions {
+			in(a.Site)
+		}
+	}
 }
 
 // lastOf returns the time of an author's newest entry; 0 for one that forked, as what it wrote
@@ -147,18 +165,16 @@ func (f *fold) lastOf(id ident.NodeID) Timestamp {
 	if f.forked[id] {
 		return 0
 	}
-	for _, h := range f.headsOf(id) {
-		last = max(last, h.time)
-	}
+	f.eachHead(id, func(h *head) { last = max(last, h.time) })
 	return last
 }
 
-// reportOf returns the newest report of an author, if it has written any.
-func (f *fold) reportOf(id ident.NodeID) (Report, bool) {
+// newestOf returns the newest entry of a kind, report or beacon, of an author, if it has written any.
+func (f *fold) newestOf(id ident.NodeID, k Kind) (Report, bool) {
 	var newest *Report
-	for _, h := range f.headsOf(id) {
+	f.eachHead(id, func(h *head) {
 		var last *Report
-		for _, r := range h.reports {
+		for _, r := range h.kept(k) {
 			if last == nil || r.Seq > last.Seq {
 				last = r
 			}
@@ -166,11 +182,36 @@ func (f *fold) reportOf(id ident.NodeID) (Report, bool) {
 		if last != nil && (newest == nil || cmp.Or(cmp.Compare(last.Time, newest.Time), cmp.Compare(last.Seq, newest.Seq)) > 0) {
 			newest = last
 		}
-	}
+	})
 	if newest == nil {
 		return Report{}, false
 	}
 	return *newest, true
+}
+
+// newest lists the newest entries of a kind, report or beacon, of all members that are not
+// quarantined, by node.
+func (f *fold) newest(k Kind) []Report {
+	out := []Report{}
+	for id := range f.members {
+		r, ok := f.newestOf(id, k)
+		if !ok {
+			continue
+		}
+		if _, problem := f.standing(id); problem == "" {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b Report) int { return a.Node.Compare(b.Node) })
+	return out
+}
+
+// reports is newest for reports.
+func (f *fold) reports() []Report {
+	if f.lists.reports == nil {
+		f.lists.reports = f.newest(KindReport)
+	}
+	return f.lists.reports
 }
 
 // addCharter takes a charter; if the chain grows by it, everything is judged anew.

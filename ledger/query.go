@@ -18,7 +18,7 @@ type Node struct {
 	Last        Timestamp // of its newest entry
 }
 
-// Report is the newest report of a node. Its body is package node's to read.
+// Report is the newest report, or the newest beacon, of a node. Its body is package node's to read.
 type Report struct {
 	Node     ident.NodeID
 	Seq      uint64
@@ -47,6 +47,7 @@ type DeploymentState struct {
 type lists struct {
 	releases    []SignedRelease
 	deployments []DeploymentState
+	reports     []Report
 }
 
 // valid returns the statements of a kind that count, grouped by name.
@@ -177,19 +178,19 @@ func (l *Ledger) Deployments() []DeploymentState {
 	return slices.Clone(l.fold.deployments())
 }
 
-// Reports returns the newest report of each member that is not quarantined, by node.
+// Reports returns the newest report of each member that is not quarantined, by node. The caller must
+// not change the list either.
 func (l *Ledger) Reports() []Report {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var out []Report
-	for id := range l.fold.members {
-		r, ok := l.fold.reportOf(id)
-		if _, problem := l.fold.standing(id); ok && problem == "" {
-			out = append(out, r)
-		}
-	}
-	slices.SortFunc(out, func(a, b Report) int { return a.Node.Compare(b.Node) })
-	return out
+	return l.fold.reports()
+}
+
+// Beacons returns the newest beacon of each member that is not quarantined and has written one, by node.
+func (l *Ledger) Beacons() []Report {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fold.newest(KindBeacon)
 }
 
 // Forks returns, as text for people, who contradicted themselves: nodes that forked a feed, and

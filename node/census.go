@@ -26,7 +26,10 @@ func (n *Node) census() []seen {
 	}
 	here := n.present()
 	now, nodes, held := n.cfg.Now(), n.ledger.Nodes(), n.uplinkSettings().UplinkHeld
-	fresh := now.Add(-3 * refresh(len(nodes)))
+	beacons := n.beacons()
+	for site, all := range beacons {
+		beacons[site] = counting(all, now)
+	}
 	var out []seen
 	for _, m := range nodes {
 		s := seen{Node: m}
@@ -34,14 +37,38 @@ func (n *Node) census() []seen {
 			s.report, _ = n.decodedReport(r)
 			s.lastSeen = r.Received
 		}
+		s.lastSeen, s.reachable = signs(m.Node, beacons[m.Site], s.lastSeen, now)
 		cutOff := (s.Held || held) && m.Site != n.home.Site
-		s.reachable = here[m.Node] || !cutOff && s.lastSeen.After(fresh)
+		s.reachable = s.reachable && !cutOff
 		if here[m.Node] {
-			s.lastSeen = now
+			s.lastSeen, s.reachable = now, true
 		}
 		out = append(out, s)
 	}
 	return out
+}
+
+// freshReport is how long a report shows that its node is alive, whatever beacons say: they are a
+// little behind.
+const freshReport = 15 * time.Second
+
+// signs judges from a site's beacons that count, and from when a node's report came, when the node
+// was last heard of, and whether it can be taken for reachable. What a beacon does not list is not
+// alive, unless it has reported since.
+func signs(id ident.NodeID, counting []heardBeacon, reported, now time.Time) (lastSeen time.Time, reachable bool) {
+	lastSeen = reported
+	denied := now.Sub(reported) > 3*minPace // without any beacon, a report is good for as long as the shortest
+	for _, b := range counting {
+		if b.lists(id) {
+			reachable = true
+			if b.received.After(lastSeen) {
+				lastSeen = b.received
+			}
+		} else if b.received.After(reported) {
+			denied = true
+		}
+	}
+	return lastSeen, reachable || !reported.IsZero() && (!denied || now.Sub(reported) < freshReport)
 }
 
 // present are the nodes that this one knows to be up: itself, connected peers, live mates.

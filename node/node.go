@@ -67,11 +67,12 @@ func (c *Config) fill() {
 
 // Node is one running agent. It is safe for concurrent use.
 type Node struct {
-	cfg     Config
-	log     *slog.Logger
-	home    *home.Home
-	started time.Time
-	reports reportCodec
+	cfg         Config
+	log         *slog.Logger
+	home        *home.Home
+	started     time.Time
+	reports     reportCodec
+	beaconCodec beaconCodec
 
 	ledger     *ledger.Ledger
 	feeds      *feeds
@@ -95,6 +96,7 @@ type Node struct {
 	local    map[ident.NodeID]bool // connected peers; true for those of the site
 	alerts   []alert               // newest last, at most maxAlerts
 	decoded  map[ident.NodeID]decodedReport
+	heard    map[ident.NodeID]decodedBeacon
 }
 
 var _ api.Backend = (*Node)(nil)
@@ -102,7 +104,8 @@ var _ api.Backend = (*Node)(nil)
 // Start brings a node up. On an error nothing of it is left running.
 func Start(cfg Config) (*Node, error) {
 	cfg.fill()
-	n := &Node{cfg: cfg, started: time.Now(), news: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, decoded: map[ident.NodeID]decodedReport{}}
+	n := &Node{cfg: cfg, started: time.Now(), news: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, decoded: map[ident.NodeID]decodedReport{},
+		heard: map[ident.NodeID]decodedBeacon{}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openWork} {
 		if err := step(); err != nil {
@@ -113,6 +116,7 @@ func Start(cfg Config) (*Node, error) {
 	n.mesh.Learn(n.home.Bootstrap...)
 	n.wg.Go(n.reconcile)
 	n.wg.Go(n.report)
+	n.wg.Go(n.announce)
 	n.wg.Go(n.share)
 	n.log.Info("node: up", "fleet", n.home.Fleet, "addresses", n.mesh.Addrs())
 	return n, nil
@@ -127,6 +131,9 @@ func (n *Node) openState() (err error) {
 		return err
 	}
 	if n.reports, err = newReportCodec(); err != nil {
+		return err
+	}
+	if n.beaconCodec, err = newBeaconCodec(); err != nil {
 		return err
 	}
 	n.store, err = store.Open(n.cfg.FS, "store")
