@@ -34,7 +34,7 @@ func (r *Replicator) Push(rec Record, from ident.NodeID) {
 	}
 	var full []*peer
 	for id, p := range r.peers {
-		if id == from || !relays(src, p.local, site, onDuty) || r.ignoredUntil(id).After(time.Now()) {
+		if id == from || !p.eager() || !relays(src, p.local, site, onDuty) || r.ignoredUntil(id).After(time.Now()) {
 			continue
 		}
 		if !p.queue.put(rec) {
@@ -53,40 +53,32 @@ type source struct {
 	local bool // from a peer of this site
 }
 
-// relays reports whether a record is pushed to a neighbour. What this node wrote goes to all. What
-// came over the edge of the site goes to all inside. Anything else crosses the edge, or goes round
-// inside once more, only through the nodes on duty: within a site most have it from its author.
+// relays reports whether a record is pushed to a neighbour, if that is an eager one. All goes across
+// the edge. What this node wrote, and what came over the edge, goes to all inside. Anything else goes
+// round inside once more only through the nodes on duty: most have it from its author.
 func relays(src source, toLocal, siteFeed, onDuty bool) bool {
 	switch {
-	case siteFeed && !toLocal:
-		return false
-	case src.own:
-		return true
-	case toLocal && !src.local:
+	case !toLocal:
+		return !siteFeed
+	case src.own, !src.local:
 		return true
 	default:
 		return onDuty
 	}
 }
 
-// push sends a peer's queue to it for as long as it is up. The stream is opened with the first
-// record and kept.
+// push sends a peer's queue to it for as long as it is up, and tells it when this node chooses the
+// link. The stream is opened when there is something to say, and kept.
 func (r *Replicator) push(p *peer) {
 	var conn *pushConn
 	defer func() { conn.close() }()
 	failures := 0
-	for {
-		rs := p.queue.take(p.ctx)
-		if rs == nil {
-			return
+	for p.queue.wait(p.ctx) {
+		if conn.broken() {
+			conn.close()
+			conn = nil
 		}
-		var err error
-		if conn == nil {
-			conn, err = r.openPush(p)
-		}
-		if err == nil {
-			err = conn.link.send(recordsFrame(rs))
-		}
+		err := r.pushNext(p, &conn)
 		if err == nil {
 			failures = 0
 			continue
@@ -95,12 +87,41 @@ func (r *Replicator) push(p *peer) {
 		conn.close()
 		conn = nil
 		r.markDirty(p)
+		p.queue.signal()
 		failures++
 		wait := firstRetry << min(failures-1, 5)
 		if !sleep(p.ctx, wait/2+rand.N(wait)) {
 			return
 		}
 	}
+}
+
+// pushNext sends a frame of what waits for a peer. What it fails to send is lost.
+func (r *Replicator) pushNext(p *peer, conn **pushConn) (err error) {
+	rs := p.queue.next()
+	r.mu.Lock()
+	claims := p.claims()
+	r.mu.Unlock()
+	news := claims != (*conn != nil && (*conn).claimed)
+	if len(rs) == 0 && !news {
+		return nil
+	}
+	if *conn == nil {
+		if *conn, err = r.openPush(p); err != nil {
+			return err
+		}
+	}
+	c := *conn
+	if claims != c.claimed {
+		if err := c.link.send(frame{Kind: kindChoose, Chosen: claims}); err != nil {
+			return err
+		}
+		c.claimed = claims
+	}
+	if len(rs) == 0 {
+		return nil
+	}
+	return c.link.send(recordsFrame(rs))
 }
 
 // sleep reports whether it slept for d; it did not if ctx ended.
@@ -118,6 +139,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // pushConn is an outgoing push stream.
 type pushConn struct {
 	link    *link
+	claimed bool // the peer was told that this node has chosen the link
 	release func()
 	drained chan struct{}
 }
@@ -134,8 +156,9 @@ func (r *Replicator) openPush(p *peer) (*pushConn, error) {
 	_, _, release := r.attach(p, conn, pushLimit)
 	c := &pushConn{link: newLink(r.codec, conn), release: release, drained: make(chan struct{})}
 	go func() {
-		defer close(c.drained)
 		awaitEOF(conn)
+		close(c.drained)
+		p.queue.signal() // a link that this node has chosen is to be claimed anew
 	}()
 	return c, nil
 }
@@ -152,8 +175,22 @@ func (c *pushConn) close() {
 	}
 }
 
+// broken reports whether the peer has closed the stream.
+func (c *pushConn) broken() bool {
+	if c == nil {
+		return false
+	}
+	select {
+	case <-c.drained:
+		return true
+	default:
+		return false
+	}
+}
+
 // receivePushes offers what a peer pushes until the stream ends.
-func (r *Replicator) receivePushes(ctx context.Context, p *peer, l *link) {
+func (r *Replicator) receivePushes(ctx context.Context, p *peer, l *link, stream int) {
+	defer r.chose(p, stream, false)
 	for {
 		f, err := l.receive(0)
 		if err != nil {
@@ -161,6 +198,10 @@ func (r *Replicator) receivePushes(ctx context.Context, p *peer, l *link) {
 				r.blame(p.id, err)
 			}
 			return
+		}
+		if f.Kind == kindChoose && !p.local {
+			r.chose(p, stream, f.Chosen)
+			continue
 		}
 		if f.Kind != kindRecords {
 			r.misbehaved(p.id, "pushed something that is not a record")

@@ -12,7 +12,7 @@ const (
 
 // queue holds the records to push to one neighbour.
 type queue struct {
-	ready chan struct{} // holds a token if records may be there
+	ready chan struct{} // holds a token if records may be there, or something else is to be said
 
 	mu      sync.Mutex
 	records []Record
@@ -41,20 +41,17 @@ func (q *queue) signal() {
 	}
 }
 
-// take waits for records and returns as many as a frame holds; nil when ctx has ended.
-func (q *queue) take(ctx context.Context) []Record {
-	for {
-		select {
-		case <-q.ready:
-		case <-ctx.Done():
-			return nil
-		}
-		if rs := q.next(); rs != nil {
-			return rs
-		}
+// wait waits for records, or a signal; it reports whether ctx lasts.
+func (q *queue) wait(ctx context.Context) bool {
+	select {
+	case <-q.ready:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
+// next returns as many records as a frame holds; nil if there are none.
 func (q *queue) next() []Record {
 	q.mu.Lock()
 	defer q.mu.Unlock()

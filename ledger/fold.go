@@ -23,7 +23,7 @@ type fold struct {
 	taken      map[takenKey]int
 	heads      map[Feed]*head
 	stood      map[ident.NodeID]standing // what standing has worked out; see unsettle
-	raised     time.Time // the latest time in a statement that counts
+	raised     time.Time                 // the latest time in a statement that counts
 
 	bounds bounds
 	lists  lists

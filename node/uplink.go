@@ -62,13 +62,15 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// share keeps this node's part of the site's uplink limit what it should be.
+// share keeps this node's part of the site's uplink limit, and of the links across its edge, what it
+// should be.
 func (n *Node) share() {
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
 	for {
 		changed := n.members.Changed()
 		n.mesh.SetUplink(n.uplinkShare(len(n.mates())))
+		n.replicator.MatesChanged()
 		select {
 		case <-n.ctx.Done():
 			return
