@@ -110,7 +110,10 @@ func (m *Membership) serfConfig() *serf.Config {
 	c.MemberlistConfig.ProbeInterval = probeInterval
 	c.MemberlistConfig.AwarenessMaxMultiplier = awareness
 	c.MemberlistConfig.ProbeTimeout = time.Second
+	c.MemberlistConfig.SuspicionMult = 3
 	c.MemberlistConfig.RetransmitMult = 8 // costs nothing while nothing happens
+	c.MemberlistConfig.GossipInterval = 500 * time.Millisecond
+	c.MemberlistConfig.EnableCompression = false // probes are too small for it, and all else is rare
 	c.MemberlistConfig.PushPullInterval = time.Minute
 	return c
 }

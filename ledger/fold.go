@@ -22,6 +22,7 @@ type fold struct {
 	statements map[string]*statement // by digest
 	taken      map[takenKey]int
 	heads      map[Feed]*head
+	heralds    map[ident.NodeID]bool     // who has ever written a beacon
 	stood      map[ident.NodeID]standing // what standing has worked out; see unsettle
 	raised     time.Time                 // the latest time in a statement that counts
 
@@ -51,29 +52,24 @@ func (b bounds) of(k Kind) int {
 	return b.grants
 }
 
-// head is what a feed says last.
+// head is what a register feed says of its author.
 type head struct {
-	seq     uint64
-	time    Timestamp          // of the newest entry
 	reports map[uint64]*Report // those that are kept, by seq
 	beacons map[uint64]*Report // likewise
 }
 
-// kept returns the map for a kind of which the newest entry is asked for; nil for other kinds.
+// kept returns the map for reports or beacons.
 func (h *head) kept(k Kind) map[uint64]*Report {
-	switch k {
-	case KindReport:
-		return h.reports
-	case KindBeacon:
+	if k == KindBeacon {
 		return h.beacons
 	}
-	return nil
+	return h.reports
 }
 
 func newFold(fleet trust.FleetID) *fold {
 	return &fold{charters: newCharters(fleet), members: map[ident.NodeID]*member{}, unadmitted: map[[32]byte]trust.Credential{},
 		uses: map[string][]use{}, forked: map[ident.NodeID]bool{}, statements: map[string]*statement{},
-		stood: map[ident.NodeID]standing{}, taken: map[takenKey]int{}, heads: map[Feed]*head{}, bounds: usualBounds}
+		heralds: map[ident.NodeID]bool{}, stood: map[ident.NodeID]standing{}, taken: map[takenKey]int{}, heads: map[Feed]*head{}, bounds: usualBounds}
 }
 
 // believes reports whether entries of the author can be judged: it is a member, or e makes it one.
@@ -113,22 +109,23 @@ func (f *fold) add(e *Entry, received time.Time) {
 	}
 }
 
-// addHead notes the newest entry of a feed, and its reports. Newest is what has the highest
-// number: an author may lie about the time, but not about the number without being found out.
+// addHead notes a report or a beacon. Newest is what has the highest number: an author may lie about
+// the time, but not about the number without being found out.
 func (f *fold) addHead(e *Entry, received time.Time) {
+	if e.Kind != KindReport && e.Kind != KindBeacon {
+		return
+	}
 	h := f.heads[e.Feed()]
 	if h == nil {
 		h = &head{reports: map[uint64]*Report{}, beacons: map[uint64]*Report{}}
 		f.heads[e.Feed()] = h
 	}
-	if kept := h.kept(e.Kind); kept != nil {
-		kept[e.Seq] = &Report{e.Author, e.Seq, e.Time, received, e.Body}
-	}
-	if e.Kind == KindReport {
+	h.kept(e.Kind)[e.Seq] = &Report{e.Author, e.Seq, e.Time, received, e.Body}
+	switch e.Kind {
+	case KindReport:
 		f.lists.reports = nil
-	}
-	if e.Seq >= h.seq {
-		h.seq, h.time = e.Seq, e.Time
+	case KindBeacon:
+		f.heralds[e.Author], f.lists.beacons = true, nil
 	}
 }
 
@@ -144,10 +141,8 @@ func (f *fold) forget(feed Feed, seq uint64) {
 // those of the sites that it was admitted to. One may come twice.
 func (f *fold) eachHead(id ident.NodeID, do func(*head)) {
 	in := func(scope string) {
-		for _, lane := range []Lane{Durable, Register} {
-			if h := f.heads[Feed{id, lane, scope}]; h != nil {
-				do(h)
-			}
+		if h := f.heads[Feed{id, Register, scope}]; h != nil {
+			do(h)
 		}
 	}
 	in("")
@@ -156,17 +151,6 @@ func (f *fold) eachHead(id ident.NodeID, do func(*head)) {
 			in(a.Site)
 		}
 	}
-}
-
-// lastOf returns the time of an author's newest entry; 0 for one that forked, as what it wrote
-// last depends on whom one asks.
-func (f *fold) lastOf(id ident.NodeID) Timestamp {
-	var last Timestamp
-	if f.forked[id] {
-		return 0
-	}
-	f.eachHead(id, func(h *head) { last = max(last, h.time) })
-	return last
 }
 
 // newestOf returns the newest entry of a kind, report or beacon, of an author, if it has written any.
@@ -189,16 +173,16 @@ func (f *fold) newestOf(id ident.NodeID, k Kind) (Report, bool) {
 	return *newest, true
 }
 
-// newest lists the newest entries of a kind, report or beacon, of all members that are not
+// newest lists the newest entries of a kind, report or beacon, of authors that are members and not
 // quarantined, by node.
-func (f *fold) newest(k Kind) []Report {
+func newest[V any](f *fold, k Kind, authors map[ident.NodeID]V) []Report {
 	out := []Report{}
-	for id := range f.members {
+	for id := range authors {
 		r, ok := f.newestOf(id, k)
 		if !ok {
 			continue
 		}
-		if _, problem := f.standing(id); problem == "" {
+		if m, problem := f.standing(id); m.Site != "" && problem == "" {
 			out = append(out, r)
 		}
 	}
@@ -206,12 +190,18 @@ func (f *fold) newest(k Kind) []Report {
 	return out
 }
 
-// reports is newest for reports.
 func (f *fold) reports() []Report {
 	if f.lists.reports == nil {
-		f.lists.reports = f.newest(KindReport)
+		f.lists.reports = newest(f, KindReport, f.members)
 	}
 	return f.lists.reports
+}
+
+func (f *fold) newestBeacons() []Report {
+	if f.lists.beacons == nil {
+		f.lists.beacons = newest(f, KindBeacon, f.heralds)
+	}
+	return f.lists.beacons
 }
 
 // addCharter takes a charter; if the chain grows by it, everything is judged anew.

@@ -48,6 +48,9 @@ type Ledger struct {
 	changed chan struct{} // closed at the next change
 	stale   bool          // the state holds what the log could not keep
 
+	revision uint64                       // see Revision
+	roots    map[string][sha256.Size]byte // what Root has answered since the last change
+
 	stored   sync.Mutex // keeps OnStored's calls in order; taken while mu is held
 	onStored []func(Record)
 }
@@ -170,6 +173,14 @@ func (l *Ledger) Changed() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.changed
+}
+
+// Revision is a number that grows with every change but the coming of beacons, which come all the time
+// and of which nothing follows but what is shown of who is alive.
+func (l *Ledger) Revision() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.revision
 }
 
 // EntryInfo is an entry as lists show it.

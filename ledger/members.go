@@ -138,7 +138,7 @@ type standing struct {
 // unsettle has standing work out anew what it answers for nodes: none is all of them. What it
 // rests on are a node's admissions and forks, the uses of its invites, and the charters.
 func (f *fold) unsettle(ids ...ident.NodeID) {
-	f.lists.reports = nil
+	f.lists.nodes, f.lists.reports, f.lists.beacons = nil, nil, nil
 	if len(ids) == 0 {
 		clear(f.stood)
 	}
@@ -193,11 +193,14 @@ func (f *fold) nameOf(id ident.NodeID, serial string) string {
 // node returns what the fleet knows of a member.
 func (f *fold) node(id ident.NodeID) Node {
 	m, problem := f.standing(id)
-	return Node{m, problem, f.lastOf(id)}
+	return Node{m, problem}
 }
 
 // nodes lists the members by site, name, then ID.
 func (f *fold) nodes() []Node {
+	if f.lists.nodes != nil {
+		return f.lists.nodes
+	}
 	out := make([]Node, 0, len(f.members))
 	for id := range f.members {
 		out = append(out, f.node(id))
@@ -205,5 +208,6 @@ func (f *fold) nodes() []Node {
 	slices.SortFunc(out, func(a, b Node) int {
 		return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.Name, b.Name), bytes.Compare(a.Node[:], b.Node[:]))
 	})
+	f.lists.nodes = out
 	return out
 }

@@ -149,6 +149,9 @@ func (l *Ledger) take(t *transaction, f *feedState, x waiter) {
 		l.fold.forget(f.Feed, seq)
 	}
 	t.store(Record{f.key, e.Seq, x.rec.Data})
+	if e.Kind == KindBeacon {
+		t.beacons++
+	}
 	l.clock = l.clock.observe(e.Time, l.now())
 	_, known := l.fold.members[e.Author]
 	l.fold.add(e, l.cfg.Now())

@@ -14,8 +14,7 @@ import (
 // Node is a member of the fleet.
 type Node struct {
 	trust.Member
-	Quarantined string    // why nothing that it says of itself is believed; "" if it is
-	Last        Timestamp // of its newest entry
+	Quarantined string // why nothing that it says of itself is believed; "" if it is
 }
 
 // Report is the newest report, or the newest beacon, of a node. Its body is package node's to read.
@@ -47,7 +46,9 @@ type DeploymentState struct {
 type lists struct {
 	releases    []SignedRelease
 	deployments []DeploymentState
+	nodes       []Node // by site, name, then ID
 	reports     []Report
+	beacons     []Report
 }
 
 // valid returns the statements of a kind that count, grouped by name.
@@ -125,11 +126,37 @@ func (l *Ledger) Chain() *trust.Chain {
 	return l.fold.chain()
 }
 
-// Nodes returns the fleet's members by site, name, then ID.
+// Nodes returns the fleet's members by site, name, then ID. The caller must not change the list.
 func (l *Ledger) Nodes() []Node {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.fold.nodes()
+}
+
+// NodesOf is Nodes for one site.
+func (l *Ledger) NodesOf(site string) []Node {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.fold.nodes()
+	from, _ := slices.BinarySearchFunc(all, site, func(n Node, site string) int { return strings.Compare(n.Site, site) })
+	to := from
+	for to < len(all) && all[to].Site == site {
+		to++
+	}
+	return all[from:to:to]
+}
+
+// Sites returns how many sites have members.
+func (l *Ledger) Sites() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sites, last := 0, ""
+	for _, n := range l.fold.nodes() {
+		if n.Site != last {
+			sites, last = sites+1, n.Site
+		}
+	}
+	return sites
 }
 
 // Node returns one member.
@@ -186,11 +213,24 @@ func (l *Ledger) Reports() []Report {
 	return l.fold.reports()
 }
 
-// Beacons returns the newest beacon of each member that is not quarantined and has written one, by node.
+// Beacons is Reports for beacons.
 func (l *Ledger) Beacons() []Report {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.fold.newest(KindBeacon)
+	return l.fold.newestBeacons()
+}
+
+// BeaconsOf returns the beacons of one site's members.
+func (l *Ledger) BeaconsOf(site string) []Report {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []Report
+	for _, b := range l.fold.newestBeacons() {
+		if m, _ := l.fold.standing(b.Node); m.Site == site {
+			out = append(out, b)
+		}
+	}
+	return out
 }
 
 // Forks returns, as text for people, who contradicted themselves: nodes that forked a feed, and

@@ -25,18 +25,33 @@ type attempt struct {
 	err     error
 }
 
-// connect dials whom choose says, when something has changed and once a second.
+// Bounds of the time between two choices of whom to dial.
+const (
+	chooseGap   = 50 * time.Millisecond // what changes together is one choice
+	chooseEvery = time.Second           // while nothing changes, at least
+	chooseWait  = 10 * time.Second      // and at most
+)
+
+// connect dials whom choose says, when something has changed, and when a back-off is over.
 func (h *Host) connect() {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
 		select {
 		case <-h.ctx.Done():
 			return
 		case <-h.poke:
-		case <-tick.C:
+		case <-timer.C:
 		}
-		h.dialChosen()
+		wait := h.dialChosen()
+		gap := time.NewTimer(chooseGap)
+		select {
+		case <-h.ctx.Done():
+			gap.Stop()
+			return
+		case <-gap.C:
+		}
+		timer.Reset(wait)
 	}
 }
 
@@ -48,18 +63,29 @@ func (h *Host) wake() {
 	}
 }
 
-func (h *Host) dialChosen() {
+// dialChosen dials whom choose says, and returns when time alone may make it say something else.
+func (h *Host) dialChosen() (wait time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return
+		return chooseWait
 	}
 	now := time.Now()
+	next := now.Add(chooseWait)
+	sooner := func(t time.Time) {
+		if t.After(now) && t.Before(next) {
+			next = t
+		}
+	}
+	for _, until := range h.banned {
+		sooner(until)
+	}
 	all := make([]candidate, 0, len(h.known))
 	for id, k := range h.known {
 		if h.isBanned(id) {
 			continue
 		}
+		sooner(k.next)
 		// Who has told no address can only come by itself.
 		ready := !now.Before(k.next) && (k.reached != "" || len(k.own) > 0 || len(k.heard) > 0)
 		all = append(all, candidate{id: id, rank: k.rank, site: k.site, hearsay: k.trust == heard,
@@ -68,6 +94,7 @@ func (h *Host) dialChosen() {
 	for _, id := range choose(h.cfg.Site, all, h.uplink.Held) {
 		h.dial(h.known[id])
 	}
+	return max(next.Sub(now), chooseEvery)
 }
 
 // dial starts to dial a node, unless that is under way already. The caller holds mu.

@@ -44,6 +44,7 @@ const (
 // known is what a host knows of a node that it may dial.
 type known struct {
 	id      ident.NodeID
+	text    string // of the ID
 	rank    uint64
 	site    string // "" while only an address is known
 	trust   trust
@@ -158,7 +159,7 @@ func (h *Host) entry(id ident.NodeID, t trust, site string) *known {
 		if len(h.known) >= maxKnown && !h.forget(h.worth(t, site)) {
 			return nil
 		}
-		k = &known{id: id, rank: affinity(h.self, id), since: time.Now()}
+		k = &known{id: id, text: id.String(), rank: affinity(h.self, id), since: time.Now()}
 		h.known[id] = k
 	}
 	k.trust = max(k.trust, t)
@@ -353,7 +354,7 @@ func (h *Host) page() (out []string) {
 		}
 		*room--
 		for _, a := range addrs {
-			out = append(out, a+"/p2p/"+k.id.String())
+			out = append(out, a+"/p2p/"+k.text)
 		}
 	}
 	return out

@@ -18,17 +18,23 @@ type decodedBeacon struct {
 	ok bool
 }
 
-// beacons reads the newest beacons of all sites; within a site they are in the order of authors. One
-// that cannot be read is passed over.
+// beacons reads the newest beacons of all sites; within a site they are in the order of authors.
 func (n *Node) beacons() map[string][]heardBeacon {
 	out := map[string][]heardBeacon{}
 	for _, r := range n.ledger.Beacons() {
-		m, known := n.ledger.Node(r.Node)
-		if b, ok := n.decodedBeacon(r); ok && known {
-			out[m.Site] = append(out[m.Site], heardBeacon{r.Node, r.Seq, r.Received, b})
+		if m, known := n.ledger.Node(r.Node); known {
+			out[m.Site] = n.appendBeacon(out[m.Site], r)
 		}
 	}
 	return out
+}
+
+// appendBeacon appends a beacon that can be read; others are passed over.
+func (n *Node) appendBeacon(to []heardBeacon, r ledger.Report) []heardBeacon {
+	if b, ok := n.decodedBeacon(r); ok {
+		to = append(to, heardBeacon{r.Node, r.Seq, r.Received, b})
+	}
+	return to
 }
 
 func (n *Node) decodedBeacon(r ledger.Report) (beacon, bool) {
@@ -44,22 +50,24 @@ func (n *Node) decodedBeacon(r ledger.Report) (beacon, bool) {
 
 // siteView is what this node sees of its site now.
 func (n *Node) siteView() siteView {
-	v := siteView{now: n.cfg.Now(), beacons: n.beacons()[n.home.Site]}
+	v := siteView{now: n.cfg.Now(), pace: beaconPace(n.ledger.Sites())}
+	for _, r := range n.ledger.BeaconsOf(n.home.Site) {
+		v.beacons = n.appendBeacon(v.beacons, r)
+	}
 	here := map[ident.NodeID]bool{n.home.Node: true}
 	for _, id := range n.mates() {
 		here[id] = true
 	}
-	sites, members := map[string]bool{}, 0
-	for _, m := range n.ledger.Nodes() {
-		sites[m.Site] = true
-		if m.Site != n.home.Site || m.Quarantined != "" {
+	members := 0
+	for _, m := range n.ledger.NodesOf(n.home.Site) {
+		if m.Quarantined != "" {
 			continue
 		}
 		if members++; here[m.Node] {
 			v.alive = append(v.alive, m.Node)
 		}
 	}
-	v.complete, v.pace = len(v.alive) == members, beaconPace(len(sites))
+	v.complete = len(v.alive) == members
 	return v
 }
 

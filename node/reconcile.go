@@ -19,22 +19,33 @@ func (n *Node) reconcile() {
 	told := map[ident.NodeID]uint64{}
 	tick := time.NewTicker(reviewEvery)
 	defer tick.Stop()
-	for {
-		changed := n.ledger.Changed()
+	var done uint64
+	for first, again := true, false; ; first = false {
+		changed, revision := n.ledger.Changed(), n.ledger.Revision()
 		n.cfg.Changed()
-		if err := n.admitSelf(); err != nil {
-			n.log.Error("node: cannot publish its admission", "err", err)
+		if first || again || revision != done {
+			n.follow(told)
+			done = revision
 		}
-		n.deployer.Set(n.desired())
-		n.learnReports(told)
-		n.review()
+		again = false
 		select {
 		case <-n.ctx.Done():
 			return
 		case <-changed:
 		case <-tick.C:
+			again = true
 		}
 	}
+}
+
+// follow does what the ledger wants now; told is what learnReports has told of.
+func (n *Node) follow(told map[ident.NodeID]uint64) {
+	if err := n.admitSelf(); err != nil {
+		n.log.Error("node: cannot publish its admission", "err", err)
+	}
+	n.deployer.Set(n.desired())
+	n.learnReports(told)
+	n.review()
 }
 
 // review drops the peers that would not be let in any more: the gate judges at the door only.
