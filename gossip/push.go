@@ -24,8 +24,8 @@ func (r *Replicator) Push(rec Record, from ident.NodeID) {
 	}
 	site := r.cfg.Log.Site(rec.Feed)
 	mates := r.cfg.Mates()
-	onDuty := duty(rec.Feed, mates, r.cfg.Self)
 	r.mu.Lock()
+	again := !r.meshed(mates) && duty(rec.Feed, mates, r.cfg.Self)
 	src := source{own: from.IsZero() || from == r.cfg.Self}
 	if p := r.peers[from]; p != nil {
 		src.local = p.local
@@ -34,7 +34,7 @@ func (r *Replicator) Push(rec Record, from ident.NodeID) {
 	}
 	var full []*peer
 	for id, p := range r.peers {
-		if id == from || !p.eager() || !relays(src, p.local, site, onDuty) || r.ignoredUntil(id).After(time.Now()) {
+		if id == from || !p.eager() || !relays(src, p.local, site, again) || r.ignoredUntil(id).After(time.Now()) {
 			continue
 		}
 		if !p.queue.put(rec) {
@@ -54,17 +54,29 @@ type source struct {
 }
 
 // relays reports whether a record is pushed to a neighbour, if that is an eager one. All goes across
-// the edge. What this node wrote, and what came over the edge, goes to all inside. Anything else goes
-// round inside once more only through the nodes on duty: most have it from its author.
-func relays(src source, toLocal, siteFeed, onDuty bool) bool {
+// the edge. What this node wrote, and what came over the edge, goes to all inside. Anything else has
+// been pushed to this node's mates by the one that it came from; it goes round inside once more if
+// again says so.
+func relays(src source, toLocal, siteFeed, again bool) bool {
 	switch {
 	case !toLocal:
 		return !siteFeed
 	case src.own, !src.local:
 		return true
 	default:
-		return onDuty
+		return again
 	}
+}
+
+// meshed reports whether this node is connected to all its mates; then they are to each other, most
+// likely. Where they are not, those on duty pass on what comes from a mate. The caller holds r.mu.
+func (r *Replicator) meshed(mates []ident.NodeID) bool {
+	for _, m := range mates {
+		if p := r.peers[m]; m != r.cfg.Self && (p == nil || !p.local) {
+			return false
+		}
+	}
+	return true
 }
 
 // push sends a peer's queue to it for as long as it is up, and tells it when this node chooses the

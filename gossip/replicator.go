@@ -32,8 +32,8 @@ type Config struct {
 	Mates func() []ident.NodeID
 	// Misbehaved is told of a peer that breaks the protocol. It may be nil.
 	Misbehaved func(peer ident.NodeID, reason string)
-	// LocalPace is the time between two sessions with a peer of this site, UplinkPace between two with
-	// any of other sites; 0 is 30 s and 60 s.
+	// LocalPace and UplinkPace are the times between two sessions that the node initiates with any peer
+	// of this site and of others; 0 is 30 s and 60 s.
 	LocalPace, UplinkPace time.Duration
 	Logger                *slog.Logger // nil discards
 }

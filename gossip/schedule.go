@@ -146,20 +146,20 @@ func (r *Replicator) finished(p *peer, res result) {
 	}
 }
 
-// pace returns the time to a peer's next session, with a quarter of jitter either way. Sessions across
-// the edge are as many however many peers there are, and of a large site not many more than of a
-// small one: the site shares what any of them brings. The caller holds r.mu.
+// pace returns the time to a peer's next session, with a quarter of jitter either way. A node has as
+// many sessions however many peers it has, and a large site has not many more across its edge than a
+// small one: it shares what any of them brings. The caller holds r.mu.
 func (r *Replicator) pace(p *peer) time.Duration {
-	d := r.cfg.LocalPace
-	if !p.local {
-		far := 0
-		for _, o := range r.peers {
-			if !o.local {
-				far++
-			}
+	far := 0
+	for _, o := range r.peers {
+		if !o.local {
+			far++
 		}
-		mates := len(r.peers) - far + 1
-		d = r.cfg.UplinkPace * time.Duration(far*max(smallSite, mates)) / smallSite
+	}
+	mates := len(r.peers) - far
+	d := r.cfg.LocalPace * time.Duration(max(1, mates))
+	if !p.local {
+		d = r.cfg.UplinkPace * time.Duration(max(1, far)*max(smallSite, mates+1)) / smallSite
 	}
 	return d*3/4 + rand.N(d/2)
 }

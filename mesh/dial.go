@@ -28,8 +28,8 @@ type attempt struct {
 // Bounds of the time between two choices of whom to dial.
 const (
 	chooseGap   = 50 * time.Millisecond // what changes together is one choice
-	chooseEvery = time.Second           // while nothing changes, at least
-	chooseWait  = 10 * time.Second      // and at most
+	chooseEvery = time.Second           // while nothing changes, in whole ones of these
+	chooseWait  = 10 * time.Second      // and at most this
 )
 
 // connect dials whom choose says, when something has changed, and when a back-off is over.
@@ -94,7 +94,7 @@ func (h *Host) dialChosen() (wait time.Duration) {
 	for _, id := range choose(h.cfg.Site, all, h.uplink.Held) {
 		h.dial(h.known[id])
 	}
-	return max(next.Sub(now), chooseEvery)
+	return (next.Sub(now) + chooseEvery - 1).Truncate(chooseEvery)
 }
 
 // dial starts to dial a node, unless that is under way already. The caller holds mu.

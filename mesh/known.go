@@ -154,6 +154,7 @@ func (h *Host) entry(id ident.NodeID, t trust, site string) *known {
 	if id == h.self || id.IsZero() {
 		return nil
 	}
+	h.learned++
 	k := h.known[id]
 	if k == nil {
 		if len(h.known) >= maxKnown && !h.forget(h.worth(t, site)) {
@@ -298,6 +299,7 @@ func (h *Host) learnSite(id ident.NodeID, site string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if k := h.known[id]; k != nil && site != "" {
+		h.learned++
 		k.site = site
 	}
 }
@@ -319,21 +321,29 @@ func (h *Host) keepBook() {
 	tick := time.NewTicker(bookPeriod)
 	defer tick.Stop()
 	var saved []string
+	seen := uint64(0)
 	for over := false; !over; {
 		select {
 		case <-tick.C:
 		case <-h.ctx.Done():
 			over = true
 		}
+		h.mu.Lock()
+		learned := h.learned
+		h.mu.Unlock()
+		if learned == seen {
+			continue
+		}
 		page := h.page()
 		if len(page) == 0 || slices.Equal(page, saved) {
+			seen = learned
 			continue
 		}
 		if err := h.cfg.Book.SaveAddresses(page); err != nil {
 			h.log.Warn("mesh: cannot keep addresses", "err", err)
 			continue
 		}
-		saved = page
+		saved, seen = page, learned
 	}
 }
 

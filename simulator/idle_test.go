@@ -1,10 +1,9 @@
 package simulator
 
 import (
-	"context"
 	"fmt"
+	"runtime/debug"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -30,10 +29,18 @@ func wall() time.Duration {
 	return time.Duration(tv.Nano())
 }
 
+// work is how long processors have worked for this process, which tells more than wall on a busy machine.
+func work() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // likewise
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // idleFigures are what a fleet costs that does nothing.
 type idleFigures struct {
 	up, down, worst float64 // kbit/s of a site's uplink: the means, and the most of any site in either direction
 	speed           float64 // virtual seconds in a second
+	yield           float64 // virtual seconds in a second of one processor
 	packets         float64 // a virtual second, of all nodes
 }
 
@@ -41,6 +48,7 @@ type idleFigures struct {
 func idle(t testing.TB, sites, nodes int, settle, span time.Duration) (f idleFigures) {
 	t.Helper()
 	s := fleet(t, sites, nodes).Expand()
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	synctest.Test(new(testing.T), func(*testing.T) {
 		w, err := newWorld(s)
 		if err == nil {
@@ -72,9 +80,10 @@ func (w *world) measureIdle(span time.Duration) (f idleFigures) {
 		before[s.Name()] = bytes{c.Up.Bytes, c.Down.Bytes}
 		packets -= c.LAN.Packets
 	}
-	begin := wall()
+	begin, worked := wall(), work()
 	time.Sleep(span)
 	f.speed = span.Seconds() / (wall() - begin).Seconds()
+	f.yield = span.Seconds() / (work() - worked).Seconds()
 	for _, s := range w.net.Sites() {
 		c, b := s.Counters(), before[s.Name()]
 		up, down := kbits(c.Up.Bytes-b.up, span), kbits(c.Down.Bytes-b.down, span)
@@ -101,11 +110,9 @@ func BenchmarkIdleFleet(b *testing.B) {
 				b.ReportMetric(f.down, "kbit/s-down")
 				b.ReportMetric(f.worst, "kbit/s-worst")
 				b.ReportMetric(f.speed, "virtual-s/s")
+				b.ReportMetric(f.yield, "virtual-s/cpu-s")
 				b.ReportMetric(f.packets, "packets/s")
 			}
 		})
 	}
 }
-
-var _ = context.Background
-var _ atomic.Int32

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"context"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,6 +23,8 @@ func Run(ctx context.Context, s scenario.Scenario, progress func(Progress)) (Res
 	begin := time.Now()
 	var latest atomic.Pointer[Progress]
 	stop := follow(&latest, progress)
+	// Most of what a simulated node allocates is gone at once, and memory is there: collect rarely.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	var r Result
 	var err error
 	synctest.Test(new(testing.T), func(*testing.T) { r, err = tell(ctx, s.Expand(), &latest) })
