@@ -11,8 +11,13 @@ import (
 	"selvage/internal/ident"
 )
 
-// pushLimit is when a push stream is replaced, which bounds how long a forgotten one stays.
-const pushLimit = 24 * time.Hour
+const (
+	// pushLimit is when a push stream is replaced, which bounds how long a forgotten one stays.
+	pushLimit = 24 * time.Hour
+	// relayDelay is how long a record waits before it crosses the edge, at most: so that two who have
+	// it from others do not send it to each other, and what comes together goes in one frame.
+	relayDelay = 100 * time.Millisecond
+)
 
 // Push sends a record to the neighbours that should have it from this node. from is the peer that
 // it came from; zero says that it is this node's own. Push never blocks: what finds a neighbour's
@@ -86,6 +91,9 @@ func (r *Replicator) push(p *peer) {
 	defer func() { conn.close() }()
 	failures := 0
 	for p.queue.wait(p.ctx) {
+		if !p.local && !sleep(p.ctx, rand.N(relayDelay)) {
+			return
+		}
 		if conn.broken() {
 			conn.close()
 			conn = nil
@@ -219,7 +227,9 @@ func (r *Replicator) receivePushes(ctx context.Context, p *peer, l *link, stream
 			r.misbehaved(p.id, "pushed something that is not a record")
 			return
 		}
-		if _, err := r.offer(p, f.records()); err != nil {
+		rs := f.records()
+		p.queue.drop(rs)
+		if _, err := r.offer(p, rs); err != nil {
 			// The records come again with a session.
 			r.cfg.Logger.Warn("pushed records lost", "peer", p.id, "err", err)
 			r.markDirty(p)

@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -32,6 +33,19 @@ func (q *queue) put(r Record) bool {
 	q.bytes += r.size()
 	q.signal()
 	return true
+}
+
+// drop takes out what the neighbour turns out to have.
+func (q *queue) drop(rs []Record) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.records = slices.DeleteFunc(q.records, func(r Record) bool {
+		has := slices.ContainsFunc(rs, func(o Record) bool { return o.Seq == r.Seq && o.Feed == r.Feed })
+		if has {
+			q.bytes -= r.size()
+		}
+		return has
+	})
 }
 
 func (q *queue) signal() {

@@ -146,7 +146,8 @@ func (r *Replicator) finished(p *peer, res result) {
 	}
 }
 
-// pace returns the time to a peer's next session, with a quarter of jitter either way. A node has as
+// pace returns the time to a peer's next session, with three quarters of jitter either way, so that
+// those with several peers do not come together. A node has as
 // many sessions however many peers it has, and a large site has not many more across its edge than a
 // small one: it shares what any of them brings. The caller holds r.mu.
 func (r *Replicator) pace(p *peer) time.Duration {
@@ -161,7 +162,7 @@ func (r *Replicator) pace(p *peer) time.Duration {
 	if !p.local {
 		d = r.cfg.UplinkPace * time.Duration(max(1, far)*max(smallSite, mates+1)) / smallSite
 	}
-	return d*3/4 + rand.N(d/2)
+	return d/4 + rand.N(d*3/2)
 }
 
 // markDirty has a session with a peer run soon, as a push to it was lost.

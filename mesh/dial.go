@@ -89,12 +89,43 @@ func (h *Host) dialChosen() (wait time.Duration) {
 		// Who has told no address can only come by itself.
 		ready := !now.Before(k.next) && (k.reached != "" || len(k.own) > 0 || len(k.heard) > 0)
 		all = append(all, candidate{id: id, rank: k.rank, site: k.site, hearsay: k.trust == heard,
-			connected: h.members[id] != nil, dialling: k.attempt != nil, ready: ready})
+			connected: h.members[id] != nil, dialling: k.attempt != nil, ready: ready, spare: h.isSpare(id, now)})
 	}
 	for _, id := range choose(h.cfg.Site, all, h.uplink.Held) {
 		h.dial(h.known[id])
 	}
+	h.trim(all, now)
 	return (next.Sub(now) + chooseEvery - 1).Truncate(chooseEvery)
+}
+
+// Of connections that nobody wants any more.
+const (
+	spareAge = time.Minute     // how long nothing bulky has gone over one
+	trimGap  = 2 * time.Second // between two that are closed
+)
+
+// isSpare reports whether a connection may be closed if there are too many: this end has dialled it,
+// and it carries nothing but control. The caller holds mu.
+func (h *Host) isSpare(id ident.NodeID, now time.Time) bool {
+	m := h.members[id]
+	return m != nil && !slices.ContainsFunc(m.links, func(l *link) bool {
+		return l.inbound || now.Sub(l.since) < spareAge || now.Sub(time.Unix(0, l.bulk.Load())) < spareAge
+	})
+}
+
+// trim closes a connection of which there are too many, now and then. The caller holds mu.
+func (h *Host) trim(all []candidate, now time.Time) {
+	if now.Sub(h.trimmed) < trimGap {
+		return
+	}
+	id, ok := surplus(h.cfg.Site, all)
+	if !ok {
+		return
+	}
+	h.trimmed = now
+	for _, l := range h.members[id].links {
+		h.wg.Go(l.close) // the swarm may wait for the lock that is held here
+	}
 }
 
 // dial starts to dial a node, unless that is under way already. The caller holds mu.

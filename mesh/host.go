@@ -95,6 +95,7 @@ type Host struct {
 	members   map[ident.NodeID]*member
 	known     map[ident.NodeID]*known
 	learned   uint64                     // grows when anything in known may have changed that the book has
+	trimmed   time.Time                  // when a connection was last closed as there were too many
 	banned    map[ident.NodeID]time.Time // until when; only nodes that were admitted get here
 	listeners []*listener
 	changed   []ident.NodeID // nodes that listeners may not know the newest of, each once

@@ -66,6 +66,7 @@ func (h *Host) wrap(l *link, s network.Stream, protocol string) net.Conn {
 	case l.peer.Site == h.cfg.Site:
 		return stream{s}
 	case slices.Contains(h.cfg.Bulk, protocol):
+		l.bulk.Store(time.Now().UnixNano())
 		return newBulkStream(stream{s}, h.up, h.down, l.gone)
 	default:
 		return controlStream{stream{s}, h.up, h.down}

@@ -58,16 +58,11 @@ func (n *Node) siteView() siteView {
 	for _, id := range n.mates() {
 		here[id] = true
 	}
-	members := 0
 	for _, m := range n.ledger.NodesOf(n.home.Site) {
-		if m.Quarantined != "" {
-			continue
-		}
-		if members++; here[m.Node] {
+		if m.Quarantined == "" && here[m.Node] {
 			v.alive = append(v.alive, m.Node)
 		}
 	}
-	v.complete = len(v.alive) == members
 	return v
 }
 

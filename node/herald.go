@@ -18,7 +18,7 @@ const (
 	beaconSettle = 2 * time.Second  // so that what changes together is one beacon
 	beaconGap    = 5 * time.Second  // between two beacons of a node, at least
 	beaconTurn   = 5 * time.Second  // how long the next in turn waits for the one before it
-	beaconStart  = 10 * time.Second // a node that has just started may not have met its mates yet
+	beaconStart  = 10 * time.Second // a node that has just started has not met its mates yet
 )
 
 // beaconPace is how often a site says that it is there though nothing has changed: rarer in larger
@@ -51,11 +51,10 @@ func counting(all []heardBeacon, now time.Time) []heardBeacon {
 
 // siteView is what a node sees of its site at one moment.
 type siteView struct {
-	now      time.Time
-	alive    []ident.NodeID // members of the site, with this node
-	complete bool           // that is all of them
-	beacons  []heardBeacon  // of the site, the newest of each author, in the order of authors
-	pace     time.Duration
+	now     time.Time
+	alive   []ident.NodeID // members of the site, with this node
+	beacons []heardBeacon  // of the site, the newest of each author, in the order of authors
+	pace    time.Duration
 }
 
 // herald decides when a node publishes its site's beacon. Members take turns in a rendezvous order
@@ -94,10 +93,11 @@ func (h *herald) step(v siteView) (publish *beacon, wait time.Duration) {
 	if h.wrong.IsZero() {
 		due = current.received.Add(v.pace + turn*v.pace/2)
 	} else {
-		due = h.wrong.Add(beaconSettle + turn*beaconTurn)
-	}
-	if first := h.start.Add(beaconStart); !v.complete && due.Before(first) {
-		due = first
+		since := h.wrong
+		if met := h.start.Add(beaconStart); since.Before(met) {
+			since = met
+		}
+		due = since.Add(beaconSettle + turn*beaconTurn)
 	}
 	if next := h.last.Add(beaconGap); !h.last.IsZero() && due.Before(next) {
 		due = next
