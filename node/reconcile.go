@@ -14,6 +14,10 @@ import (
 // reviewEvery is how often peers are judged anew though nothing has changed but the time.
 const reviewEvery = time.Minute
 
+// followGap is how long a node waits between two looks at what the ledger wants: in a flood of changes
+// it would do nothing else.
+const followGap = 100 * time.Millisecond
+
 // reconcile carries what the ledger wants to the deployer, whenever it changes.
 func (n *Node) reconcile() {
 	told := map[ident.NodeID]uint64{}
@@ -26,6 +30,9 @@ func (n *Node) reconcile() {
 		if first || again || revision != done {
 			n.follow(told)
 			done = revision
+			if !sleep(n.ctx, followGap) {
+				return
+			}
 		}
 		again = false
 		select {

@@ -39,7 +39,7 @@ func (n *Node) SetUplink(ctx context.Context, change api.UplinkChange) (api.Upli
 	n.mu.Unlock()
 	n.poke()
 	if s.UplinkHeld && !was.UplinkHeld {
-		wait(ctx, reportSettle+lastWord)
+		sleep(ctx, reportSettle+lastWord)
 	}
 	n.mesh.SetUplink(n.uplinkShare(len(n.mates())))
 	return n.uplink(), nil
@@ -52,13 +52,15 @@ func set[T any](thing *T, to *T) {
 	}
 }
 
-// wait returns after d, or when ctx ends.
-func wait(ctx context.Context, d time.Duration) {
+// sleep returns after d, or when ctx ends; it reports whether ctx lasts.
+func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
+		return false
 	case <-t.C:
+		return true
 	}
 }
 
