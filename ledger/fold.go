@@ -22,7 +22,8 @@ type fold struct {
 	statements map[string]*statement // by digest
 	taken      map[takenKey]int
 	heads      map[Feed]*head
-	heralds    map[ident.NodeID]bool     // who has ever written a beacon
+	reports    newest
+	beacons    newest
 	stood      map[ident.NodeID]standing // what standing has worked out; see unsettle
 	raised     time.Time                 // the latest time in a statement that counts
 
@@ -69,7 +70,7 @@ func (h *head) kept(k Kind) map[uint64]*Report {
 func newFold(fleet trust.FleetID) *fold {
 	return &fold{charters: newCharters(fleet), members: map[ident.NodeID]*member{}, unadmitted: map[[32]byte]trust.Credential{},
 		uses: map[string][]use{}, forked: map[ident.NodeID]bool{}, statements: map[string]*statement{},
-		heralds: map[ident.NodeID]bool{}, stood: map[ident.NodeID]standing{}, taken: map[takenKey]int{}, heads: map[Feed]*head{}, bounds: usualBounds}
+		stood: map[ident.NodeID]standing{}, taken: map[takenKey]int{}, heads: map[Feed]*head{}, bounds: usualBounds}
 }
 
 // believes reports whether entries of the author can be judged: it is a member, or e makes it one.
@@ -121,11 +122,10 @@ func (f *fold) addHead(e *Entry, received time.Time) {
 		f.heads[e.Feed()] = h
 	}
 	h.kept(e.Kind)[e.Seq] = &Report{e.Author, e.Seq, e.Time, received, e.Body}
-	switch e.Kind {
-	case KindReport:
-		f.lists.reports = nil
-	case KindBeacon:
-		f.heralds[e.Author], f.lists.beacons = true, nil
+	if e.Kind == KindBeacon {
+		f.beacons.doubt(e.Author)
+	} else {
+		f.reports.doubt(e.Author)
 	}
 }
 
@@ -134,6 +134,8 @@ func (f *fold) forget(feed Feed, seq uint64) {
 	if h := f.heads[feed]; h != nil {
 		delete(h.reports, seq)
 		delete(h.beacons, seq)
+		f.reports.doubt(feed.Author)
+		f.beacons.doubt(feed.Author)
 	}
 }
 
@@ -173,35 +175,45 @@ func (f *fold) newestOf(id ident.NodeID, k Kind) (Report, bool) {
 	return *newest, true
 }
 
-// newest lists the newest entries of a kind, report or beacon, of authors that are members and not
-// quarantined, by node.
-func newest[V any](f *fold, k Kind, authors map[ident.NodeID]V) []Report {
-	out := []Report{}
-	for id := range authors {
+// newest is a list of the newest reports, or beacons, of members that are not quarantined, by node. It is
+// handed out, so a change makes another.
+type newest struct {
+	list  []Report
+	stale map[ident.NodeID]bool // nodes for which it has to be worked out anew
+}
+
+func (n *newest) doubt(id ident.NodeID) {
+	if n.stale == nil {
+		n.stale = map[ident.NodeID]bool{}
+	}
+	n.stale[id] = true
+}
+
+// answer brings a list up to date.
+func (n *newest) answer(f *fold, k Kind) []Report {
+	if len(n.stale) == 0 {
+		return n.list
+	}
+	fresh := make([]Report, 0, len(n.stale))
+	for id := range n.stale {
 		r, ok := f.newestOf(id, k)
-		if !ok {
-			continue
+		if _, problem := f.standing(id); ok && problem == "" && f.members[id] != nil {
+			fresh = append(fresh, r)
 		}
-		if m, problem := f.standing(id); m.Site != "" && problem == "" {
+	}
+	byNode := func(a, b Report) int { return a.Node.Compare(b.Node) }
+	slices.SortFunc(fresh, byNode)
+	out := make([]Report, 0, len(n.list)+len(fresh))
+	for _, r := range n.list {
+		for len(fresh) > 0 && byNode(fresh[0], r) < 0 {
+			out, fresh = append(out, fresh[0]), fresh[1:]
+		}
+		if !n.stale[r.Node] {
 			out = append(out, r)
 		}
 	}
-	slices.SortFunc(out, func(a, b Report) int { return a.Node.Compare(b.Node) })
-	return out
-}
-
-func (f *fold) reports() []Report {
-	if f.lists.reports == nil {
-		f.lists.reports = newest(f, KindReport, f.members)
-	}
-	return f.lists.reports
-}
-
-func (f *fold) newestBeacons() []Report {
-	if f.lists.beacons == nil {
-		f.lists.beacons = newest(f, KindBeacon, f.heralds)
-	}
-	return f.lists.beacons
+	n.list, n.stale = append(out, fresh...), nil
+	return n.list
 }
 
 // addCharter takes a charter; if the chain grows by it, everything is judged anew.

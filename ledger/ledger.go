@@ -29,11 +29,13 @@ var (
 
 // Config is what a ledger works with.
 type Config struct {
-	Log    Log
-	Key    ed25519.PrivateKey // the node's
-	Fleet  trust.FleetID      // nothing of another fleet is taken
-	Now    func() time.Time   // the machine's clock; nil is time.Now
-	Logger *slog.Logger       // nil discards
+	Log   Log
+	Key   ed25519.PrivateKey // the node's
+	Fleet trust.FleetID      // nothing of another fleet is taken
+	Now   func() time.Time   // the machine's clock; nil is time.Now
+	// Verify checks signatures of entries; nil is ed25519.Verify, with whose results its own must agree.
+	Verify func(key ed25519.PublicKey, message, sig []byte) bool
+	Logger *slog.Logger // nil discards
 }
 
 // Ledger is one node's copy of what the fleet knows. It is safe for concurrent use.
@@ -75,6 +77,9 @@ func Open(cfg Config) (*Ledger, error) {
 	c, err := newCodec()
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Verify != nil {
+		c.verify = cfg.Verify
 	}
 	l := &Ledger{cfg: cfg, codec: c, self: ident.FromPrivateKey(cfg.Key), changed: make(chan struct{}), waiting: newWaitingRoom()}
 	if err := l.load(); err != nil {

@@ -138,12 +138,14 @@ type standing struct {
 // unsettle has standing work out anew what it answers for nodes: none is all of them. What it
 // rests on are a node's admissions and forks, the uses of its invites, and the charters.
 func (f *fold) unsettle(ids ...ident.NodeID) {
-	f.lists.nodes, f.lists.reports, f.lists.beacons = nil, nil, nil
+	f.lists.nodes = nil
 	if len(ids) == 0 {
-		clear(f.stood)
+		ids = slices.Collect(maps.Keys(f.members))
 	}
 	for _, id := range ids {
 		delete(f.stood, id)
+		f.reports.doubt(id)
+		f.beacons.doubt(id)
 	}
 }
 

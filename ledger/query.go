@@ -47,8 +47,6 @@ type lists struct {
 	releases    []SignedRelease
 	deployments []DeploymentState
 	nodes       []Node // by site, name, then ID
-	reports     []Report
-	beacons     []Report
 }
 
 // valid returns the statements of a kind that count, grouped by name.
@@ -210,14 +208,14 @@ func (l *Ledger) Deployments() []DeploymentState {
 func (l *Ledger) Reports() []Report {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.fold.reports()
+	return l.fold.reports.answer(l.fold, KindReport)
 }
 
 // Beacons is Reports for beacons.
 func (l *Ledger) Beacons() []Report {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.fold.newestBeacons()
+	return l.fold.beacons.answer(l.fold, KindBeacon)
 }
 
 // BeaconsOf returns the beacons of one site's members.
@@ -225,7 +223,7 @@ func (l *Ledger) BeaconsOf(site string) []Report {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var out []Report
-	for _, b := range l.fold.newestBeacons() {
+	for _, b := range l.fold.beacons.answer(l.fold, KindBeacon) {
 		if m, _ := l.fold.standing(b.Node); m.Site == site {
 			out = append(out, b)
 		}

@@ -27,9 +27,9 @@ type attempt struct {
 
 // Bounds of the time between two choices of whom to dial.
 const (
-	chooseGap   = 50 * time.Millisecond // what changes together is one choice
-	chooseEvery = time.Second           // while nothing changes, in whole ones of these
-	chooseWait  = 10 * time.Second      // and at most this
+	chooseGap   = 100 * time.Millisecond // what changes together is one choice
+	chooseEvery = time.Second            // while nothing changes, in whole ones of these
+	chooseWait  = 10 * time.Second       // and at most this
 )
 
 // connect dials whom choose says, when something has changed, and when a back-off is over.

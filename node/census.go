@@ -24,7 +24,7 @@ func (n *Node) census() []seen {
 	for _, r := range n.ledger.Reports() {
 		reports[r.Node] = r
 	}
-	here := n.present()
+	here, connected := n.present()
 	now, nodes, held := n.cfg.Now(), n.ledger.Nodes(), n.uplinkSettings().UplinkHeld
 	beacons := n.beacons()
 	for site, all := range beacons {
@@ -40,7 +40,8 @@ func (n *Node) census() []seen {
 		s.lastSeen, s.reachable = signs(m.Node, beacons[m.Site], s.lastSeen, now)
 		cutOff := (s.Held || held) && m.Site != n.home.Site
 		s.reachable = s.reachable && !cutOff
-		if here[m.Node] {
+		switch {
+		case here[m.Node], connected[m.Node] && (s.reachable || len(beacons[m.Site]) == 0):
 			s.lastSeen, s.reachable = now, true
 		}
 		out = append(out, s)
@@ -71,16 +72,17 @@ func signs(id ident.NodeID, counting []heardBeacon, reported, now time.Time) (la
 	return lastSeen, reachable || !reported.IsZero() && (!denied || now.Sub(reported) < freshReport)
 }
 
-// present are the nodes that this one knows to be up: itself, connected peers, live mates.
-func (n *Node) present() map[ident.NodeID]bool {
-	here := map[ident.NodeID]bool{n.home.Node: true}
+// present are the nodes that this one knows to be up: itself and its live mates; and those that it is
+// connected to, which may have died half a minute ago: their mates know that earlier.
+func (n *Node) present() (here, connected map[ident.NodeID]bool) {
+	here, connected = map[ident.NodeID]bool{n.home.Node: true}, map[ident.NodeID]bool{}
 	for _, id := range n.mates() {
 		here[id] = true
 	}
-	for _, p := range n.mesh.Peers() {
-		here[p.ID] = true
+	for _, id := range n.mesh.Connected() {
+		connected[id] = true
 	}
-	return here
+	return here, connected
 }
 
 // Rollout implements api.Backend.

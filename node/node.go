@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,10 +37,12 @@ type Config struct {
 	Discovery mesh.Discovery // nil: none
 	Dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	Now       func() time.Time // nil: time.Now
-	Resident  func() int64     // bytes of memory that the process takes; nil: not known
-	Platform  string           // os/arch of the workloads; "": this program's
-	Version   string
-	Logger    *slog.Logger // nil discards
+	// Verify checks signatures of entries; nil is ed25519.Verify. Many nodes in one process can share what they find.
+	Verify   func(key ed25519.PublicKey, message, sig []byte) bool
+	Resident func() int64 // bytes of memory that the process takes; nil: not known
+	Platform string       // os/arch of the workloads; "": this program's
+	Version  string
+	Logger   *slog.Logger // nil discards
 	// Changed is called when what the node knows or does may have changed; nil is fine. It must not block.
 	Changed func()
 }
@@ -141,7 +144,7 @@ func (n *Node) openState() (err error) {
 }
 
 func (n *Node) openLedger() (err error) {
-	n.ledger, err = ledger.Open(ledger.Config{Log: n.cfg.Log, Key: n.home.Key, Fleet: n.home.Fleet, Now: n.cfg.Now, Logger: n.log})
+	n.ledger, err = ledger.Open(ledger.Config{Log: n.cfg.Log, Key: n.home.Key, Fleet: n.home.Fleet, Now: n.cfg.Now, Verify: n.cfg.Verify, Logger: n.log})
 	if err != nil {
 		return err
 	}

@@ -58,13 +58,13 @@ func (n *Node) follow(told map[ident.NodeID]uint64) {
 // review drops the peers that would not be let in any more: the gate judges at the door only.
 func (n *Node) review() {
 	now := n.ledger.Now()
-	for _, p := range n.mesh.Peers() {
-		m, known := n.ledger.Node(p.ID)
+	for _, id := range n.mesh.Connected() {
+		m, known := n.ledger.Node(id)
 		switch {
 		case known && m.Quarantined != "":
-			n.misbehaved(p.ID, "it "+m.Quarantined)
+			n.misbehaved(id, "it "+m.Quarantined)
 		case known && !now.Before(m.Expires):
-			n.misbehaved(p.ID, "its credential has expired")
+			n.misbehaved(id, "its credential has expired")
 		}
 	}
 }

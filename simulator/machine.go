@@ -148,6 +148,7 @@ func (m *machine) run() error {
 		Drivers: map[string]runtime.Driver{runtime.TypeBundle: bundle.New(bundle.Config{FS: fs})},
 		Sockets: m.host, Dial: noDial, Now: m.clock.now, Platform: "sim/sim", Version: "sim",
 		Logger: m.world.trace.logger(m), Changed: m.world.changed,
+		Verify: m.world.verified.check,
 	})
 	if err != nil {
 		return fmt.Errorf("start %s: %w", m, err)

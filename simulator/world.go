@@ -30,6 +30,7 @@ type world struct {
 	trace    *trace
 	wake     chan struct{} // holds one: something has changed
 	wg       sync.WaitGroup
+	verified verified
 
 	operator ed25519.PrivateKey
 	chain    *trust.Chain
