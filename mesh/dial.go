@@ -81,7 +81,8 @@ func (h *Host) dialChosen() (wait time.Duration) {
 		sooner(until)
 	}
 	all := make([]candidate, 0, len(h.known))
-	for id, k := range h.known {
+	for _, k := range h.ranked {
+		id := k.id
 		if h.isBanned(id) {
 			continue
 		}

@@ -162,6 +162,8 @@ func (h *Host) entry(id ident.NodeID, t trust, site string) *known {
 		}
 		k = &known{id: id, text: id.String(), rank: affinity(h.self, id), since: time.Now()}
 		h.known[id] = k
+		at, _ := slices.BinarySearchFunc(h.ranked, k, compareRank)
+		h.ranked = slices.Insert(h.ranked, at, k)
 	}
 	k.trust = max(k.trust, t)
 	return k
@@ -196,8 +198,14 @@ func (h *Host) forget(worth int) bool {
 		return false
 	}
 	delete(h.known, worst.id)
+	if at, ok := slices.BinarySearchFunc(h.ranked, worst, compareRank); ok {
+		h.ranked = slices.Delete(h.ranked, at, at+1)
+	}
 	return true
 }
+
+// compareRank orders nodes as the host prefers them.
+func compareRank(a, b *known) int { return cmp.Or(cmp.Compare(a.rank, b.rank), a.id.Compare(b.id)) }
 
 // hear adds an address of a node by hearsay. The caller holds mu.
 func (k *known) hear(addr string) (isNew bool) {
@@ -352,8 +360,7 @@ func (h *Host) page() (out []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	mates, far := maxBookMates, maxBookFar
-	byRank := func(a, b *known) int { return cmp.Or(cmp.Compare(a.rank, b.rank), a.id.Compare(b.id)) }
-	for _, k := range slices.SortedFunc(maps.Values(h.known), byRank) {
+	for _, k := range h.ranked {
 		room := &far
 		if k.site == h.cfg.Site {
 			room = &mates
