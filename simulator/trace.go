@@ -3,6 +3,7 @@ package simulator
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash"
@@ -70,6 +71,13 @@ func (t *Trace) Add(e Event) {
 	if len(t.events) < maxEvents {
 		t.events = append(t.events, e)
 	}
+}
+
+// cover has the digest cover what is no event: values of a fixed size, as encoding/binary has it.
+func (t *Trace) cover(values any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_ = binary.Write(t.sum, binary.BigEndian, values) // a hash takes all
 }
 
 // take returns the events that are kept, and the SHA-256 of all so far, hex.

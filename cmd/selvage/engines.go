@@ -2,14 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"selvage/internal/disk/osdisk"
 	"selvage/simulator"
 	"selvage/simulator/native"
 	"selvage/simulator/netns"
+	"selvage/simulator/replay"
 	"selvage/simulator/scenario"
 )
 
@@ -21,7 +25,15 @@ type engine struct {
 
 // engines are all that there are.
 func engines() []engine {
-	return []engine{{"native", native.Run}, {"netns", runNetns}}
+	return []engine{{"native", native.Run}, {"replay", runReplay}, {"netns", runNetns}}
+}
+
+func engineNames() string {
+	var names []string
+	for _, e := range engines() {
+		names = append(names, e.name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // pickEngines returns the engines of some names.
@@ -29,15 +41,13 @@ func pickEngines(names []string) ([]engine, error) {
 	var out []engine
 	for _, name := range names {
 		found := false
-		var known []string
 		for _, e := range engines() {
-			known = append(known, e.name)
 			if e.name == name {
 				out, found = append(out, e), true
 			}
 		}
 		if !found {
-			return nil, usage("--engine %q: want one or more of %s", name, strings.Join(known, ", "))
+			return nil, usage("--engine %q: want one or more of %s", name, engineNames())
 		}
 	}
 	if len(out) == 0 {
@@ -54,4 +64,30 @@ func runNetns(ctx context.Context, s scenario.Scenario, progress func(simulator.
 	}
 	open := func(dir string) (netns.Disk, error) { return osdisk.Open(dir) }
 	return netns.Run(ctx, netns.Config{Exe: exe, Open: open}, s, progress)
+}
+
+// runReplay plays a scenario with the simulator in WASM.
+func runReplay(ctx context.Context, s scenario.Scenario, progress func(simulator.Progress)) (simulator.Result, error) {
+	guest, err := replayGuest()
+	if err != nil {
+		return simulator.Result{}, err
+	}
+	return replay.Run(ctx, guest, s, progress)
+}
+
+// replayGuest finds the simulator as a WASM module, beside this program.
+func replayGuest() (string, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if exe, err = filepath.EvalSymlinks(exe); err != nil {
+		return "", err
+	}
+	file := filepath.Join(filepath.Dir(exe), replay.Guest)
+	_, err = os.Stat(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", hinted(fmt.Errorf("the engine replay needs %s, which is not there", file), "'make build' puts it beside the program")
+	}
+	return file, err
 }

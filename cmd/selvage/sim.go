@@ -14,6 +14,7 @@ import (
 
 	"selvage/simulator"
 	"selvage/simulator/netns/lab"
+	"selvage/simulator/replay"
 	"selvage/simulator/scenario"
 )
 
@@ -29,39 +30,68 @@ func newSim(env *environment) *cobra.Command {
 			return usage("sim what? try 'selvage sim run SCENARIO.yaml'")
 		},
 	}
-	c.AddCommand(newSimRun(env), newSimSweep(env), newSimSchema(env))
+	c.AddCommand(newSimRun(env), newSimReplay(env), newSimSweep(env), newSimSchema(env))
 	return c
 }
 
+// playing is what commands that play a scenario share.
+type playing struct {
+	seed  uint64
+	trace bool
+}
+
+func (p *playing) flags(c *cobra.Command) {
+	c.Flags().Uint64Var(&p.seed, "seed", 0, "in place of the scenario's")
+	c.Flags().BoolVar(&p.trace, "trace", false, "print every event on standard error")
+}
+
+// play plays the scenario in a file with engines, by name.
+func (p *playing) play(c *cobra.Command, env *environment, file string, names ...string) error {
+	s, err := readScenario(file)
+	if err != nil {
+		return err
+	}
+	if c.Flags().Changed("seed") {
+		s.Seed = p.seed
+	}
+	engines, err := pickEngines(names)
+	if err != nil {
+		return err
+	}
+	return simRun(c.Context(), env, s, engines, p.trace)
+}
+
 func newSimRun(env *environment) *cobra.Command {
-	var seed uint64
-	var trace bool
+	var p playing
 	var names []string
 	c := &cobra.Command{
 		Use:   "run SCENARIO.yaml",
 		Short: "Play a scenario; exit code 1 if a check fails",
 		Long: "Play a scenario with an engine, or with several, one after the other: native, the default, in virtual\n" +
-			"time; netns in network namespaces of this machine, as root and in real time. What several made of\n" +
-			"it is compared: what they measured, as shares of the first.",
+			"time and fast, though two runs with one seed are alike rather than equal; replay, which is 'selvage sim replay';\n" +
+			"netns in network namespaces of this machine, as root and in real time. What several made of it is\n" +
+			"compared: what they measured, as shares of the first.",
 		Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			s, err := readScenario(args[0])
-			if err != nil {
-				return err
-			}
-			if c.Flags().Changed("seed") {
-				s.Seed = seed
-			}
-			engines, err := pickEngines(names)
-			if err != nil {
-				return err
-			}
-			return simRun(c.Context(), env, s, engines, trace)
-		},
+		RunE: func(c *cobra.Command, args []string) error { return p.play(c, env, args[0], names...) },
 	}
-	c.Flags().StringSliceVar(&names, "engine", []string{"native"}, "what plays it: native or netns, or both as native,netns")
-	c.Flags().Uint64Var(&seed, "seed", 0, "in place of the scenario's")
-	c.Flags().BoolVar(&trace, "trace", false, "print every event on standard error")
+	c.Flags().StringSliceVar(&names, "engine", []string{"native"}, "what plays it: one of "+engineNames()+", or several as native,netns")
+	p.flags(c)
+	return c
+}
+
+func newSimReplay(env *environment) *cobra.Command {
+	var p playing
+	c := &cobra.Command{
+		Use:   "replay SCENARIO.yaml",
+		Short: "Play a scenario so that one seed always tells one story, byte for byte",
+		Long: "Play a scenario with the engine replay: the simulator compiled to WASM, with all randomness and time made\n" +
+			"from the seed. Some ten times slower than 'selvage sim run', but one seed tells one story, whatever the machine,\n" +
+			"with one trace_sha256 (-o json), for as long as " + replay.Guest + " is the same. The first time takes longer,\n" +
+			"since it has to be compiled to machine code. Exit code 1 if a check fails.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return p.play(c, env, args[0], "replay") },
+	}
+	p.flags(c)
 	return c
 }
 

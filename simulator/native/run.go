@@ -2,6 +2,7 @@ package native
 
 import (
 	"context"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,6 +22,8 @@ func Run(ctx context.Context, s scenario.Scenario, progress func(simulator.Progr
 	begin := time.Now()
 	var latest atomic.Pointer[simulator.Progress]
 	stop := follow(&latest, progress)
+	// Most of what a simulated node allocates is gone at once, and memory is there: collect rarely.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	var r simulator.Result
 	var err error
 	synctest.Test(new(testing.T), func(*testing.T) {

@@ -31,6 +31,7 @@ type world struct {
 	trace    *simulator.Trace
 	wake     chan struct{} // holds one: something has changed
 	wg       sync.WaitGroup
+	verified verified
 
 	operator ed25519.PrivateKey
 	chain    *trust.Chain
