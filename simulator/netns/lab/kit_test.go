@@ -63,6 +63,18 @@ func listen(t testing.TB, h *Host) *net.UDPConn {
 	return c
 }
 
+// quickest is arrives, at the best of some tries: a busy machine is late.
+func quickest(t testing.TB, from, to *net.UDPConn) (ok bool, least time.Duration) {
+	t.Helper()
+	least = time.Hour
+	for range 5 {
+		if arrived, took := arrives(t, from, to); arrived {
+			ok, least = true, min(least, took)
+		}
+	}
+	return ok, least
+}
+
 // arrives reports whether a packet gets from one socket to another, and after how long.
 func arrives(t testing.TB, from, to *net.UDPConn) (bool, time.Duration) {
 	t.Helper()

@@ -35,7 +35,11 @@ func New() (*Lab, error) {
 		return nil, err
 	}
 	l := &Lab{core: space(newName(os.Getpid(), taken)), started: time.Now(), cuts: map[rule]int{}}
+	var u *Unable
 	err = l.add(l.core, "link set lo up")
+	if err != nil && !errors.As(err, &u) {
+		err = &Unable{What: "make network namespaces", Lacks: err.Error(), Hint: "it takes root with all that root may, as containers often have not"}
+	}
 	if err == nil {
 		err = l.core.probe()
 	}

@@ -3,18 +3,23 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 
 	"selvage/simulator/network"
 )
 
-// Available returns what keeps this process from having labs; nil if nothing does.
+// Available returns what keeps this process from having labs with all kinds of links; nil if nothing does.
 func Available() error {
 	l, err := New()
 	if err != nil {
 		return err
 	}
-	return l.Close()
+	dev, err := openTUN(l.core, "t0")
+	if err == nil {
+		err = dev.Close()
+	}
+	return errors.Join(err, l.Close())
 }
 
 // probe makes one of each kind of thing that a lab consists of in a new namespace, and takes it away
