@@ -140,7 +140,7 @@ func (r *Replicator) initiate(p *peer, round int) (result, error) {
 	}
 	_, _, release := r.attach(p, conn, sessionLimit)
 	defer release()
-	s := session{r: r, p: p, link: newLink(r.codec, conn)}
+	s := session{r: r, p: p, link: r.linkTo(p, conn)}
 	if err := s.initiate(round > 0); err != nil {
 		return result{}, err
 	}
