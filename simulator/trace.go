@@ -21,18 +21,28 @@ type Event struct {
 	Peer  string        `json:"peer,omitempty"`  // SITE-NODE of another node, if the event is about one
 	Bytes int64         `json:"bytes,omitempty"` // that it moved
 	Text  string        `json:"text,omitempty"`
+	// Level is "debug", "warn" or "error" of what a node has logged so. A debug event with a Peer is a message to
+	// that node.
+	Level string `json:"level,omitempty"`
 }
 
-// maxEvents bounds what a trace keeps; its digest covers all.
-const maxEvents = 200_000
+// What a trace keeps. Its digest covers all but what was logged at debug level, so that looking
+// closer does not change it.
+const (
+	maxEvents = 200_000
+	maxDebug  = 20_000 // of them
+)
 
 // Trace is the log of a story. It is safe for concurrent use.
 type Trace struct {
-	begin time.Time
+	begin  time.Time
+	window Span // when debug is logged; set before nodes are there
 
-	mu     sync.Mutex
-	events []Event
-	sum    hash.Hash
+	mu      sync.Mutex
+	events  []Event
+	debug   int // of them
+	leftOut int
+	sum     hash.Hash
 }
 
 // NewTrace begins a trace, and with it the story's time.
@@ -51,21 +61,41 @@ func (t *Trace) Add(e Event) {
 	e.At = t.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	fmt.Fprintf(t.sum, "%d\t%s\t%s\t%s\t%d\t%s\n", e.At, e.On, e.What, e.Peer, e.Bytes, e.Text)
-	if len(t.events) < maxEvents {
-		t.events = append(t.events, e)
+	if e.Level == levelDebug {
+		t.debug++
+	} else {
+		fmt.Fprintf(t.sum, "%d\t%s\t%s\t%s\t%d\t%s\n", e.At, e.On, e.What, e.Peer, e.Bytes, e.Text)
 	}
+	if len(t.events) >= maxEvents || e.Level == levelDebug && t.debug > maxDebug {
+		t.leftOut++
+		return
+	}
+	t.events = append(t.events, e)
 }
 
-// take returns the events that are kept, and the SHA-256 of all so far, hex.
-func (t *Trace) take() ([]Event, string) {
+// open sets when debug is logged. It is called before there is a node.
+func (t *Trace) open(window Span) { t.window = window }
+
+// take returns the events that are kept, how many are not, and the SHA-256 of all so far, hex. A peer that was
+// named by its ID gets its name.
+func (t *Trace) take(machines []Machine) (events []Event, leftOut int, sum string) {
+	names := map[string]string{}
+	for _, m := range machines {
+		names[m.ID().String()] = m.NodeName()
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.events, hex.EncodeToString(t.sum.Sum(nil))
+	events = slices.Clone(t.events)
+	for i, e := range events {
+		if name, ok := names[e.Peer]; ok {
+			events[i].Peer = name
+		}
+	}
+	return events, t.leftOut, hex.EncodeToString(t.sum.Sum(nil))
 }
 
-// Logger puts what a node at a place logs, of level info and above, into the trace. The attributes
-// "peer" and "bytes" become the event's.
+// Logger puts what a node at a place logs into the trace: of level info and above, and while the window is
+// open also what is below. The attributes "peer" and "bytes" become the event's.
 func (t *Trace) Logger(on string) *slog.Logger { return slog.New(&logHandler{t: t, on: on}) }
 
 // logHandler is the trace as a slog.Handler.
@@ -75,10 +105,15 @@ type logHandler struct {
 	attrs []slog.Attr
 }
 
-func (h *logHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
+// levelDebug is the Level of events that are told while the window is open only.
+const levelDebug = "debug"
+
+func (h *logHandler) Enabled(_ context.Context, l slog.Level) bool {
+	return l >= slog.LevelInfo || h.t.window.To > 0 && h.t.window.Has(h.t.Now())
+}
 
 func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
-	e := Event{On: h.on, What: r.Message}
+	e := Event{On: h.on, What: r.Message, Level: levelName(r.Level)}
 	var text strings.Builder
 	add := func(a slog.Attr) bool {
 		switch v := a.Value.Resolve(); {
@@ -98,6 +133,18 @@ func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
 	e.Text = strings.TrimSpace(text.String())
 	h.t.Add(e)
 	return nil
+}
+
+func levelName(l slog.Level) string {
+	switch {
+	case l < slog.LevelInfo:
+		return levelDebug
+	case l < slog.LevelWarn:
+		return ""
+	case l < slog.LevelError:
+		return "warn"
+	}
+	return "error"
 }
 
 func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {

@@ -65,7 +65,7 @@ func readScenario(file string) (scenario.Scenario, error) {
 func simRun(ctx context.Context, env *environment, s scenario.Scenario, trace bool) error {
 	gologshim.SetDefaultHandler(slog.DiscardHandler) // libp2p is alarmed by what a story does to it
 	bar := newProgress(env.err)
-	r, err := native.Run(ctx, s, func(p simulator.Progress) { bar.Show(progressText(p)) })
+	r, err := native.Run(ctx, s, simulator.Options{Progress: func(p simulator.Progress) { bar.Show(progressText(p)) }})
 	bar.End()
 	if trace {
 		for _, e := range r.Events {

@@ -51,7 +51,7 @@ func TestChecksBite(t *testing.T) {
 		"a disk that stays full":      {"faults: [{at: 5s, diskfull: b/n1}]\neventually: {within: 1m, of: work, check: [all_run: app@v1]}", "b/n1 runs"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			r, err := Run(t.Context(), parse(t, twoSites+c.more), nil)
+			r, err := Run(t.Context(), parse(t, twoSites+c.more), simulator.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -70,7 +70,7 @@ func TestChecksBite(t *testing.T) {
 
 // TestWorkThatFails: a story that cannot go on is an error, not a failed check.
 func TestWorkThatFails(t *testing.T) {
-	_, err := Run(t.Context(), parse(t, twoSites+"faults: [{at: 9s, for: 5s, diskfull: a/n0}]\n"), nil)
+	_, err := Run(t.Context(), parse(t, twoSites+"faults: [{at: 9s, for: 5s, diskfull: a/n0}]\n"), simulator.Options{})
 	if err == nil || !strings.Contains(err.Error(), "seed app@v1") {
 		t.Errorf("got %v", err)
 	}
@@ -84,7 +84,7 @@ func BenchmarkIdle(b *testing.B) {
 	}
 	s := parse(b, "duration: 10m\nsites: ["+strings.Join(sites, ", ")+"]\n")
 	for b.Loop() {
-		r, err := Run(b.Context(), s, nil)
+		r, err := Run(b.Context(), s, simulator.Options{})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -105,7 +105,7 @@ func TestScenarios(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			r, err := Run(t.Context(), load(t, file), nil)
+			r, err := Run(t.Context(), load(t, file), simulator.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
