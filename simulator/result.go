@@ -22,6 +22,7 @@ type Result struct {
 	Uplinks         []Uplink `json:"uplinks"`
 	Nodes           int      `json:"nodes"`
 	EventsLeftOut   int      `json:"events_left_out,omitempty"` // of Events, which are bounded
+	DebugLeftOut    int      `json:"debug_left_out,omitempty"`  // likewise, of those that were logged at debug level
 	Events          []Event  `json:"-"`
 	Record          *Record  `json:"-"` // if Options.Record asked for it
 }
@@ -29,7 +30,7 @@ type Result struct {
 // Check is how one check fared.
 type Check struct {
 	Name   string `json:"name"`
-	Kind   string `json:"kind"` // "always", "eventually", "sometimes" or "budget"
+	Kind   string `json:"kind"` // "always", "eventually", "sometimes", "budget", or "story" if it could not be played to its end
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail,omitempty"`
 	// When it was looked at, and when it came true or was broken: seconds of the story. An eventual one
@@ -54,7 +55,9 @@ func (t *story) result() Result {
 	t.Settle()
 	t.sample()
 	r.Record = t.recorder.take(t.trace.Now())
-	r.Events, r.EventsLeftOut, r.TraceSHA256 = t.trace.take(t.Machines())
+	var lost leftOut
+	r.Events, lost, r.TraceSHA256 = t.trace.take(t.Machines())
+	r.EventsLeftOut, r.DebugLeftOut = lost.events, lost.debug
 	for _, c := range t.checks {
 		o := Check{Name: checkName(c.check), Kind: c.kind, OK: c.held, Detail: c.last,
 			FromSeconds: c.from.Seconds(), UntilSeconds: c.until.Seconds(), AtSeconds: c.at.Seconds()}

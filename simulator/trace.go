@@ -40,8 +40,8 @@ type Trace struct {
 
 	mu      sync.Mutex
 	events  []Event
-	debug   int // of them
-	leftOut int
+	debug   int // of those that came
+	leftOut leftOut
 	sum     hash.Hash
 }
 
@@ -66,19 +66,25 @@ func (t *Trace) Add(e Event) {
 	} else {
 		fmt.Fprintf(t.sum, "%d\t%s\t%s\t%s\t%d\t%s\n", e.At, e.On, e.What, e.Peer, e.Bytes, e.Text)
 	}
-	if len(t.events) >= maxEvents || e.Level == levelDebug && t.debug > maxDebug {
-		t.leftOut++
-		return
+	switch {
+	case e.Level == levelDebug && (t.debug > maxDebug || len(t.events) >= maxEvents):
+		t.leftOut.debug++
+	case len(t.events) >= maxEvents:
+		t.leftOut.events++
+	default:
+		t.events = append(t.events, e)
 	}
-	t.events = append(t.events, e)
 }
+
+// leftOut is how many events a trace had no room for.
+type leftOut struct{ events, debug int }
 
 // open sets when debug is logged. It is called before there is a node.
 func (t *Trace) open(window Span) { t.window = window }
 
 // take returns the events that are kept, how many are not, and the SHA-256 of all so far, hex. A peer that was
 // named by its ID gets its name.
-func (t *Trace) take(machines []Machine) (events []Event, leftOut int, sum string) {
+func (t *Trace) take(machines []Machine) (events []Event, lost leftOut, sum string) {
 	names := map[string]string{}
 	for _, m := range machines {
 		names[m.ID().String()] = m.NodeName()
