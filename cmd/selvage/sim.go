@@ -1,18 +1,22 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/libp2p/go-libp2p/gologshim"
 	"github.com/spf13/cobra"
 
 	"selvage/simulator"
 	"selvage/simulator/native"
+	page "selvage/simulator/report"
 	"selvage/simulator/scenario"
 )
 
@@ -33,7 +37,8 @@ func newSim(env *environment) *cobra.Command {
 
 func newSimRun(env *environment) *cobra.Command {
 	var seed uint64
-	var trace bool
+	var o simOptions
+	var window string
 	c := &cobra.Command{
 		Use:   "run SCENARIO.yaml",
 		Short: "Play a scenario; exit code 1 if a check fails",
@@ -46,11 +51,51 @@ func newSimRun(env *environment) *cobra.Command {
 			if c.Flags().Changed("seed") {
 				s.Seed = seed
 			}
-			return simRun(c.Context(), env, s, trace)
+			if window != "" {
+				if o.window, err = parseWindow(window); err != nil {
+					return err
+				}
+			}
+			o.again = playAgain(args[0], s.Seed, window)
+			return simRun(c.Context(), env, s, o)
 		},
 	}
 	c.Flags().Uint64Var(&seed, "seed", 0, "in place of the scenario's")
-	c.Flags().BoolVar(&trace, "trace", false, "print every event on standard error")
+	c.Flags().BoolVar(&o.trace, "trace", false, "print every event on standard error")
+	c.Flags().StringVar(&o.report, "report", "", "write what happened to this file, as one HTML page that needs nothing else")
+	c.Flags().StringVar(&window, "window", "", "record the messages between nodes from then to then, as 20s..30s, for --report and --trace")
+	return c
+}
+
+// simOptions says what is wanted of a story besides its result.
+type simOptions struct {
+	trace  bool
+	report string // a file
+	again  string // the command that plays it again
+	window simulator.Span
+}
+
+// parseWindow reads FROM..TO.
+func parseWindow(text string) (simulator.Span, error) {
+	from, to, _ := strings.Cut(text, "..")
+	a, errFrom := time.ParseDuration(from)
+	b, errTo := time.ParseDuration(to)
+	if errFrom != nil || errTo != nil || a < 0 || b <= a {
+		return simulator.Span{}, usage("--window %q: want two times of the story, as 20s..30s", text)
+	}
+	return simulator.Span{From: a, To: b}, nil
+}
+
+func playAgain(file string, seed uint64, window string) string {
+	if strings.ContainsFunc(file, func(r rune) bool {
+		return !strings.ContainsRune("/._-", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}) {
+		file = "'" + strings.ReplaceAll(file, "'", `'\''`) + "'"
+	}
+	c := fmt.Sprintf("selvage sim run %s --seed %d", file, seed)
+	if window != "" {
+		c += " --window " + window
+	}
 	return c
 }
 
@@ -62,14 +107,20 @@ func readScenario(file string) (scenario.Scenario, error) {
 	return scenario.Parse(file, data, simulator.Invariants())
 }
 
-func simRun(ctx context.Context, env *environment, s scenario.Scenario, trace bool) error {
+func simRun(ctx context.Context, env *environment, s scenario.Scenario, o simOptions) error {
 	gologshim.SetDefaultHandler(slog.DiscardHandler) // libp2p is alarmed by what a story does to it
 	bar := newProgress(env.err)
-	r, err := native.Run(ctx, s, simulator.Options{Progress: func(p simulator.Progress) { bar.Show(progressText(p)) }})
+	r, err := native.Run(ctx, s, simulator.Options{Record: o.report != "", Window: o.window,
+		Progress: func(p simulator.Progress) { bar.Show(progressText(p)) }})
 	bar.End()
-	if trace {
+	if o.trace {
 		for _, e := range r.Events {
-			fmt.Fprintf(env.err, "%10.3f  %-14s %s %s\n", e.At.Seconds(), e.On, e.What, e.Text)
+			fmt.Fprintf(env.err, "%10.3f  %-14s %s\n", e.At.Seconds(), e.On, eventText(e))
+		}
+	}
+	if r.Record != nil {
+		if err := writeReport(o, s, r); err != nil {
+			return err
 		}
 	}
 	if err != nil {
@@ -79,9 +130,29 @@ func simRun(ctx context.Context, env *environment, s scenario.Scenario, trace bo
 		return err
 	}
 	if !r.OK {
-		return hinted(errors.New("a check failed"), "--trace shows what happened")
+		return hinted(errors.New("a check failed"), "--report FILE.html and --trace show what happened")
 	}
 	return nil
+}
+
+// eventText is an event without when and where it was.
+func eventText(e simulator.Event) string {
+	text := e.What
+	if e.Peer != "" {
+		text += " " + e.Peer
+	}
+	if e.Bytes > 0 {
+		text += fmt.Sprintf(" %d bytes", e.Bytes)
+	}
+	return strings.TrimSpace(text + " " + e.Text)
+}
+
+func writeReport(o simOptions, s scenario.Scenario, r simulator.Result) error {
+	var b bytes.Buffer
+	if err := page.Write(&b, s, r, o.again); err != nil {
+		return err
+	}
+	return os.WriteFile(o.report, b.Bytes(), 0o644) // what people look at
 }
 
 func nameOf(s scenario.Scenario) string {
