@@ -18,7 +18,7 @@ func (s scale) x(t time.Duration) string { return percent(s.at(t)) }
 func percent(f float64) string { return strconv.FormatFloat(f*100, 'f', 2, 64) + "%" }
 
 // reference is how wide, in pixels, the drawings are at least on a screen: what fits then always fits.
-const reference = 560
+const reference = 540
 
 // charWidth is about how wide a letter of a label is.
 const charWidth = 6.4
