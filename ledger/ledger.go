@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"selvage/internal/ident"
+	"selvage/internal/lock"
 	"selvage/ledger/trust"
 )
 
@@ -42,13 +42,13 @@ type Ledger struct {
 	codec codec
 	self  ident.NodeID
 
-	mu sync.Mutex
+	mu lock.Mutex
 	state
 	waiting *waitingRoom
 	changed chan struct{} // closed at the next change
 	stale   bool          // the state holds what the log could not keep
 
-	stored   sync.Mutex // keeps OnStored's calls in order; taken while mu is held
+	stored   lock.Mutex // keeps OnStored's calls in order; taken while mu is held
 	onStored []func(Record)
 }
 

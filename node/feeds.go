@@ -3,10 +3,10 @@ package node
 import (
 	"errors"
 	"fmt"
-	"sync"
 
 	"selvage/gossip"
 	"selvage/internal/ident"
+	"selvage/internal/lock"
 	"selvage/ledger"
 	"selvage/ledger/trust"
 )
@@ -17,7 +17,7 @@ type feeds struct {
 	ledger *ledger.Ledger
 	site   string
 
-	mu   sync.Mutex
+	mu   lock.Mutex
 	from ident.NodeID // of the change that is under way; guarded by mu, read by origin within it
 }
 

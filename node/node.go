@@ -8,6 +8,7 @@ import (
 	"net"
 	goruntime "runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"selvage/distribute"
@@ -15,6 +16,7 @@ import (
 	"selvage/gossip"
 	"selvage/internal/disk"
 	"selvage/internal/ident"
+	"selvage/internal/lock"
 	"selvage/ledger"
 	"selvage/ledger/trust"
 	"selvage/mesh"
@@ -87,8 +89,10 @@ type Node struct {
 	wg     sync.WaitGroup
 	news   chan struct{} // holds one: this node's own state has changed
 
-	admitting sync.Mutex
-	changing  sync.Mutex // one change of the uplink at a time
+	admitting lock.Mutex
+	changing  lock.Mutex // one change of the uplink at a time
+
+	siteMembers atomic.Pointer[map[ident.NodeID]bool] // as of the last change of the ledger that was followed
 
 	mu       sync.Mutex
 	settings home.Settings
@@ -193,6 +197,7 @@ func (n *Node) openMesh() (err error) {
 }
 
 func (n *Node) openGossip() (err error) {
+	n.learnSite()
 	n.members, err = gossip.NewMembership(gossip.MembershipConfig{Network: n.mesh, Self: n.home.Node, InSite: n.inSite, Logger: n.log})
 	if err != nil {
 		return err
@@ -276,7 +281,8 @@ func (n *Node) onPeer(p mesh.Peer, up bool) {
 	n.swarm.PeerUp(p.ID, local)
 }
 
-// inSite reports whether a node is an admitted one of this site.
+// inSite reports whether a node is an admitted one of this site. It does not ask the ledger, which may wait for
+// the disk: gossip asks while nothing else of it goes on.
 func (n *Node) inSite(id ident.NodeID) bool {
 	n.mu.Lock()
 	local := n.local[id]
@@ -284,8 +290,18 @@ func (n *Node) inSite(id ident.NodeID) bool {
 	if local {
 		return true
 	}
-	m, ok := n.ledger.Node(id)
-	return ok && m.Site == n.home.Site && m.Quarantined == ""
+	return (*n.siteMembers.Load())[id]
+}
+
+// learnSite notes who is a member of the site.
+func (n *Node) learnSite() {
+	members := map[ident.NodeID]bool{}
+	for _, m := range n.ledger.Nodes() {
+		if m.Site == n.home.Site && m.Quarantined == "" {
+			members[m.Node] = true
+		}
+	}
+	n.siteMembers.Store(&members)
 }
 
 // mates returns the live nodes of the site, this one included.

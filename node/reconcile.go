@@ -25,6 +25,7 @@ func (n *Node) reconcile() {
 		if err := n.admitSelf(); err != nil {
 			n.log.Error("node: cannot publish its admission", "err", err)
 		}
+		n.learnSite()
 		n.deployer.Set(n.desired())
 		n.learnReports(told)
 		n.review()

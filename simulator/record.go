@@ -33,7 +33,7 @@ type Record struct {
 	Series Series `json:"series"`
 }
 
-// Life is when a machine's node was up.
+// Life is when a machine's node was up, and did not stand still.
 type Life struct {
 	Place string `json:"place"` // SITE/NODE
 	Site  string `json:"site"`

@@ -46,7 +46,7 @@ type Machine interface {
 	Name() string // of the node in its site, as in the scenario
 	NodeName() string
 	ID() ident.NodeID
-	// Agent is the running node; nil while it is down.
+	// Agent is the running node; nil while it is down, or does not answer.
 	Agent() Agent
 	// Disk is the node's state directory; it is only read.
 	Disk() disk.FS

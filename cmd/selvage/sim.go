@@ -144,7 +144,7 @@ func eventText(e simulator.Event) string {
 	if e.Bytes > 0 {
 		text += fmt.Sprintf(" %d bytes", e.Bytes)
 	}
-	return strings.TrimSpace(text + " " + e.Text)
+	return strings.Join(strings.Fields(text+" "+e.Text), " ")
 }
 
 func writeReport(o simOptions, s scenario.Scenario, r simulator.Result) error {

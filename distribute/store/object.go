@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"selvage/internal/disk"
+	"selvage/internal/lock"
 )
 
 // How much of a fetch a crash may cost: SyncEvery, if whoever puts calls Flush so often from another
@@ -30,9 +31,9 @@ type Object struct {
 	Want
 	store *Store
 
-	finishing sync.Mutex // taken before the store's: one at a time checks the whole
+	finishing lock.Mutex // taken before the store's: one at a time checks the whole
 
-	mu          sync.Mutex
+	mu          lock.Mutex
 	chunks      []Chunk       // nil until the chunk list is known
 	twins       map[int][]int // chunks that are the same as an earlier one, by that one
 	first       map[int]int   // and the other way round

@@ -11,12 +11,12 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/ipfs/go-cid"
 
 	"selvage/internal/disk"
+	"selvage/internal/lock"
 )
 
 var (
@@ -44,7 +44,7 @@ type Store struct {
 	fs  disk.FS
 	dir string
 
-	mu      sync.Mutex // taken before an object's
+	mu      lock.Mutex // taken before an object's
 	objects map[Digest]*Object
 	index   map[[32]byte]place // where complete blobs have each chunk
 	temps   int

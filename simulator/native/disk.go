@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"sync/atomic"
 
 	"selvage/internal/disk"
 	"selvage/ledger"
@@ -19,26 +18,36 @@ var errDead = errors.New("the machine is off")
 type machineFS struct {
 	disk.FS
 	m    *machine
-	dead *atomic.Bool
+	life *life
 }
 
 // check says why nothing can be written now.
 func (f *machineFS) check(op, name string) error {
-	switch {
-	case f.dead.Load():
-		return fmt.Errorf("%s %s: %w", op, name, errDead)
-	case f.m.full.Load() > 0:
+	if err := f.alive(op, name); err != nil {
+		return err
+	}
+	if f.m.full.Load() > 0 {
 		return fmt.Errorf("%s %s: %w", op, name, disk.ErrFull)
 	}
 	return nil
 }
 
-// alive says that the machine is off, if it is: what makes room may be done on a full disk.
+// alive says that the machine is off, if it is: what makes room may be done on a full disk. While the
+// machine stands still it waits.
 func (f *machineFS) alive(op, name string) error {
-	if f.dead.Load() {
+	if !f.life.goes() {
 		return fmt.Errorf("%s %s: %w", op, name, errDead)
 	}
 	return nil
+}
+
+// sync is alive for what makes something durable, which may take its time.
+func (f *machineFS) sync(name string) error {
+	if err := f.alive("sync", name); err != nil {
+		return err
+	}
+	f.life.rest(f.m.stillness.syncTime())
+	return f.alive("sync", name)
 }
 
 func (f *machineFS) OpenFile(name string, flag int, perm fs.FileMode) (disk.File, error) {
@@ -90,7 +99,7 @@ func (f *machineFS) Symlink(target, newName string) error {
 }
 
 func (f *machineFS) SyncDir(name string) error {
-	if err := f.alive("sync", name); err != nil {
+	if err := f.sync(name); err != nil {
 		return err
 	}
 	return f.FS.SyncDir(name)
@@ -118,7 +127,7 @@ func (f *machineFile) WriteAt(p []byte, off int64) (int, error) {
 }
 
 func (f *machineFile) Sync() error {
-	if err := f.fs.alive("sync", f.name); err != nil {
+	if err := f.fs.sync(f.name); err != nil {
 		return err
 	}
 	return f.File.Sync()
@@ -146,17 +155,21 @@ func (f *machineFile) ReadAt(p []byte, off int64) (int, error) {
 type machineLog struct {
 	*memlog.Log
 	m    *machine
-	dead *atomic.Bool
+	life *life
 }
 
 var _ ledger.Log = (*machineLog)(nil)
 
 func (l *machineLog) Commit(b ledger.Batch) error {
-	switch {
-	case l.dead.Load():
+	if !l.life.goes() {
 		return errDead
-	case l.m.full.Load() > 0:
+	}
+	if l.m.full.Load() > 0 {
 		return disk.ErrFull
+	}
+	l.life.rest(l.m.stillness.syncTime())
+	if !l.life.goes() {
+		return errDead
 	}
 	return l.Log.Commit(b)
 }

@@ -20,6 +20,10 @@ func (w *world) Begin(f scenario.Fault) (end func() error, err error) {
 		return w.crash(f.On, f.Kind == scenario.PowerCut), nil
 	case scenario.Clock:
 		return w.turnClocks(f), nil
+	case scenario.Pause, scenario.Suspend:
+		return w.standStill(f), nil
+	case scenario.SlowDisk:
+		return w.slowDisks(f), nil
 	case scenario.DiskFull:
 		return w.count(f.On, func(m *machine, by int32) { m.full.Add(by) }), nil
 	case scenario.Poison:

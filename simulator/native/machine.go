@@ -42,6 +42,8 @@ type machine struct {
 	poison atomic.Int32 // faults that have it serve corrupt chunks
 	clock  clock
 
+	stillness stillness
+
 	mu     sync.Mutex
 	life   *life         // nil while it is down
 	wanted bool          // it shall be up
@@ -50,8 +52,49 @@ type machine struct {
 
 // life is one run of a machine's node, from its start to its stop or crash.
 type life struct {
-	*node.Node
-	dead *atomic.Bool // its disk is gone for it: it was killed
+	machine *machine
+	dead    chan struct{} // closed when it was killed: its disk is gone for it
+	started chan struct{} // closed when node is set for good
+	node    *node.Node    // nil if it could not start; guarded by the machine's mu until started is closed
+}
+
+// end closes the node, when it has started.
+func (l *life) end(ctx context.Context) error {
+	<-l.started
+	if l.node == nil {
+		return nil
+	}
+	return l.node.Close(ctx)
+}
+
+// goes reports whether the life goes on, when the machine does.
+func (l *life) goes() bool {
+	for still := l.machine.stillness.still(); still != nil; still = l.machine.stillness.still() {
+		select {
+		case <-still:
+		case <-l.dead:
+			return false
+		}
+	}
+	select {
+	case <-l.dead:
+		return false
+	default:
+		return true
+	}
+}
+
+// rest waits for d, or until the life ends.
+func (l *life) rest(d time.Duration) {
+	if d == 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-l.dead:
+	}
 }
 
 // clock is a machine's wall clock: the true time, and how far it is off.
@@ -94,13 +137,14 @@ var _ simulator.Machine = (*machine)(nil)
 
 func (m *machine) String() string { return simulator.Place(m) }
 
-// Site implements simulator.Machine, as do Name, ID, Agent and Disk.
+// Site implements simulator.Machine, as do Name, ID and Disk.
 func (m *machine) Site() string     { return m.site }
 func (m *machine) Name() string     { return m.name }
 func (m *machine) ID() ident.NodeID { return m.id }
 
+// Agent is nil also while the machine stands still: whoever asked its node would wait until it goes on.
 func (m *machine) Agent() simulator.Agent {
-	if n := m.node(); n != nil {
+	if n := m.node(); n != nil && m.stillness.still() == nil {
 		return n
 	}
 	return nil
@@ -119,7 +163,7 @@ func (m *machine) node() *node.Node {
 	if m.life == nil {
 		return nil
 	}
-	return m.life.Node
+	return m.life.node
 }
 
 // enrol makes the machine a node of the fleet with a ticket, as 'selvage join' does.
@@ -154,24 +198,30 @@ func (m *machine) start() error {
 	return m.run()
 }
 
-// run is start with mu held.
+// run is start with mu held; it lets go of it while the node starts.
 func (m *machine) run() error {
 	if m.life != nil {
 		return nil
 	}
-	l := &life{dead: new(atomic.Bool)}
-	fs := &machineFS{FS: m.fs, m: m, dead: l.dead}
+	l := &life{machine: m, dead: make(chan struct{}), started: make(chan struct{})}
+	defer close(l.started)
+	m.life = l
+	fs, log := &machineFS{FS: m.fs, m: m, life: l}, &machineLog{Log: m.log, m: m, life: l}
+	m.mu.Unlock()
 	n, err := node.Start(node.Config{
-		FS: fs, Log: &machineLog{Log: m.log, m: m, dead: l.dead}, Listen: []string{fmt.Sprintf("%s:%d", m.host.Addr(), port)},
+		FS: fs, Log: log, Listen: []string{fmt.Sprintf("%s:%d", m.host.Addr(), port)},
 		Drivers: map[string]runtime.Driver{runtime.TypeBundle: bundle.New(bundle.Config{FS: fs})},
 		Sockets: m.host, Dial: noDial, Now: m.clock.now, Platform: "sim/sim", Version: "sim",
 		Logger: m.world.trace.Logger(m.String()), Changed: m.world.changed,
 	})
+	m.mu.Lock()
 	if err != nil {
+		if m.life == l {
+			m.life = nil
+		}
 		return fmt.Errorf("start %s: %w", m, err)
 	}
-	l.Node = n
-	m.life = l
+	l.node = n
 	return nil
 }
 
@@ -183,7 +233,7 @@ func (m *machine) stop() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
 	defer cancel()
-	return l.Close(ctx)
+	return l.end(ctx)
 }
 
 const stopGrace = 15 * time.Second
@@ -199,7 +249,7 @@ func (m *machine) kill(power bool, r *rand.Rand) bool {
 	if l == nil {
 		return was
 	}
-	l.dead.Store(true)
+	close(l.dead)
 	down := m.host.Down()
 	m.host.CloseSockets()
 	m.mu.Lock()
@@ -214,7 +264,7 @@ func (m *machine) kill(power bool, r *rand.Rand) bool {
 		defer down.Heal()
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		_ = l.Close(ctx) // it is dead: what it finds wrong at its end nobody sees
+		_ = l.end(ctx) // it is dead: what it finds wrong at its end nobody sees
 	})
 	return was
 }

@@ -163,6 +163,7 @@ func (w *world) Close() error {
 	var g sync.WaitGroup
 	errs := make([]error, len(w.machines))
 	for i, m := range w.machines {
+		m.stillness.wake()
 		g.Go(func() { errs[i] = m.stop() })
 	}
 	g.Wait()

@@ -23,6 +23,10 @@ type Host struct {
 	// The network's lock guards what follows.
 	conns map[uint16]*conn
 	down  int // faults that have it down
+	holds int // holds that are not released
+	deaf  int // of them, those that lose what comes
+	in    held
+	out   held
 	given int // ports given out for port 0
 	count HostCounters
 }
@@ -120,8 +124,8 @@ func (h *Host) SourceFor(dst *net.UDPAddr) (net.IP, error) {
 	return h.addr.AsSlice(), nil
 }
 
-// CloseSockets closes all sockets of the host, as the end of its processes does; what waits in them is
-// gone. Then new sockets may take the same ports.
+// CloseSockets closes all sockets of the host, as the end of its processes does; what waits in them, and what a
+// Hold kept, is gone. Then new sockets may take the same ports.
 func (h *Host) CloseSockets() {
 	h.site.n.mu.Lock()
 	defer h.site.n.mu.Unlock()
@@ -134,6 +138,11 @@ func (h *Host) closeSockets() {
 		c.shut()
 	}
 	clear(h.conns)
+	for _, p := range append(h.in.packets, h.out.packets...) {
+		h.site.n.flying -= p.wire
+		h.site.n.pool.put(p)
+	}
+	h.in, h.out = held{}, held{}
 }
 
 // Counters returns what the host sent and received so far.

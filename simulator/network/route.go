@@ -54,6 +54,17 @@ func (n *Net) send(now time.Duration, p *packet, src netip.AddrPort, seen *net.U
 	h.count.Sent.Bytes += int64(p.wire)
 	n.flying += p.wire
 	n.tell(now, p, Sent, 0)
+	switch {
+	case h.holds == 0:
+		n.route(now, p)
+	case !h.out.keep(p):
+		n.drop(now, p, BufferFull, nil)
+	}
+}
+
+// route takes a packet from its sender to the first link.
+func (n *Net) route(now time.Duration, p *packet) {
+	h := p.from
 	var public bool
 	p.site, p.host, public = n.find(p.to.Addr())
 	local := p.site == h.site
@@ -158,6 +169,12 @@ func (n *Net) deliver(at time.Duration, p *packet) {
 		n.drop(at, p, HostDown, where)
 	case n.severed(p):
 		n.drop(at, p, Severed, where)
+	case h.deaf > 0:
+		n.drop(at, p, HostDown, where)
+	case h.holds > 0:
+		if !h.in.keep(p) {
+			n.drop(at, p, BufferFull, where)
+		}
 	case c == nil:
 		n.drop(at, p, NobodyThere, where)
 	case !c.room(p.wire):

@@ -80,7 +80,7 @@ func (f fault) class() string {
 	switch f.Kind {
 	case scenario.Partition, scenario.Cut, scenario.Isolate, scenario.Degrade:
 		return "net"
-	case scenario.Crash, scenario.PowerCut, scenario.Restore:
+	case scenario.Crash, scenario.PowerCut, scenario.Restore, scenario.Pause, scenario.Suspend:
 		return "machine"
 	}
 	return "state"

@@ -133,7 +133,7 @@ func nodeLane(l simulator.Life, first bool, marks []mark, fs faults) lane {
 			until = l.Up[i+1].From
 		}
 		if until > s.To {
-			out.Down = append(out.Down, strip{X: fs.x(s.To), W: percent(fs.at(until) - fs.at(s.To)), Title: fmt.Sprintf("%s is down\n%s … %s", l.Place, moment(s.To), moment(until))})
+			out.Down = append(out.Down, strip{X: fs.x(s.To), W: percent(fs.at(until) - fs.at(s.To)), Title: fmt.Sprintf("%s is down, or stands still\n%s … %s", l.Place, moment(s.To), moment(until))})
 		}
 	}
 	return out

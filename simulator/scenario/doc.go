@@ -103,7 +103,12 @@
 //	    set: a time: a year, a date like 1970-01-31, or one like 1970-01-31T12:00:00Z; what it is put
 //	        to, instead of jump
 //	    drift: a drift, -500000ppm to 500000ppm; what it gains of the time that passes
+//	  pause: a SITE or SITE/NODE; a place that stands still; what comes for it meanwhile waits
+//	  suspend: a SITE or SITE/NODE; likewise; what comes for it meanwhile is lost
 //	  diskfull: a SITE or SITE/NODE; a place that cannot write
+//	  slowdisk: a mapping; a place that is slow to make anything durable
+//	    on: a SITE or SITE/NODE; what; has to be given
+//	    sync: a duration, 1ms to 1m; how long each sync takes; has to be given
 //	  degrade: a mapping; a site whose uplink becomes another
 //	    on: a name; which site; has to be given
 //	    uplink: a mapping; what changes; the rest stays as the site has it; has to be given
@@ -119,10 +124,12 @@
 //	  after: a duration, 0s to 366d; when the first may begin
 //	  before: a duration, 1ms to 366d; when no more begin; all are over the longest for after it; has to
 //	      be given
-//	  kinds: a list of at most 9 of one of partition, cut, isolate, crash, powercut, clock, diskfull,
-//	      poison, restore; which kinds are drawn, each as likely as the others; has to be given
+//	  kinds: a list of at most 12 of one of partition, cut, isolate, crash, powercut, pause, suspend,
+//	      clock, diskfull, slowdisk, poison, restore; which kinds are drawn, each as likely as the
+//	      others; has to be given
 //	  on: a list of at most 1000 of a SITE or SITE/NODE; where; a site stands for one of its nodes where
-//	      crash, clock, diskfull, poison or restore is drawn; otherwise any node
+//	      crash, pause, suspend, clock, diskfull, slowdisk, poison or restore is drawn; otherwise any
+//	      node
 //	  for: a duration or two, 1ms to 366d; how long each lasts: a time, or [SHORTEST, LONGEST];
 //	      otherwise [5s, 1m]
 //	work: a list of at most 10000 of a mapping; what people do, and when

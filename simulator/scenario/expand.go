@@ -15,6 +15,9 @@ const (
 	// maxRandomJump and maxRandomDrift bound the clocks that are drawn.
 	maxRandomJump  = 12 * time.Hour
 	maxRandomDrift = 500 // ppm
+	// minRandomSync and maxRandomSync are those of a disk that is worn, or shared with others.
+	minRandomSync = 20 * time.Millisecond
+	maxRandomSync = 2 * time.Second
 )
 
 // Expand draws the Random faults and returns the scenario with them among its Faults, and with
@@ -184,6 +187,8 @@ func (d *drawer) aim(r Random, f *Fault) bool {
 		if f.Jump == 0 && f.Drift == 0 {
 			f.Jump = time.Second
 		}
+	case SlowDisk:
+		f.Sync = d.between(minRandomSync, maxRandomSync)
 	case Restore:
 		f.Backup = d.between(d.joins[f.On], f.At)
 	}

@@ -24,6 +24,7 @@ const (
 	maxBytes   = 1_000_000_000_000_000
 	maxQueue   = 1 << 30 // bytes
 	maxLatency = time.Minute
+	maxSync    = time.Minute
 	maxJump    = 36_525 * day // a century
 	maxDrift   = 0.5          // seconds a second
 	maxRatio   = 1000
@@ -142,7 +143,7 @@ func randomFields() mapping[Random] {
 			needed("kinds", list(oneOf(drawable...), len(drawable)), func(r *Random) *[]FaultKind { return &r.Kinds },
 				"which kinds are drawn, each as likely as the others"),
 			of("on", list(place(), maxPlaces), func(r *Random) *[]string { return &r.On },
-				"where; a site stands for one of its nodes where crash, clock, diskfull, poison or restore is drawn").or("any node"),
+				"where; a site stands for one of its nodes where crash, pause, suspend, clock, diskfull, slowdisk, poison or restore is drawn").or("any node"),
 			spanField("for", "how long each lasts: a time, or [SHORTEST, LONGEST]"),
 		},
 	}

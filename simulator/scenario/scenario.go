@@ -71,7 +71,10 @@ const (
 	Crash     FaultKind = "crash"     // On, a node or site, stops as if killed; with For it starts again
 	PowerCut  FaultKind = "powercut"  // likewise, and what was not synced may be lost
 	Clock     FaultKind = "clock"     // On's clock is off by Jump, and by Drift of the time that passes
+	Pause     FaultKind = "pause"     // On stands still, as after SIGSTOP; what comes for it waits
+	Suspend   FaultKind = "suspend"   // On stands still, as a machine that sleeps; what comes for it is lost
 	DiskFull  FaultKind = "diskfull"  // On cannot write
+	SlowDisk  FaultKind = "slowdisk"  // On takes Sync to make anything durable
 	Degrade   FaultKind = "degrade"   // the uplink of On becomes Link
 	Poison    FaultKind = "poison"    // On serves corrupt chunks
 	Restore   FaultKind = "restore"   // On is stopped and goes on from a backup made at Backup
@@ -90,6 +93,7 @@ type Fault struct {
 	Drift    float64 // seconds a second
 	Link     Uplink  // the whole of it, with what stays as the site has it
 	Backup   time.Duration
+	Sync     time.Duration
 }
 
 // Random draws faults: every Every on average, from After to Before, one of Kinds on one of On.
@@ -99,7 +103,7 @@ type Random struct {
 	After, Before time.Duration
 	Kinds         []FaultKind
 	// On are sites and nodes; none means all nodes. A site stands for one of its nodes where the
-	// kind is Crash, Clock, DiskFull, Poison or Restore, and for itself where it is another.
+	// kind is Crash, Pause, Suspend, Clock, DiskFull, SlowDisk, Poison or Restore, and for itself where it is another.
 	On     []string
 	MinFor time.Duration
 	MaxFor time.Duration

@@ -17,7 +17,7 @@ import (
 var Epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // drawable are the kinds that random faults can be of. Degrade is not: what an uplink becomes has to be said.
-var drawable = []FaultKind{Partition, Cut, Isolate, Crash, PowerCut, Clock, DiskFull, Poison, Restore}
+var drawable = []FaultKind{Partition, Cut, Isolate, Crash, PowerCut, Pause, Suspend, Clock, DiskFull, SlowDisk, Poison, Restore}
 
 func checkText(s string) error {
 	if !utf8.ValidString(s) || utf8.RuneCountInString(s) > 200 {
@@ -98,7 +98,11 @@ func faultFields() mapping[Fault] {
 		kind(Crash, place(), on, "a place that stops as if killed, and starts again in the end"),
 		kind(PowerCut, place(), on, "likewise, and what was not synced to disk may be lost"),
 		part(Clock, "a place whose clock is wrong", needed("on", place(), on, "whose"), jump, setField(), drift),
+		kind(Pause, place(), on, "a place that stands still; what comes for it meanwhile waits"),
+		kind(Suspend, place(), on, "likewise; what comes for it meanwhile is lost"),
 		kind(DiskFull, place(), on, "a place that cannot write"),
+		part(SlowDisk, "a place that is slow to make anything durable", needed("on", place(), on, "what"),
+			needed("sync", duration(time.Millisecond, maxSync), func(f *Fault) *time.Duration { return &f.Sync }, "how long each sync takes")),
 		part(Degrade, "a site whose uplink becomes another", needed("on", name(), on, "which site"), degradedField()),
 		kind(Poison, place(), on, "a place that serves corrupt chunks"),
 		part(Restore, "a place that is stopped, and goes on from a backup in the end", needed("on", place(), on, "what"),

@@ -94,6 +94,8 @@ func faultGen(sites []Site) *rapid.Generator[Fault] {
 		case Clock:
 			f.Jump = times(maxJump).Draw(t, "jump") - times(maxJump).Draw(t, "back")
 			f.Drift = rapid.OneOf(rapid.SampledFrom([]float64{0, 2e-4, -1e-6}), rapid.Float64Range(-maxDrift, maxDrift)).Draw(t, "drift")
+		case SlowDisk:
+			f.Sync = max(times(maxSync).Draw(t, "sync"), time.Millisecond)
 		case Restore:
 			f.Backup = times(f.At).Draw(t, "backup")
 		}

@@ -127,7 +127,7 @@ func (c *checker) fault(now *state, e event) {
 	case Cut:
 		from, to := c.place(at+".from", f.From, e.at), c.place(at+".to", f.To, e.at)
 		c.want(!from || !to || f.From != f.To, at+".to", "is where it comes from: nothing is cut")
-	case Isolate, DiskFull, Poison:
+	case Isolate, Pause, Suspend, DiskFull, Poison:
 		c.place(at, f.On, e.at)
 	case Crash, PowerCut:
 		c.stop(now, at, e)
@@ -136,6 +136,8 @@ func (c *checker) fault(now *state, e event) {
 		if f.Backup <= f.At && c.place(at+".on", f.On, f.Backup) {
 			c.stop(now, at+".on", e)
 		}
+	case SlowDisk:
+		c.place(at+".on", f.On, e.at)
 	case Clock:
 		c.place(at+".on", f.On, e.at)
 		c.want(f.Jump != 0 || f.Drift != 0, at, "says nothing to do: write jump, set or drift")
