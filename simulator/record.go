@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"selvage/simulator/scenario"
@@ -56,7 +57,7 @@ type SiteSeries struct {
 	Up   []int64 `json:"up_bytes"`
 }
 
-// NodeSeries is how many bytes of blobs a node held; while it is down, what it held last.
+// NodeSeries is how many bytes of blobs a node held; while it is down or does not answer, what it held last.
 type NodeSeries struct {
 	Node string  `json:"node"` // SITE/NODE
 	Held []int64 `json:"held_bytes"`
@@ -73,6 +74,16 @@ type recorder struct {
 	Record
 	every time.Duration
 	timer *time.Timer // of the next sample
+	wg    sync.WaitGroup
+
+	mu    sync.Mutex
+	nodes []holding // as Lives
+}
+
+// holding is what a node said last that it holds.
+type holding struct {
+	bytes int64
+	asked bool // and has not answered
 }
 
 func newRecorder(o Options) *recorder {
@@ -104,15 +115,49 @@ func (t *story) sample() {
 		down, up := t.Traffic(s.Name)
 		r.Series.site(i, s.Name, down, up)
 	}
-	for i, m := range t.Machines() {
+	machines := t.Machines()
+	for i, m := range machines {
+		r.ask(i, m.Agent())
+	}
+	t.Settle()
+	for i, m := range machines {
+		r.Series.node(i, Place(m), r.held(i))
+	}
+}
+
+// ask has a node say what it holds, if it is up. Nobody waits for one whose disk takes its time: the story goes on,
+// and what it said before counts.
+func (r *recorder) ask(i int, n Agent) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if i == len(r.nodes) {
+		r.nodes = append(r.nodes, holding{})
+	}
+	if n == nil || r.nodes[i].asked {
+		return
+	}
+	r.nodes[i].asked = true
+	r.wg.Go(func() {
 		var held int64
-		n := m.Agent()
-		if n != nil {
-			for _, b := range n.Blobs() {
-				held += b.HaveBytes
-			}
+		for _, b := range n.Blobs() {
+			held += b.HaveBytes
 		}
-		r.Series.node(i, Place(m), held, n != nil)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.nodes[i] = holding{bytes: held}
+	})
+}
+
+func (r *recorder) held(i int) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.nodes[i].bytes
+}
+
+// wait returns when no node is asked any more. The stage is closed.
+func (r *recorder) wait() {
+	if r != nil {
+		r.wg.Wait()
 	}
 }
 
@@ -150,16 +195,12 @@ func (s *Series) site(i int, name string, down, up int64) {
 	p.Down, p.Up = append(p.Down, down), append(p.Up, up)
 }
 
-// node adds what the i-th node holds. One that has come just now held nothing before; one that is down is
-// not asked.
-func (s *Series) node(i int, place string, held int64, up bool) {
+// node adds what the i-th node holds. One that has come just now held nothing before.
+func (s *Series) node(i int, place string, held int64) {
 	if i == len(s.Nodes) {
 		s.Nodes = append(s.Nodes, NodeSeries{Node: place, Held: make([]int64, len(s.At)-1, maxSamples)})
 	}
 	p := &s.Nodes[i]
-	if last := len(p.Held) - 1; !up && last >= 0 {
-		held = p.Held[last]
-	}
 	p.Held = append(p.Held, held)
 }
 

@@ -27,7 +27,7 @@ func TestSeriesAreThinned(t *testing.T) {
 			s.site(0, "a", int64(at), 2*int64(at))
 			for i, k := range comes {
 				if int64(at/time.Second) >= int64(k) {
-					s.node(i, "a/n", int64(at), true)
+					s.node(i, "a/n", int64(at))
 				}
 			}
 			at += every
@@ -50,18 +50,6 @@ func TestSeriesAreThinned(t *testing.T) {
 			}
 		}
 	})
-}
-
-// TestNodeThatIsDown: it holds what it held.
-func TestNodeThatIsDown(t *testing.T) {
-	var s Series
-	for i, held := range []int64{5, 0, 0, 7} {
-		s.begin(time.Duration(i))
-		s.node(0, "a/n0", held, held > 0)
-	}
-	if want := []int64{5, 5, 5, 7}; !slices.Equal(s.Nodes[0].Held, want) {
-		t.Errorf("%v, want %v", s.Nodes[0].Held, want)
-	}
 }
 
 func TestLife(t *testing.T) {

@@ -93,6 +93,7 @@ func Tell(ctx context.Context, s scenario.Scenario, stage Stage, trace *Trace, o
 	if cerr := t.Close(); err == nil {
 		err = cerr
 	}
+	t.recorder.wait()
 	return r, err
 }
 
