@@ -164,7 +164,7 @@ func TestFailedCheck(t *testing.T) {
 // TestWorkThatFails: a story that cannot go on is an error.
 func TestWorkThatFails(t *testing.T) {
 	s := parse(t, strings.Replace(story, "faults: [", "faults: [{at: 9s, for: 5s, diskfull: a/n0}, ", 1))
-	_, err := player(t).play(t.Context(), s, newHost(s.Seed, nil))
+	_, err := player(t).play(t.Context(), s, simulator.Options{}, newHost(s.Seed, nil))
 	if err == nil || !strings.Contains(err.Error(), "seed app@v1") {
 		t.Errorf("got %v", err)
 	}
@@ -219,7 +219,7 @@ func TestGuestThatIsNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.close()
-	if _, err := p.play(t.Context(), parse(t, story), newHost(1, nil)); err == nil || !strings.Contains(err.Error(), "what the guest tells") {
+	if _, err := p.play(t.Context(), parse(t, story), simulator.Options{}, newHost(1, nil)); err == nil || !strings.Contains(err.Error(), "what the guest tells") {
 		t.Errorf("a guest that says nothing: %v", err)
 	}
 }
