@@ -159,6 +159,9 @@ func (f *fetcher) write(conn net.Conn) error {
 		if err := write(conn, b); err != nil {
 			return err
 		}
+		for _, runs := range requests {
+			f.task.swarm.asked(f.n.id, f.task.object.Digest, runs)
+		}
 	}
 }
 

@@ -137,6 +137,7 @@ func (t *task) listFrom(n *neighbour) error {
 	if err := write(conn, t.object.Digest[:]); err != nil {
 		return err
 	}
+	t.swarm.debug(n.id, "distribute: list request", t.object.Digest)
 	r := &patient{conn: conn, room: 1 + store.MaxList(t.object.Size)}
 	var status [1]byte
 	if _, err := io.ReadFull(r, status[:]); err != nil {

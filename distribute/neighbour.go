@@ -259,6 +259,9 @@ func (n *neighbour) deliver(out *mouth, batch []message) *mouth {
 		reset(out.Conn)
 		return nil
 	}
+	for _, m := range batch {
+		n.swarm.said(n.id, m)
+	}
 	return out
 }
 

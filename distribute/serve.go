@@ -97,7 +97,7 @@ func (s *Swarm) serveHolder(_ ident.NodeID, conn net.Conn) {
 	_ = write(conn, binary.BigEndian.AppendUint64(answer, uint64(have))) // who asked will see that nothing comes
 }
 
-func (s *Swarm) serveDAG(_ ident.NodeID, conn net.Conn) {
+func (s *Swarm) serveDAG(from ident.NodeID, conn net.Conn) {
 	defer conn.Close()
 	o, err := s.readDigest(conn)
 	var nodes []byte
@@ -109,6 +109,7 @@ func (s *Swarm) serveDAG(_ ident.NodeID, conn net.Conn) {
 		return
 	}
 	_ = write(conn, append([]byte{statusOK}, nodes...)) // likewise
+	s.served(from, "distribute: list", o.Digest, len(nodes), len(o.Chunks()))
 }
 
 // write writes in slices, each with a deadline of its own: the reader may be slow, but not stuck.
@@ -160,7 +161,7 @@ func (s *Swarm) serveFetch(from ident.NodeID, conn net.Conn) {
 	})
 	for runs := range requests {
 		for _, run := range runs {
-			if err := s.sendRun(conn, o, run); err != nil {
+			if err := s.sendRun(from, conn, o, run); err != nil {
 				reset(conn) // ends the reader too
 				return
 			}
@@ -187,7 +188,7 @@ func readRequest(conn net.Conn, r *bufio.Reader, open *atomic.Int64) ([]planner.
 }
 
 // sendRun sends a run, if all of it is here, in slices of a buffer: a peer that reads slowly costs no more.
-func (s *Swarm) sendRun(conn net.Conn, o *store.Object, run planner.Run) error {
+func (s *Swarm) sendRun(to ident.NodeID, conn net.Conn, o *store.Object, run planner.Run) error {
 	parts := o.Parts(run.First, run.Count, sendBuffer, MaxRun)
 	if parts == nil {
 		s.log.Debug("distribute: asked for what is not here", "blob", o.Digest, "first", run.First, "count", run.Count)
@@ -199,7 +200,7 @@ func (s *Swarm) sendRun(conn net.Conn, o *store.Object, run planner.Run) error {
 	buf := sendBuffers.Get().(*[1 + sendBuffer]byte)
 	defer sendBuffers.Put(buf)
 	buf[0] = statusOK
-	head := 1
+	head, sent := 1, 0
 	for _, p := range parts {
 		n, err := o.ReadChunks(p.First, p.Count, buf[1:])
 		if err != nil {
@@ -208,7 +209,8 @@ func (s *Swarm) sendRun(conn net.Conn, o *store.Object, run planner.Run) error {
 		if err := write(conn, buf[1-head:1+n]); err != nil {
 			return err
 		}
-		head = 0
+		head, sent = 0, sent+n
 	}
+	s.served(to, "distribute: chunks", o.Digest, sent, run.Count)
 	return nil
 }

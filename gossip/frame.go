@@ -139,6 +139,7 @@ type link struct {
 	codec codec
 	conn  net.Conn
 	in    *bufio.Reader
+	sent  func(f frame, bytes int) // told of each frame that was sent; nil is fine
 }
 
 func newLink(c codec, conn net.Conn) *link {
@@ -158,6 +159,9 @@ func (l *link) send(f frame) error {
 	}
 	if _, err := l.conn.Write(append(out, b...)); err != nil {
 		return fmt.Errorf("send frame: %w", err)
+	}
+	if l.sent != nil {
+		l.sent(f, len(out)+len(b))
 	}
 	return nil
 }

@@ -90,7 +90,7 @@ func (r *Replicator) serve(from ident.NodeID, conn net.Conn, protocol string, li
 	if older != nil {
 		older()
 	}
-	f(ctx, p, newLink(r.codec, conn), no)
+	f(ctx, p, r.linkTo(p, conn), no)
 }
 
 // awaitPeer returns the peer, or nil if it does not come up in time or is ignored.

@@ -174,7 +174,7 @@ func (r *Replicator) openPush(p *peer) (*pushConn, error) {
 		return nil, err
 	}
 	_, _, release := r.attach(p, conn, pushLimit)
-	c := &pushConn{link: newLink(r.codec, conn), release: release, drained: make(chan struct{})}
+	c := &pushConn{link: r.linkTo(p, conn), release: release, drained: make(chan struct{})}
 	go func() {
 		awaitEOF(conn)
 		close(c.drained)

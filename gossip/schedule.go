@@ -209,5 +209,5 @@ func (r *Replicator) open(p *peer) (*session, func(), error) {
 		return nil, nil, err
 	}
 	_, _, release := r.attach(p, conn, sessionLimit)
-	return &session{r: r, p: p, link: newLink(r.codec, conn)}, release, nil
+	return &session{r: r, p: p, link: r.linkTo(p, conn)}, release, nil
 }

@@ -82,6 +82,7 @@ func (l *link) exchange(s network.Stream) (Peer, Hello, error) {
 	if err := c.write(s, maxVerdict, v); err != nil {
 		return Peer{}, Hello{}, fmt.Errorf("send verdict: %w", err)
 	}
+	h.tellDebug(h.ctx, "mesh: verdict", l.remote, "code", v.Code)
 	back, err := c.readVerdict(s)
 	switch {
 	case refusal != nil:
@@ -111,6 +112,7 @@ func (l *link) exchangeHellos(s network.Stream) (mine, theirs Hello, err error) 
 	if err := c.write(s, maxHello, mine); err != nil {
 		return mine, theirs, fmt.Errorf("send hello: %w", err)
 	}
+	h.tellDebug(h.ctx, "mesh: hello", l.remote, "addr", l.conn.RemoteMultiaddr().String())
 	if !l.inbound {
 		if theirs, err = c.readHello(s); err != nil {
 			return mine, theirs, fmt.Errorf("read hello: %w", err)

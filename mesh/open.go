@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net"
 	"slices"
@@ -98,7 +99,15 @@ func (h *Host) Open(ctx context.Context, to ident.NodeID, protocol string) (net.
 		_ = s.Reset() // the first error says what is wrong
 		return nil, fmt.Errorf("open stream to %s: %w", to.Short(), err)
 	}
+	h.tellDebug(ctx, "mesh: stream", to, "protocol", protocol)
 	return h.wrap(l, s, protocol), nil
+}
+
+// tellDebug logs a message to a peer at debug level. It costs nothing if nobody wants to know.
+func (h *Host) tellDebug(ctx context.Context, what string, peer ident.NodeID, key, value string) {
+	if h.log.Enabled(ctx, slog.LevelDebug) {
+		h.log.Debug(what, "peer", peer, key, value)
+	}
 }
 
 // PeerInfo is a connected, admitted peer.

@@ -21,15 +21,23 @@ type Result struct {
 	BoundSeconds    float64  `json:"bound_seconds"`    // what its links allowed at best
 	Uplinks         []Uplink `json:"uplinks"`
 	Nodes           int      `json:"nodes"`
+	EventsLeftOut   int      `json:"events_left_out,omitempty"` // of Events, which are bounded
+	DebugLeftOut    int      `json:"debug_left_out,omitempty"`  // likewise, of those that were logged at debug level
 	Events          []Event  `json:"-"`
+	Record          *Record  `json:"-"` // if Options.Record asked for it
 }
 
 // Check is how one check fared.
 type Check struct {
 	Name   string `json:"name"`
-	Kind   string `json:"kind"` // "always", "eventually", "sometimes" or "budget"
+	Kind   string `json:"kind"` // "always", "eventually", "sometimes", "budget", or "story" if it could not be played to its end
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail,omitempty"`
+	// When it was looked at, and when it came true or was broken: seconds of the story. An eventual one
+	// that never came true, and a budget, have no moment.
+	FromSeconds  float64 `json:"from_seconds,omitempty"`
+	UntilSeconds float64 `json:"until_seconds,omitempty"`
+	AtSeconds    float64 `json:"at_seconds,omitempty"`
 }
 
 // Uplink is what crossed one site's uplink, bytes on the wire, and what had to.
@@ -44,9 +52,15 @@ type Uplink struct {
 func (t *story) result() Result {
 	r := Result{OK: true, Scenario: t.scenario.Name, Seed: t.scenario.Seed,
 		VirtualSeconds: t.trace.Now().Seconds(), Nodes: len(t.Machines())}
-	r.Events, r.TraceSHA256 = t.trace.take()
+	t.Settle()
+	t.sample()
+	r.Record = t.recorder.take(t.trace.Now())
+	var lost leftOut
+	r.Events, lost, r.TraceSHA256 = t.trace.take(t.Machines())
+	r.EventsLeftOut, r.DebugLeftOut = lost.events, lost.debug
 	for _, c := range t.checks {
-		o := Check{Name: checkName(c.check), Kind: c.kind, OK: c.held, Detail: c.last}
+		o := Check{Name: checkName(c.check), Kind: c.kind, OK: c.held, Detail: c.last,
+			FromSeconds: c.from.Seconds(), UntilSeconds: c.until.Seconds(), AtSeconds: c.at.Seconds()}
 		if !o.OK && o.Detail == "" {
 			o.Detail = "the story ended before it was looked at"
 		}

@@ -52,7 +52,7 @@ type Machine interface {
 	Disk() disk.FS
 }
 
-// Agent is what a running node tells of itself.
+// Agent is what a running node tells of itself. It is safe for concurrent use.
 type Agent interface {
 	Status() api.Status
 	Blobs() []api.Blob

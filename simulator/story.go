@@ -38,6 +38,7 @@ type story struct {
 	trace    *Trace
 	rand     *rand.Rand // of what people make
 	progress func(Progress)
+	recorder *recorder
 
 	acts   []act // by time; those done are gone
 	ends   map[int]func() error
@@ -57,7 +58,8 @@ type outcome struct {
 	kind        string        // "always", "eventually" or "sometimes"
 	check       scenario.Check
 	held        bool
-	last        string // what was wrong when it was last looked at
+	at          time.Duration // when it came true, or was broken; an eventual one that did not come true: 0
+	last        string        // what was wrong when it was last looked at
 }
 
 // Progress is how far a story has come.
@@ -67,13 +69,16 @@ type Progress struct {
 	Text   string        // what is waited for
 }
 
-// Tell plays a scenario, whose random faults were drawn, on a stage, and closes that. progress is told how
-// far it is each time when the story is looked at; it must not block. The story ends early when ctx ends, or when a
-// check cannot hold any more. An error means that it could not be played to its end; a check that
-// failed is in the Result.
-func Tell(ctx context.Context, s scenario.Scenario, stage Stage, trace *Trace, progress func(Progress)) (Result, error) {
-	t := &story{Stage: stage, scenario: s, trace: trace, rand: Rand(s.Seed, "story"), progress: progress, ends: map[int]func() error{},
+// Tell plays a scenario, whose random faults were drawn, on a stage, and closes that. The story ends early when
+// ctx ends, or when a check cannot hold any more. An error means that it could not be played to its end; a check
+// that failed is in the Result.
+func Tell(ctx context.Context, s scenario.Scenario, stage Stage, trace *Trace, o Options) (Result, error) {
+	t := &story{Stage: stage, scenario: s, trace: trace, rand: Rand(s.Seed, "story"), progress: o.Progress, recorder: newRecorder(o), ends: map[int]func() error{},
 		releases: map[string]release{}, latest: map[string]string{}, right: map[string]rightFile{}}
+	if t.progress == nil {
+		t.progress = func(Progress) {}
+	}
+	trace.open(o.Window)
 	t.plan()
 	if err := t.Found(); err != nil {
 		_ = t.Close() // the first error says what is wrong
@@ -81,9 +86,14 @@ func Tell(ctx context.Context, s scenario.Scenario, stage Stage, trace *Trace, p
 	}
 	err := t.play(ctx)
 	r := t.result()
+	if err != nil {
+		r.OK = false
+		r.Checks = append(r.Checks, Check{Name: "played_to_its_end", Kind: "story", Detail: err.Error(), AtSeconds: r.VirtualSeconds})
+	}
 	if cerr := t.Close(); err == nil {
 		err = cerr
 	}
+	t.recorder.wait()
 	return r, err
 }
 
@@ -207,10 +217,16 @@ func (t *story) sleep(now time.Duration) {
 	}
 	timer := time.NewTimer(next - now)
 	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return
-	case <-t.Changed():
+	for changed := false; !changed; {
+		select {
+		case <-timer.C:
+			return
+		case <-t.recorder.due():
+			t.Settle()
+			t.sample()
+		case <-t.Changed():
+			changed = true
+		}
 	}
 	pause := time.NewTimer(min(lookEvery, next-now))
 	defer pause.Stop()
@@ -227,18 +243,23 @@ func (t *story) look(now time.Duration) (open bool) {
 		case "always":
 			if c.held {
 				c.last = t.check(c.check)
-				c.held = c.last == ""
+				if c.held = c.last == ""; !c.held {
+					c.at = now
+				}
 			}
 		case "sometimes", "eventually":
 			if c.held || now < c.from || now > c.until {
 				break
 			}
 			c.last = t.check(c.check)
-			c.held = c.last == ""
+			if c.held = c.last == ""; c.held {
+				c.at = now
+			}
 		}
 		open = open || c.kind == "eventually" && !c.held && now < c.until
 	}
 	t.measure(now)
+	t.recorder.notice(now, t.Machines())
 	return open || !eventual
 }
 

@@ -22,17 +22,28 @@ type Event struct {
 	Peer  string        `json:"peer,omitempty"`  // SITE-NODE of another node, if the event is about one
 	Bytes int64         `json:"bytes,omitempty"` // that it moved
 	Text  string        `json:"text,omitempty"`
+	// Level is "debug", "warn" or "error" of what a node has logged so. A debug event with a Peer is a message to
+	// that node.
+	Level string `json:"level,omitempty"`
 }
 
-// maxEvents bounds what a trace keeps; its digest covers all.
-const maxEvents = 200_000
+// What a trace keeps. Its digest covers all but what was logged at debug level, so that looking
+// closer does not change it.
+const (
+	maxEvents = 200_000
+	maxDebug  = 20_000 // of them
+)
 
 // Trace is the log of a story. It is safe for concurrent use.
 type Trace struct {
-	mu     sync.Mutex
-	begin  time.Time
-	events []Event
-	sum    hash.Hash
+	window Span // when debug is logged; set before nodes are there
+
+	mu      sync.Mutex
+	begin   time.Time
+	events  []Event
+	debug   int // of those that came
+	leftOut leftOut
+	sum     hash.Hash
 }
 
 // NewTrace begins a trace, and with it the story's time.
@@ -67,8 +78,17 @@ func (t *Trace) Add(e Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e.At = time.Since(t.begin)
-	fmt.Fprintf(t.sum, "%d\t%s\t%s\t%s\t%d\t%s\n", e.At, e.On, e.What, e.Peer, e.Bytes, e.Text)
-	if len(t.events) < maxEvents {
+	if e.Level == levelDebug {
+		t.debug++
+	} else {
+		fmt.Fprintf(t.sum, "%d\t%s\t%s\t%s\t%d\t%s\n", e.At, e.On, e.What, e.Peer, e.Bytes, e.Text)
+	}
+	switch {
+	case e.Level == levelDebug && (t.debug > maxDebug || len(t.events) >= maxEvents):
+		t.leftOut.debug++
+	case len(t.events) >= maxEvents:
+		t.leftOut.events++
+	default:
 		t.events = append(t.events, e)
 	}
 }
@@ -80,15 +100,32 @@ func (t *Trace) cover(values any) {
 	_ = binary.Write(t.sum, binary.BigEndian, values) // a hash takes all
 }
 
-// take returns the events that are kept, and the SHA-256 of all so far, hex.
-func (t *Trace) take() ([]Event, string) {
+// leftOut is how many events a trace had no room for.
+type leftOut struct{ events, debug int }
+
+// open sets when debug is logged. It is called before there is a node.
+func (t *Trace) open(window Span) { t.window = window }
+
+// take returns the events that are kept, how many are not, and the SHA-256 of all so far, hex. A peer that was
+// named by its ID gets its name.
+func (t *Trace) take(machines []Machine) (events []Event, lost leftOut, sum string) {
+	names := map[string]string{}
+	for _, m := range machines {
+		names[m.ID().String()] = m.NodeName()
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.events, hex.EncodeToString(t.sum.Sum(nil))
+	events = slices.Clone(t.events)
+	for i, e := range events {
+		if name, ok := names[e.Peer]; ok {
+			events[i].Peer = name
+		}
+	}
+	return events, t.leftOut, hex.EncodeToString(t.sum.Sum(nil))
 }
 
-// Logger puts what a node at a place logs, of level info and above, into the trace. The attributes
-// "peer" and "bytes" become the event's.
+// Logger puts what a node at a place logs into the trace: of level info and above, and while the window is
+// open also what is below. The attributes "peer" and "bytes" become the event's.
 func (t *Trace) Logger(on string) *slog.Logger { return slog.New(&logHandler{t: t, on: on}) }
 
 // logHandler is the trace as a slog.Handler.
@@ -98,10 +135,15 @@ type logHandler struct {
 	attrs []slog.Attr
 }
 
-func (h *logHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
+// levelDebug is the Level of events that are told while the window is open only.
+const levelDebug = "debug"
+
+func (h *logHandler) Enabled(_ context.Context, l slog.Level) bool {
+	return l >= slog.LevelInfo || h.t.window.To > 0 && h.t.window.Has(h.t.Now())
+}
 
 func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
-	e := Event{On: h.on, What: r.Message}
+	e := Event{On: h.on, What: r.Message, Level: levelName(r.Level)}
 	var text strings.Builder
 	add := func(a slog.Attr) bool {
 		switch v := a.Value.Resolve(); {
@@ -121,6 +163,18 @@ func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
 	e.Text = strings.TrimSpace(text.String())
 	h.t.Add(e)
 	return nil
+}
+
+func levelName(l slog.Level) string {
+	switch {
+	case l < slog.LevelInfo:
+		return levelDebug
+	case l < slog.LevelWarn:
+		return ""
+	case l < slog.LevelError:
+		return "warn"
+	}
+	return "error"
 }
 
 func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {

@@ -1,7 +1,7 @@
 // Command selvage-replay plays one scenario, as the guest of package simulator/replay: built for
-// wasip1, it sees a scenario file on stdin, randomness and a clock that its host makes up, and nothing else.
+// wasip1, it sees a scenario on stdin, randomness and a clock that its host makes up, and nothing else.
 //
-//	stdin   the scenario, as 'selvage sim run' reads it
+//	stdin   one JSON object: the scenario as 'selvage sim run' reads it, and what is wanted of it
 //	stderr  one JSON object a line, how far the story is; and what the Go runtime says when it dies
 //	stdout  one JSON object, when the story is over: result, events, error
 //
@@ -30,27 +30,35 @@ func main() {
 	}
 }
 
+// order is what is wanted; package simulator/replay writes it.
+type order struct {
+	Scenario string         `json:"scenario"`
+	Record   bool           `json:"record"`
+	Window   simulator.Span `json:"window"`
+}
+
 // told is how a story went; package simulator/replay reads it.
 type told struct {
 	Result simulator.Result  `json:"result"`
 	Events []simulator.Event `json:"events"`
+	Record *simulator.Record `json:"record,omitempty"`
 	Error  string            `json:"error,omitempty"` // why it was not played to its end
 }
 
 func play(in io.Reader, out, progress io.Writer) error {
-	data, err := io.ReadAll(in)
-	if err != nil {
+	var o order
+	if err := json.NewDecoder(in).Decode(&o); err != nil {
 		return err
 	}
-	s, err := scenario.Parse("scenario", data, simulator.Invariants())
+	s, err := scenario.Parse("scenario", []byte(o.Scenario), simulator.Invariants())
 	if err != nil {
 		return err
 	}
 	lines := json.NewEncoder(progress)
-	r, err := native.Run(context.Background(), s, func(p simulator.Progress) {
+	r, err := native.Run(context.Background(), s, simulator.Options{Record: o.Record, Window: o.Window, Progress: func(p simulator.Progress) {
 		_ = lines.Encode(p) // the host is the only one who reads it
-	})
-	t := told{Result: r, Events: r.Events}
+	}})
+	t := told{Result: r, Events: r.Events, Record: r.Record}
 	if err != nil {
 		t.Error = err.Error()
 	}

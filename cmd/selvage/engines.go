@@ -20,7 +20,7 @@ import (
 // engine plays scenarios.
 type engine struct {
 	name string
-	run  func(context.Context, scenario.Scenario, func(simulator.Progress)) (simulator.Result, error)
+	run  func(context.Context, scenario.Scenario, simulator.Options) (simulator.Result, error)
 }
 
 // engines are all that there are.
@@ -57,22 +57,22 @@ func pickEngines(names []string) ([]engine, error) {
 }
 
 // runNetns plays a scenario with processes of this program.
-func runNetns(ctx context.Context, s scenario.Scenario, progress func(simulator.Progress)) (simulator.Result, error) {
+func runNetns(ctx context.Context, s scenario.Scenario, o simulator.Options) (simulator.Result, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return simulator.Result{}, fmt.Errorf("find this program: %w", err)
 	}
 	open := func(dir string) (netns.Disk, error) { return osdisk.Open(dir) }
-	return netns.Run(ctx, netns.Config{Exe: exe, Open: open}, s, progress)
+	return netns.Run(ctx, netns.Config{Exe: exe, Open: open}, s, o)
 }
 
 // runReplay plays a scenario with the simulator in WASM.
-func runReplay(ctx context.Context, s scenario.Scenario, progress func(simulator.Progress)) (simulator.Result, error) {
+func runReplay(ctx context.Context, s scenario.Scenario, o simulator.Options) (simulator.Result, error) {
 	guest, err := replayGuest()
 	if err != nil {
 		return simulator.Result{}, err
 	}
-	return replay.Run(ctx, guest, s, progress)
+	return replay.Run(ctx, guest, s, o)
 }
 
 // replayGuest finds the simulator as a WASM module, beside this program.

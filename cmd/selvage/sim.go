@@ -1,19 +1,13 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"os"
-	"strings"
 	"time"
 
-	"github.com/libp2p/go-libp2p/gologshim"
 	"github.com/spf13/cobra"
 
 	"selvage/simulator"
-	"selvage/simulator/netns/lab"
 	"selvage/simulator/replay"
 	"selvage/simulator/scenario"
 )
@@ -32,33 +26,6 @@ func newSim(env *environment) *cobra.Command {
 	}
 	c.AddCommand(newSimRun(env), newSimReplay(env), newSimSweep(env), newSimSchema(env))
 	return c
-}
-
-// playing is what commands that play a scenario share.
-type playing struct {
-	seed  uint64
-	trace bool
-}
-
-func (p *playing) flags(c *cobra.Command) {
-	c.Flags().Uint64Var(&p.seed, "seed", 0, "in place of the scenario's")
-	c.Flags().BoolVar(&p.trace, "trace", false, "print every event on standard error")
-}
-
-// play plays the scenario in a file with engines, by name.
-func (p *playing) play(c *cobra.Command, env *environment, file string, names ...string) error {
-	s, err := readScenario(file)
-	if err != nil {
-		return err
-	}
-	if c.Flags().Changed("seed") {
-		s.Seed = p.seed
-	}
-	engines, err := pickEngines(names)
-	if err != nil {
-		return err
-	}
-	return simRun(c.Context(), env, s, engines, p.trace)
 }
 
 func newSimRun(env *environment) *cobra.Command {
@@ -101,48 +68,6 @@ func readScenario(file string) (scenario.Scenario, error) {
 		return scenario.Scenario{}, err
 	}
 	return scenario.Parse(file, data, simulator.Invariants())
-}
-
-// simRun plays a scenario with each engine, and prints how it went.
-func simRun(ctx context.Context, env *environment, s scenario.Scenario, engines []engine, trace bool) error {
-	gologshim.SetDefaultHandler(slog.DiscardHandler) // libp2p is alarmed by what a story does to it
-	var runs []simulator.Result
-	ok := true
-	for _, e := range engines {
-		r, err := simPlay(ctx, env, s, e, trace)
-		if err != nil {
-			return err
-		}
-		ok = ok && r.OK
-		runs = append(runs, r)
-	}
-	if err := printRuns(env, runs); err != nil {
-		return err
-	}
-	if !ok {
-		return hinted(errors.New("a check failed"), "--trace shows what happened")
-	}
-	return nil
-}
-
-// simPlay plays a scenario with one engine.
-func simPlay(ctx context.Context, env *environment, s scenario.Scenario, e engine, trace bool) (simulator.Result, error) {
-	bar := newProgress(env.err)
-	r, err := e.run(ctx, s, func(p simulator.Progress) { bar.Show(progressText(p)) })
-	bar.End()
-	if trace {
-		for _, e := range r.Events {
-			fmt.Fprintf(env.err, "%10.3f  %-14s %s\n", e.At.Seconds(), e.On, strings.Join(strings.Fields(e.What+" "+e.Peer+" "+e.Text), " "))
-		}
-	}
-	var u *lab.Unable
-	switch {
-	case errors.As(err, &u):
-		return r, hinted(fmt.Errorf("play %s with %s: %w", nameOf(s), e.name, err), u.Hint)
-	case err != nil:
-		return r, fmt.Errorf("play %s: %w", nameOf(s), err)
-	}
-	return r, nil
 }
 
 func nameOf(s scenario.Scenario) string {

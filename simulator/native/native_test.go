@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"selvage/simulator"
 	"selvage/simulator/scenario"
@@ -51,7 +52,7 @@ func TestChecksBite(t *testing.T) {
 		"a disk that stays full":      {"faults: [{at: 5s, diskfull: b/n1}]\neventually: {within: 1m, of: work, check: [all_run: app@v1]}", "b/n1 runs"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			r, err := Run(t.Context(), parse(t, twoSites+c.more), nil)
+			r, err := Run(t.Context(), parse(t, twoSites+c.more), simulator.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -70,9 +71,60 @@ func TestChecksBite(t *testing.T) {
 
 // TestWorkThatFails: a story that cannot go on is an error, not a failed check.
 func TestWorkThatFails(t *testing.T) {
-	_, err := Run(t.Context(), parse(t, twoSites+"faults: [{at: 9s, for: 5s, diskfull: a/n0}]\n"), nil)
+	r, err := Run(t.Context(), parse(t, twoSites+"faults: [{at: 9s, for: 5s, diskfull: a/n0}]\n"), simulator.Options{})
 	if err == nil || !strings.Contains(err.Error(), "seed app@v1") {
 		t.Errorf("got %v", err)
+	}
+	if last := r.Checks[len(r.Checks)-1]; r.OK || last.OK || !strings.Contains(last.Detail, "seed app@v1") {
+		t.Errorf("the result says %+v", last)
+	}
+}
+
+// TestRecord: who was up, what was held and what crossed the uplinks is recorded, and messages while the window is open.
+func TestRecord(t *testing.T) {
+	s := parse(t, twoSites+`
+faults: [{at: 20s, for: 10s, crash: b/n1}]
+eventually: {within: 1m, of: heal, check: [all_up, all_run: app@v1]}
+`)
+	window := simulator.Span{From: 10 * time.Second, To: 14 * time.Second}
+	r, err := Run(t.Context(), s, simulator.Options{Record: true, Window: window})
+	if err != nil || !r.OK {
+		t.Fatalf("%v, %+v", err, r.Checks)
+	}
+	rec := r.Record
+	life := rec.Lives[2]
+	if len(rec.Lives) != 3 || life.Place != "b/n1" || life.Name != "b-n1" || len(life.Up) != 2 || life.Up[0].To != 20*time.Second || life.Up[1].From < 30*time.Second {
+		t.Errorf("lives %+v", rec.Lives)
+	}
+	last := len(rec.Series.At) - 1
+	if got := rec.Series.At[last].Seconds(); got != r.VirtualSeconds {
+		t.Errorf("the last sample is of %.3f s, the story ended at %.3f", got, r.VirtualSeconds)
+	}
+	for _, n := range rec.Series.Nodes {
+		if n.Held[0] != 0 || n.Held[last] != 1e6 {
+			t.Errorf("%s held %d and then %d", n.Node, n.Held[0], n.Held[last])
+		}
+	}
+	if b := rec.Series.Sites[1]; b.Down[last] != r.Uplinks[1].DownBytes || b.Up[last] != r.Uplinks[1].UpBytes {
+		t.Errorf("series end with %d and %d, the uplink says %+v", b.Down[last], b.Up[last], r.Uplinks[1])
+	}
+	said := map[string]int{}
+	for _, e := range r.Events {
+		if e.Level != "debug" {
+			continue
+		}
+		if !window.Has(e.At) {
+			t.Fatalf("outside of the window: %+v", e)
+		}
+		if e.Peer != "" && e.Peer != "a-n0" && e.Peer != "b-n0" && e.Peer != "b-n1" {
+			t.Fatalf("to nobody: %+v", e)
+		}
+		said[e.What]++
+	}
+	for _, what := range []string{"mesh: stream", "gossip: records", "distribute: want", "distribute: have", "distribute: list request", "distribute: list", "distribute: request", "distribute: chunks"} {
+		if said[what] == 0 {
+			t.Errorf("nobody told of %q: %v", what, said)
+		}
 	}
 }
 
@@ -84,7 +136,7 @@ func BenchmarkIdle(b *testing.B) {
 	}
 	s := parse(b, "duration: 10m\nsites: ["+strings.Join(sites, ", ")+"]\n")
 	for b.Loop() {
-		r, err := Run(b.Context(), s, nil)
+		r, err := Run(b.Context(), s, simulator.Options{})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -110,7 +162,7 @@ func TestScenarios(t *testing.T) {
 	files = append(files, plain...)
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			r, err := Run(t.Context(), load(t, file), nil)
+			r, err := Run(t.Context(), load(t, file), simulator.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -16,18 +16,19 @@ import (
 // tellEvery is how often progress is told, in wall time.
 const tellEvery = 200 * time.Millisecond
 
-// Run plays a scenario: real nodes in this process, in virtual time, on a virtual network. progress is told
-// how far it is, from a goroutine of its own; nil is fine. See simulator.Tell for how it ends.
-func Run(ctx context.Context, s scenario.Scenario, progress func(simulator.Progress)) (simulator.Result, error) {
+// Run plays a scenario: real nodes in this process, in virtual time, on a virtual network. Progress is told
+// from a goroutine of its own. See simulator.Tell for how it ends.
+func Run(ctx context.Context, s scenario.Scenario, o simulator.Options) (simulator.Result, error) {
 	begin := time.Now()
 	var latest atomic.Pointer[simulator.Progress]
-	stop := follow(&latest, progress)
+	stop := follow(&latest, o.Progress)
+	o.Progress = func(p simulator.Progress) { latest.Store(&p) }
 	// Most of what a simulated node allocates is gone at once, and memory is there: collect rarely.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	var r simulator.Result
 	var err error
 	synctest.Test(new(testing.T), func(*testing.T) {
-		r, err = tell(ctx, s.Expand(), func(p simulator.Progress) { latest.Store(&p) })
+		r, err = tell(ctx, s.Expand(), o)
 	})
 	stop()
 	r.Engine = "native"
@@ -36,12 +37,12 @@ func Run(ctx context.Context, s scenario.Scenario, progress func(simulator.Progr
 }
 
 // tell plays the scenario in the bubble of the calling goroutine.
-func tell(ctx context.Context, s scenario.Scenario, progress func(simulator.Progress)) (simulator.Result, error) {
+func tell(ctx context.Context, s scenario.Scenario, o simulator.Options) (simulator.Result, error) {
 	w, err := newWorld(s)
 	if err != nil {
 		return simulator.Result{}, err
 	}
-	r, err := simulator.Tell(ctx, s, w, w.trace, progress)
+	r, err := simulator.Tell(ctx, s, w, w.trace, o)
 	time.Sleep(linger) // goroutines of libraries that outlive their Close
 	return r, err
 }

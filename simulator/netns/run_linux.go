@@ -9,22 +9,22 @@ import (
 	"selvage/simulator/scenario"
 )
 
-// Run plays a scenario. progress is told how far it is; nil is fine. See simulator.Tell for how it ends. Of the
+// Run plays a scenario. See simulator.Tell for how it ends. Of the
 // Result, virtual time is real.
-func Run(ctx context.Context, cfg Config, s scenario.Scenario, progress func(simulator.Progress)) (simulator.Result, error) {
+func Run(ctx context.Context, cfg Config, s scenario.Scenario, o simulator.Options) (simulator.Result, error) {
 	begin := time.Now()
-	if progress == nil {
-		progress = func(simulator.Progress) {}
+	if o.Progress == nil {
+		o.Progress = func(simulator.Progress) {}
 	}
 	s = s.Expand()
 	if err := check(s); err != nil {
 		return simulator.Result{}, err
 	}
-	st, err := newStage(ctx, cfg, s, progress)
+	st, err := newStage(ctx, cfg, s, o.Progress)
 	if err != nil {
 		return simulator.Result{}, err
 	}
-	r, err := simulator.Tell(ctx, s, st, st.trace, progress)
+	r, err := simulator.Tell(ctx, s, st, st.trace, o)
 	if cause := ctx.Err(); cause != nil && !errors.Is(err, cause) {
 		err = errors.Join(err, cause) // what was under way ended by that
 	}
