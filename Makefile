@@ -12,8 +12,9 @@ export GOFLAGS += -trimpath
 .PHONY: all build examples demo test soak race lint bench fuzz clean
 all: build
 
-build: examples ## bin/selvage, and the functions that the demo seeds beside it
+build: examples ## bin/selvage; beside it the functions that the demo seeds, and the program with the mutants
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/selvage ./cmd/selvage
+	$(GO) build -tags mutants -ldflags '$(LDFLAGS)' -o $(BIN)/selvage-mutants ./cmd/selvage
 
 examples:
 	for v in v1 v2 v3; do \
@@ -27,7 +28,8 @@ test: ## unit tests, the small scenarios of the simulator, the command line
 	$(GO) test ./...
 
 SEEDS ?= 20
-soak: build ## every scenario under SEEDS seeds, and the long ones once
+soak: build ## the mutants, every scenario under SEEDS seeds, and the long ones once
+	$(BIN)/selvage sim mutants --seeds $(SEEDS)
 	$(BIN)/selvage sim sweep simulator/scenarios/*.yaml --seeds $(SEEDS)
 	$(BIN)/selvage sim sweep simulator/scenarios/long/*.yaml --seeds 1
 

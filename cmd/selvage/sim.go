@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
@@ -28,7 +29,7 @@ func newSim(env *environment) *cobra.Command {
 			return usage("sim what? try 'selvage sim run SCENARIO.yaml'")
 		},
 	}
-	c.AddCommand(newSimRun(env), newSimSweep(env), newSimSchema(env))
+	c.AddCommand(newSimRun(env), newSimSweep(env), newSimSchema(env), newSimList(env), newSimMutants(env))
 	return c
 }
 
@@ -57,6 +58,9 @@ func newSimRun(env *environment) *cobra.Command {
 
 func readScenario(file string) (scenario.Scenario, error) {
 	data, err := os.ReadFile(file)
+	if shipped, ok := shippedScenario(file); ok && errors.Is(err, fs.ErrNotExist) {
+		data, err = shipped, nil
+	}
 	if err != nil {
 		return scenario.Scenario{}, err
 	}
