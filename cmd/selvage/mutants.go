@@ -177,6 +177,17 @@ func (r hunted) text() string {
 	return r.Why
 }
 
+// maxWhy is how much of what a check says stands in the table; -o json has all of it.
+const maxWhy = 100 // characters
+
+// begin cuts a text to its first n characters.
+func begin(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-3]) + "..."
+	}
+	return s
+}
+
 func printHunted(env *environment, all []hunted) error {
 	failed := 0
 	var rows [][]string
@@ -186,7 +197,7 @@ func printHunted(env *environment, all []hunted) error {
 			word = "FAILED"
 			failed++
 		}
-		rows = append(rows, []string{word, string(r.Mutant), r.Scenario, fmt.Sprint(r.Seed), fmt.Sprintf("%.1f s", r.Seconds), r.text()})
+		rows = append(rows, []string{word, string(r.Mutant), r.Scenario, fmt.Sprint(r.Seed), fmt.Sprintf("%.1f s", r.Seconds), begin(r.text(), maxWhy)})
 	}
 	var err error
 	if env.json() {
