@@ -34,6 +34,8 @@ func (t *story) do(k scenario.Work) error {
 	case k.Join != nil:
 		t.trace.Note(k.Join.Site+"/"+k.Join.Name, "join", "")
 		return t.Join(*k.Join)
+	case k.Charter != nil:
+		return t.amend(*k.Charter)
 	case k.Uplink != nil:
 		t.trace.Note(k.Uplink.On, "uplink", "%s", describeUplink(*k.Uplink))
 		return t.Uplink(*k.Uplink)
@@ -83,6 +85,20 @@ func (t *story) content(s scenario.Seed) []byte {
 	}
 	_, _ = ChaCha(t.rand.Uint64(), s.Name).Read(out[at : at+fresh]) // a generator never ends
 	return out
+}
+
+// amend has the charter amended.
+func (t *story) amend(c scenario.Charter) error {
+	if _, err := t.up(c.From); err != nil {
+		return fmt.Errorf("amend the charter: %w", err)
+	}
+	version, err := t.Charter(c)
+	if err != nil {
+		return fmt.Errorf("amend the charter: %w", err)
+	}
+	t.charter = version
+	t.trace.Note(c.From, "charter", "version %d", version)
+	return nil
 }
 
 // deploy declares that a release run.
