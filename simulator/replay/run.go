@@ -32,7 +32,7 @@ func Run(ctx context.Context, guest string, s scenario.Scenario, o simulator.Opt
 		return simulator.Result{}, err
 	}
 	if o.Progress != nil {
-		o.Progress(simulator.Progress{Of: s.Duration, Text: "the guest has to be compiled"})
+		o.Progress(simulator.Progress{Of: s.Duration, Text: "the guest is being loaded"})
 	}
 	p, err := load(ctx, code, cacheDir(), maxMemory)
 	if err != nil && ctx.Err() == nil { // it may be the cache: a disk is full, a file is broken
