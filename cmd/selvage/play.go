@@ -62,13 +62,13 @@ func (p *playing) play(c *cobra.Command, env *environment, file string, names ..
 	ok := true
 	for _, e := range engines {
 		r, err := p.playWith(c.Context(), env, e, s, o)
+		if r.Record != nil { // also of a story that could not go on
+			if werr := p.writeReport(s, r, p.again(c, file, s.Seed)); err == nil {
+				err = werr
+			}
+		}
 		if err != nil {
 			return err
-		}
-		if r.Record != nil {
-			if err := p.writeReport(s, r, p.again(c, file, s.Seed)); err != nil {
-				return err
-			}
 		}
 		ok = ok && r.OK
 		runs = append(runs, r)
