@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"selvage/internal/mutant"
+	"selvage/simulator/scenarios"
 )
 
 // mutantsProgram is this program with the tag mutants, beside it.
@@ -125,14 +126,13 @@ func (h *hunter) hunt(ctx context.Context, m mutant.Mutant) (hunted, error) {
 	begin := time.Now()
 	r := hunted{Mutant: m.Name, Breaks: m.Breaks, Scenario: hunts()[m.Name]}
 	file := filepath.Join(h.dir, string(m.Name)+scenarioSuffix)
-	data, ok := shippedScenario(r.Scenario)
-	if !ok {
-		return r, fmt.Errorf("no scenario %q is shipped", r.Scenario)
+	data, err := scenarios.Read(r.Scenario + scenarioSuffix)
+	if err != nil {
+		return r, err
 	}
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		return r, err
 	}
-	var err error
 	for !r.Caught && r.Seed < uint64(h.seeds) {
 		r.Seed++
 		h.show("%s, seed %d of %s", m.Name, r.Seed, r.Scenario)
