@@ -43,15 +43,16 @@ func (t *story) do(k scenario.Work) error {
 	return nil
 }
 
-// up says that a node at which somebody wants to work is not there, if so.
+// up returns the node at which somebody wants to work, or says that it is not there.
 func (t *story) up(place string) (Machine, error) {
-	for _, m := range Placed(t.Machines(), place) {
-		if m.Agent() == nil {
-			return nil, fmt.Errorf("node %s is down", place)
-		}
-		return m, nil
+	found := Placed(t.Machines(), place)
+	if len(found) == 0 {
+		return nil, fmt.Errorf("there is no node %s", place)
 	}
-	return nil, fmt.Errorf("there is no node %s", place)
+	if found[0].Agent() == nil {
+		return nil, fmt.Errorf("node %s is down", place)
+	}
+	return found[0], nil
 }
 
 // seed makes a release at a node.
