@@ -145,7 +145,7 @@ faults:
   - {at: 40s, for: 10s, cut: {from: a, to: b/late}}
 `
 	for more, want := range map[string]bool{"  - {at: 30s, forge: b/n0}\n": true, "": false} {
-		r, err := Run(t.Context(), parse(t, story+more), nil)
+		r, err := Run(t.Context(), parse(t, story+more), simulator.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
