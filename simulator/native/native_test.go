@@ -161,7 +161,7 @@ func TestCharterFromBehind(t *testing.T) {
 sites: [{name: a, nodes: 1}, {name: b, nodes: 1}]
 faults: [{at: 10s, partition: [[a], [b]]}]
 work: [{at: 20s, charter: {from: a/n0}}, {at: 30s, charter: {from: b/n0}}]
-`), nil)
+`), simulator.Options{})
 	if err == nil || !strings.Contains(err.Error(), "amend the charter: charter: charter is not the next version: version 3 after 1") {
 		t.Errorf("got %v", err)
 	}
