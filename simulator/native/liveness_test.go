@@ -80,7 +80,7 @@ func (w *world) shownAs(unreachable []string) string {
 // What ARCHITECTURE says of how soon it is seen everywhere who is gone.
 const (
 	nodeGone = 30 * time.Second
-	siteGone = 35 * time.Second // in a fleet of up to three sites
+	siteGone = 45 * time.Second // in a fleet of up to three sites
 	back     = 15 * time.Second
 )
 
