@@ -45,13 +45,14 @@ func (t *story) do(k scenario.Work) error {
 
 // up says that a node at which somebody wants to work is not there, if so.
 func (t *story) up(place string) (Machine, error) {
-	for _, m := range Placed(t.Machines(), place) {
-		if m.Agent() == nil {
-			return nil, fmt.Errorf("node %s is down", place)
-		}
-		return m, nil
+	at := Placed(t.Machines(), place)
+	switch {
+	case len(at) == 0:
+		return nil, fmt.Errorf("there is no node %s", place)
+	case at[0].Agent() == nil && !busy(at[0]):
+		return nil, fmt.Errorf("node %s is down", place)
 	}
-	return nil, fmt.Errorf("there is no node %s", place)
+	return at[0], nil
 }
 
 // seed makes a release at a node.
