@@ -256,7 +256,7 @@ func (t *story) look(now time.Duration) (open bool) {
 	return open || !eventual
 }
 
-// busy reports whether a machine does not answer now because it waits for its disk.
+// busy reports whether any machine is.
 func (t *story) busy() bool {
 	return slices.ContainsFunc(t.Machines(), busy)
 }
