@@ -45,14 +45,14 @@ func (t *story) do(k scenario.Work) error {
 
 // up returns the node at which somebody wants to work, or says that it is not there.
 func (t *story) up(place string) (Machine, error) {
-	found := Placed(t.Machines(), place)
-	if len(found) == 0 {
+	at := Placed(t.Machines(), place)
+	switch {
+	case len(at) == 0:
 		return nil, fmt.Errorf("there is no node %s", place)
-	}
-	if found[0].Agent() == nil {
+	case at[0].Agent() == nil && !busy(at[0]):
 		return nil, fmt.Errorf("node %s is down", place)
 	}
-	return found[0], nil
+	return at[0], nil
 }
 
 // seed makes a release at a node.

@@ -288,12 +288,15 @@ func (t *story) cover(now time.Duration) {
 	}
 }
 
-// busy reports whether a machine does not answer now because it waits for its disk.
+// busy reports whether any machine is.
 func (t *story) busy() bool {
-	return slices.ContainsFunc(t.Machines(), func(m Machine) bool {
-		w, ok := m.(Writer)
-		return ok && w.Busy()
-	})
+	return slices.ContainsFunc(t.Machines(), busy)
+}
+
+// busy reports whether a machine does not answer now because it waits for its disk.
+func busy(m Machine) bool {
+	w, ok := m.(Writer)
+	return ok && w.Busy()
 }
 
 // broken reports whether the story is lost: what had to hold always does not, or the time is up for
