@@ -9,10 +9,12 @@ FUZZTIME ?= 10s
 export CGO_ENABLED = 0
 export GOFLAGS += -trimpath
 
-.PHONY: all build examples demo test soak race lint bench fuzz clean
+.PHONY: all build selvage replay examples demo test soak lab race lint bench fuzz clean
 all: build
 
-build: examples ## bin/selvage, and the functions that the demo seeds beside it
+build: selvage replay ## bin/selvage, and beside it what it uses
+
+selvage: examples ## bin/selvage, and the functions that the demo seeds
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/selvage ./cmd/selvage
 
 examples:
@@ -20,7 +22,10 @@ examples:
 	  GOOS=wasip1 GOARCH=wasm $(GO) build -ldflags "-s -w -X main.version=$$v" -o $(BIN)/hello-$$v.wasm ./examples/hello || exit 1; \
 	done
 
-demo: build ## three sites on this machine: a release, a cut, a heal, a crash
+replay: ## the simulator as a WASM module, for 'selvage sim replay'
+	$(GO) run ./internal/wasip1 -o $(BIN)/selvage-replay.wasm ./cmd/selvage-replay
+
+demo: selvage ## three sites on this machine: a release, a cut, a heal, a crash
 	$(BIN)/selvage demo
 
 test: ## unit tests, the small scenarios of the simulator, the command line
@@ -30,6 +35,10 @@ SEEDS ?= 20
 soak: build ## every scenario under SEEDS seeds, and the long ones once
 	$(BIN)/selvage sim sweep simulator/scenarios/*.yaml --seeds $(SEEDS)
 	$(BIN)/selvage sim sweep simulator/scenarios/long/*.yaml --seeds 1
+
+lab: build ## one story in virtual time and in network namespaces, side by side; the virtual network against the kernel's. As root
+	$(GO) test -count=1 -run TestKernel -v ./simulator/netns/lab
+	$(BIN)/selvage sim run --engine native,netns simulator/scenarios/netns/three-sites.yaml
 
 race: ## the same under the race detector; needs a C compiler
 	CGO_ENABLED=1 $(GO) test -race ./...

@@ -32,6 +32,10 @@ const (
 	kindWants                         // initiator: what it lacks
 	kindRecords                       // either
 	kindDone                          // either: all that it sends
+	kindDiffers                       // responder: another root; the session, a peek, ends
+	kindBuckets                       // responder: digests of its marks
+	kindAsk                           // initiator: which marks it wants to see
+	kindChoose                        // on a push stream: whether the sender has chosen the link
 )
 
 // frame is every message of both stream protocols; package doc says which fields a kind has.
@@ -45,6 +49,9 @@ type frame struct {
 	Last    bool         `cbor:"7,keyasint,omitempty"`
 	Stored  uint32       `cbor:"8,keyasint,omitempty"`
 	More    bool         `cbor:"9,keyasint,omitempty"`
+	Peek    bool         `cbor:"10,keyasint,omitempty"`
+	Buckets []byte       `cbor:"11,keyasint,omitempty"`
+	Chosen  bool         `cbor:"12,keyasint,omitempty"`
 }
 
 type wireRecord struct {
@@ -98,7 +105,7 @@ func (c codec) decode(b []byte) (frame, error) {
 		return frame{}, fmt.Errorf("%w: %w", errFrame, err)
 	}
 	switch {
-	case f.Kind < kindRoot || f.Kind > kindDone:
+	case f.Kind < kindRoot || f.Kind > kindChoose:
 		return frame{}, fmt.Errorf("%w: unknown kind %d", errFrame, f.Kind)
 	case f.Kind == kindRoot && len(f.Root) != 32:
 		return frame{}, fmt.Errorf("%w: a root of %d bytes", errFrame, len(f.Root))

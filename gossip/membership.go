@@ -62,6 +62,7 @@ type Membership struct {
 	mu      sync.Mutex
 	closed  bool
 	changed chan struct{}
+	members []Member // what Members has answered since the last change; nil if nothing
 }
 
 // NewMembership starts a site of one. Join makes it larger.
@@ -110,7 +111,10 @@ func (m *Membership) serfConfig() *serf.Config {
 	c.MemberlistConfig.ProbeInterval = probeInterval
 	c.MemberlistConfig.AwarenessMaxMultiplier = awareness
 	c.MemberlistConfig.ProbeTimeout = time.Second
+	c.MemberlistConfig.SuspicionMult = 3
 	c.MemberlistConfig.RetransmitMult = 8 // costs nothing while nothing happens
+	c.MemberlistConfig.GossipInterval = 500 * time.Millisecond
+	c.MemberlistConfig.EnableCompression = false // probes are too small for it, and all else is rare
 	c.MemberlistConfig.PushPullInterval = time.Minute
 	return c
 }
@@ -146,6 +150,7 @@ func (m *Membership) notify() {
 	defer m.mu.Unlock()
 	close(m.changed)
 	m.changed = make(chan struct{})
+	m.members = nil
 }
 
 // Changed returns a channel that is closed at the next change of Members.
@@ -187,9 +192,16 @@ func (m *Membership) join() {
 	}
 }
 
-// Members returns this node and all that it has heard of within a day, by ID.
+// Members returns this node and all that it has heard of within a day, by ID. The caller must not
+// change the list.
 func (m *Membership) Members() []Member {
-	var ms []Member
+	m.mu.Lock()
+	known, changed := m.members, m.changed
+	m.mu.Unlock()
+	if known != nil {
+		return known
+	}
+	ms := []Member{}
 	for _, s := range m.serf.Members() {
 		id, err := ident.Parse(s.Name)
 		if err != nil {
@@ -198,6 +210,11 @@ func (m *Membership) Members() []Member {
 		ms = append(ms, Member{ID: id, Alive: s.Status == serf.StatusAlive})
 	}
 	slices.SortFunc(ms, func(a, b Member) int { return a.ID.Compare(b.ID) })
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if changed == m.changed { // else it is of before a change: serf tells of one after it was made
+		m.members = ms
+	}
 	return ms
 }
 

@@ -24,6 +24,11 @@ type peer struct {
 
 	next     time.Time          // of the next session to initiate
 	dirty    bool               // a push to it was lost since the last session began
+	whole    bool               // the next session is to be a whole one, not a peek
+	peeks    int                // peeks in a row that found the roots different
+	chosen   bool               // this node has chosen the link across the edge; see choose
+	chosenBy int                // the push stream on which the peer has said that it did; 0 if it has not
+	grafted  time.Time          // the link counts as chosen until then, as it brought what no other had
 	failures int                // sessions that failed in a row
 	streams  map[int]cancelFunc // cut when it misbehaves
 	served   map[string]int     // the stream that is served, by protocol
@@ -37,6 +42,7 @@ func newPeer(parent context.Context, id ident.NodeID, local bool) *peer {
 	return &peer{
 		id: id, local: local, ctx: ctx, stop: stop, queue: newQueue(),
 		next:    time.Now().Add(rand.N(firstSync)),
+		whole:   true,
 		streams: make(map[int]cancelFunc),
 		served:  make(map[string]int),
 	}
@@ -65,7 +71,7 @@ func (r *Replicator) attach(p *peer, conn net.Conn, d time.Duration) (ctx contex
 // serve runs f on a stream that a peer opened. A stream that arrives before PeerUp waits for it
 // for a while. A peer has one stream of each protocol: the newest, as its sender has given up the
 // others.
-func (r *Replicator) serve(from ident.NodeID, conn net.Conn, protocol string, limit time.Duration, f func(context.Context, *peer, *link)) {
+func (r *Replicator) serve(from ident.NodeID, conn net.Conn, protocol string, limit time.Duration, f func(context.Context, *peer, *link, int)) {
 	defer conn.Close()
 	if !r.enter() {
 		return
@@ -84,7 +90,7 @@ func (r *Replicator) serve(from ident.NodeID, conn net.Conn, protocol string, li
 	if older != nil {
 		older()
 	}
-	f(ctx, p, r.linkTo(p, conn))
+	f(ctx, p, r.linkTo(p, conn), no)
 }
 
 // awaitPeer returns the peer, or nil if it does not come up in time or is ignored.

@@ -11,8 +11,13 @@ import (
 	"selvage/internal/ident"
 )
 
-// pushLimit is when a push stream is replaced, which bounds how long a forgotten one stays.
-const pushLimit = 24 * time.Hour
+const (
+	// pushLimit is when a push stream is replaced, which bounds how long a forgotten one stays.
+	pushLimit = 24 * time.Hour
+	// relayDelay is how long a record waits before it crosses the edge, at most: so that two who have
+	// it from others do not send it to each other, and what comes together goes in one frame.
+	relayDelay = 100 * time.Millisecond
+)
 
 // Push sends a record to the neighbours that should have it from this node. from is the peer that
 // it came from; zero says that it is this node's own. Push never blocks: what finds a neighbour's
@@ -24,8 +29,8 @@ func (r *Replicator) Push(rec Record, from ident.NodeID) {
 	}
 	site := r.cfg.Log.Site(rec.Feed)
 	mates := r.cfg.Mates()
-	onDuty := duty(rec.Feed, mates, r.cfg.Self)
 	r.mu.Lock()
+	again := !r.meshed(mates) && duty(rec.Feed, mates, r.cfg.Self)
 	src := source{own: from.IsZero() || from == r.cfg.Self}
 	if p := r.peers[from]; p != nil {
 		src.local = p.local
@@ -34,7 +39,7 @@ func (r *Replicator) Push(rec Record, from ident.NodeID) {
 	}
 	var full []*peer
 	for id, p := range r.peers {
-		if id == from || !relays(src, p.local, site, onDuty) || r.ignoredUntil(id).After(time.Now()) {
+		if id == from || !p.eager() || !relays(src, p.local, site, again) || r.ignoredUntil(id).After(time.Now()) {
 			continue
 		}
 		if !p.queue.put(rec) {
@@ -53,40 +58,47 @@ type source struct {
 	local bool // from a peer of this site
 }
 
-// relays reports whether a record is pushed to a neighbour. What this node wrote goes to all. What
-// came over the edge of the site goes to all inside. Anything else crosses the edge, or goes round
-// inside once more, only through the nodes on duty: within a site most have it from its author.
-func relays(src source, toLocal, siteFeed, onDuty bool) bool {
+// relays reports whether a record is pushed to a neighbour, if that is an eager one. All goes across
+// the edge. What this node wrote, and what came over the edge, goes to all inside. Anything else has
+// been pushed to this node's mates by the one that it came from; it goes round inside once more if
+// again says so.
+func relays(src source, toLocal, siteFeed, again bool) bool {
 	switch {
-	case siteFeed && !toLocal:
-		return false
-	case src.own:
-		return true
-	case toLocal && !src.local:
+	case !toLocal:
+		return !siteFeed
+	case src.own, !src.local:
 		return true
 	default:
-		return onDuty
+		return again
 	}
 }
 
-// push sends a peer's queue to it for as long as it is up. The stream is opened with the first
-// record and kept.
+// meshed reports whether this node is connected to all its mates; then they are to each other, most
+// likely. Where they are not, those on duty pass on what comes from a mate. The caller holds r.mu.
+func (r *Replicator) meshed(mates []ident.NodeID) bool {
+	for _, m := range mates {
+		if p := r.peers[m]; m != r.cfg.Self && (p == nil || !p.local) {
+			return false
+		}
+	}
+	return true
+}
+
+// push sends a peer's queue to it for as long as it is up, and tells it when this node chooses the
+// link. The stream is opened when there is something to say, and kept.
 func (r *Replicator) push(p *peer) {
 	var conn *pushConn
 	defer func() { conn.close() }()
 	failures := 0
-	for {
-		rs := p.queue.take(p.ctx)
-		if rs == nil {
+	for p.queue.wait(p.ctx) {
+		if !p.local && !sleep(p.ctx, rand.N(relayDelay)) {
 			return
 		}
-		var err error
-		if conn == nil {
-			conn, err = r.openPush(p)
+		if conn.broken() {
+			conn.close()
+			conn = nil
 		}
-		if err == nil {
-			err = conn.link.send(recordsFrame(rs))
-		}
+		err := r.pushNext(p, &conn)
 		if err == nil {
 			failures = 0
 			continue
@@ -95,12 +107,41 @@ func (r *Replicator) push(p *peer) {
 		conn.close()
 		conn = nil
 		r.markDirty(p)
+		p.queue.signal()
 		failures++
 		wait := firstRetry << min(failures-1, 5)
 		if !sleep(p.ctx, wait/2+rand.N(wait)) {
 			return
 		}
 	}
+}
+
+// pushNext sends a frame of what waits for a peer. What it fails to send is lost.
+func (r *Replicator) pushNext(p *peer, conn **pushConn) (err error) {
+	rs := p.queue.next()
+	r.mu.Lock()
+	claims := p.claims()
+	r.mu.Unlock()
+	news := claims != (*conn != nil && (*conn).claimed)
+	if len(rs) == 0 && !news {
+		return nil
+	}
+	if *conn == nil {
+		if *conn, err = r.openPush(p); err != nil {
+			return err
+		}
+	}
+	c := *conn
+	if claims != c.claimed {
+		if err := c.link.send(frame{Kind: kindChoose, Chosen: claims}); err != nil {
+			return err
+		}
+		c.claimed = claims
+	}
+	if len(rs) == 0 {
+		return nil
+	}
+	return c.link.send(recordsFrame(rs))
 }
 
 // sleep reports whether it slept for d; it did not if ctx ended.
@@ -118,6 +159,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // pushConn is an outgoing push stream.
 type pushConn struct {
 	link    *link
+	claimed bool // the peer was told that this node has chosen the link
 	release func()
 	drained chan struct{}
 }
@@ -134,8 +176,9 @@ func (r *Replicator) openPush(p *peer) (*pushConn, error) {
 	_, _, release := r.attach(p, conn, pushLimit)
 	c := &pushConn{link: r.linkTo(p, conn), release: release, drained: make(chan struct{})}
 	go func() {
-		defer close(c.drained)
 		awaitEOF(conn)
+		close(c.drained)
+		p.queue.signal() // a link that this node has chosen is to be claimed anew
 	}()
 	return c, nil
 }
@@ -152,8 +195,22 @@ func (c *pushConn) close() {
 	}
 }
 
+// broken reports whether the peer has closed the stream.
+func (c *pushConn) broken() bool {
+	if c == nil {
+		return false
+	}
+	select {
+	case <-c.drained:
+		return true
+	default:
+		return false
+	}
+}
+
 // receivePushes offers what a peer pushes until the stream ends.
-func (r *Replicator) receivePushes(ctx context.Context, p *peer, l *link) {
+func (r *Replicator) receivePushes(ctx context.Context, p *peer, l *link, stream int) {
+	defer r.chose(p, stream, false)
 	for {
 		f, err := l.receive(0)
 		if err != nil {
@@ -162,11 +219,17 @@ func (r *Replicator) receivePushes(ctx context.Context, p *peer, l *link) {
 			}
 			return
 		}
+		if f.Kind == kindChoose && !p.local {
+			r.chose(p, stream, f.Chosen)
+			continue
+		}
 		if f.Kind != kindRecords {
 			r.misbehaved(p.id, "pushed something that is not a record")
 			return
 		}
-		if _, err := r.offer(p, f.records()); err != nil {
+		rs := f.records()
+		p.queue.drop(rs)
+		if _, err := r.offer(p, rs); err != nil {
 			// The records come again with a session.
 			r.cfg.Logger.Warn("pushed records lost", "peer", p.id, "err", err)
 			r.markDirty(p)

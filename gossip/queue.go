@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -12,7 +13,7 @@ const (
 
 // queue holds the records to push to one neighbour.
 type queue struct {
-	ready chan struct{} // holds a token if records may be there
+	ready chan struct{} // holds a token if records may be there, or something else is to be said
 
 	mu      sync.Mutex
 	records []Record
@@ -34,6 +35,19 @@ func (q *queue) put(r Record) bool {
 	return true
 }
 
+// drop takes out what the neighbour turns out to have.
+func (q *queue) drop(rs []Record) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.records = slices.DeleteFunc(q.records, func(r Record) bool {
+		has := slices.ContainsFunc(rs, func(o Record) bool { return o.Seq == r.Seq && o.Feed == r.Feed })
+		if has {
+			q.bytes -= r.size()
+		}
+		return has
+	})
+}
+
 func (q *queue) signal() {
 	select {
 	case q.ready <- struct{}{}:
@@ -41,20 +55,17 @@ func (q *queue) signal() {
 	}
 }
 
-// take waits for records and returns as many as a frame holds; nil when ctx has ended.
-func (q *queue) take(ctx context.Context) []Record {
-	for {
-		select {
-		case <-q.ready:
-		case <-ctx.Done():
-			return nil
-		}
-		if rs := q.next(); rs != nil {
-			return rs
-		}
+// wait waits for records, or a signal; it reports whether ctx lasts.
+func (q *queue) wait(ctx context.Context) bool {
+	select {
+	case <-q.ready:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
+// next returns as many records as a frame holds; nil if there are none.
 func (q *queue) next() []Record {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -32,8 +32,8 @@ type Config struct {
 	Mates func() []ident.NodeID
 	// Misbehaved is told of a peer that breaks the protocol. It may be nil.
 	Misbehaved func(peer ident.NodeID, reason string)
-	// LocalPace and UplinkPace are the times between two sessions with a peer of this site and of
-	// another; 0 is 30 s and 60 s.
+	// LocalPace and UplinkPace are the times between two sessions that the node initiates with any peer
+	// of this site and of others; 0 is 30 s and 60 s.
 	LocalPace, UplinkPace time.Duration
 	Logger                *slog.Logger // nil discards
 }
@@ -92,7 +92,7 @@ func NewReplicator(cfg Config) *Replicator {
 		offenders: make(map[ident.NodeID]*offender),
 	}
 	r.cfg.Network.Handle(syncProtocol, func(from ident.NodeID, conn net.Conn) {
-		r.serve(from, conn, syncProtocol, sessionLimit, r.respond)
+		r.serve(from, conn, syncProtocol, sessionLimit, func(ctx context.Context, p *peer, l *link, _ int) { r.respond(ctx, p, l) })
 	})
 	r.cfg.Network.Handle(pushProtocol, func(from ident.NodeID, conn net.Conn) {
 		r.serve(from, conn, pushProtocol, pushLimit, r.receivePushes)
@@ -127,6 +127,7 @@ func (r *Replicator) enter() bool {
 func (r *Replicator) PeerUp(id ident.NodeID, local bool) {
 	if p := r.addPeer(id, local); p != nil {
 		r.start(func() { r.push(p) })
+		r.rechoose()
 	}
 	r.poke()
 }
@@ -140,7 +141,7 @@ func (r *Replicator) addPeer(id ident.NodeID, local bool) *peer {
 	}
 	if old := r.peers[id]; old != nil {
 		if old.local == local {
-			old.next = time.Now()
+			old.next, old.whole = time.Now(), true
 			return nil
 		}
 		old.stop()
@@ -155,18 +156,25 @@ func (r *Replicator) addPeer(id ident.NodeID, local bool) *peer {
 // PeerDown ends replication with a peer and cuts its streams.
 func (r *Replicator) PeerDown(id ident.NodeID) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if p := r.peers[id]; p != nil {
+	p := r.peers[id]
+	if p != nil {
 		p.stop()
 		delete(r.peers, id)
 	}
+	r.mu.Unlock()
+	if p != nil {
+		r.rechoose()
+	}
 }
+
+// MatesChanged has the links across the edge chosen anew.
+func (r *Replicator) MatesChanged() { r.rechoose() }
 
 // Kick has a session with every peer run soon.
 func (r *Replicator) Kick() {
 	r.mu.Lock()
 	for _, p := range r.peers {
-		p.next = time.Now()
+		p.next, p.whole = time.Now(), true
 	}
 	r.mu.Unlock()
 	r.poke()

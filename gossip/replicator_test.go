@@ -60,7 +60,7 @@ func (f *testFleet) seed(t *rapid.T) {
 	}
 }
 
-func TestPushReachesAllAtOnce(t *testing.T) {
+func TestPushReachesAllSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(3, 5, true)
 		defer f.close()
@@ -69,7 +69,7 @@ func TestPushReachesAllAtOnce(t *testing.T) {
 		f.converge(t, time.Minute)
 		time.Sleep(time.Minute)
 		f.nodes[7].log.publish("/durable/"+f.nodes[7].name, "news")
-		synctest.Wait()
+		time.Sleep(3 * relayDelay)
 		if d := f.diverged(); d != "" {
 			t.Errorf("%s has no news yet", d)
 		}
@@ -88,7 +88,7 @@ func TestPushCrossesEdgeOnDuty(t *testing.T) {
 		for i := range 20 {
 			author.log.publish("/durable/"+author.name, fmt.Sprint(i))
 		}
-		synctest.Wait()
+		time.Sleep(3 * relayDelay)
 		if d := f.diverged(); d != "" {
 			t.Errorf("%s has no news yet", d)
 		}

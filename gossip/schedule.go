@@ -12,6 +12,9 @@ const (
 	minRounds    = 4                // sessions in a row with a peer while they bring something new
 	maxRounds    = 16               // the same if a session hit its bound
 	firstRetry   = time.Second      // after a failed session; doubles up to the pace
+	maxPeeks     = 2                // after which a session is a whole one
+	peekAgain    = 3 * time.Second  // between them, with half of it as jitter either way
+	smallSite    = 6                // nodes of a site; in a larger one each has fewer sessions across the edge
 )
 
 // schedule initiates sessions, one at a time: what one brings need not be fetched by the next.
@@ -62,32 +65,67 @@ func (r *Replicator) due() (*peer, time.Duration) {
 	return first, 0
 }
 
-// sync runs sessions with a peer for as long as they bring something new, within bounds.
+// sync runs sessions with a peer for as long as they bring something new, within bounds. Unless there
+// is a reason to think that the peer lacks something, they begin with a peek.
 func (r *Replicator) sync(p *peer) {
+	r.mu.Lock()
+	whole, waited := p.whole, p.peeks == maxPeeks
+	p.whole = false
+	r.mu.Unlock()
+	if !whole && !waited {
+		r.peek(p)
+		return
+	}
 	var res result
 	var err error
-	more := true
+	more, news := true, false
 	for round := 0; more && err == nil && round < maxRounds; round++ {
 		res, err = r.initiate(p, round)
+		news = news || res.Stored > 0
 		more = res.More || res.Stored > 0 && round+1 < minRounds
 	}
 	if p.ctx.Err() != nil {
 		return
 	}
 	if err != nil {
-		r.cfg.Logger.Debug("sync failed", "peer", p.id, "err", err)
-		r.blame(p.id, err)
-		r.retry(p)
+		r.failed(p, err)
 		return
 	}
 	r.finished(p, res)
+	if waited && news && !p.local {
+		r.graft(p)
+	}
+}
+
+// peek compares roots with a peer. If they are different, something may be on its way to one of them:
+// only when that has had its time are marks compared.
+func (r *Replicator) peek(p *peer) {
+	same, err := r.compareRoots(p)
+	switch {
+	case p.ctx.Err() != nil:
+	case err != nil:
+		r.failed(p, err)
+	case same:
+		r.finished(p, result{})
+	default:
+		r.mu.Lock()
+		p.peeks++
+		p.next = time.Now().Add(peekAgain/2 + rand.N(peekAgain))
+		r.mu.Unlock()
+	}
+}
+
+func (r *Replicator) failed(p *peer, err error) {
+	r.cfg.Logger.Debug("sync failed", "peer", p.id, "err", err)
+	r.blame(p.id, err)
+	r.retry(p)
 }
 
 // retry has a peer tried again after a while.
 func (r *Replicator) retry(p *peer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p.dirty = true
+	p.dirty, p.whole = true, true
 	p.failures++
 	wait := min(firstRetry<<min(p.failures-1, 10), r.pace(p))
 	p.next = time.Now().Add(wait/2 + rand.N(wait))
@@ -99,29 +137,39 @@ func (r *Replicator) finished(p *peer, res result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.remember(p.id)
-	p.failures = 0
+	p.failures, p.peeks = 0, 0
 	if !p.dirty && !res.More && p.next.After(time.Now()) {
 		p.next = time.Now().Add(r.pace(p))
 	}
 	if res.More {
-		p.next = time.Now().Add(firstSync)
+		p.next, p.whole = time.Now().Add(firstSync), true
 	}
 }
 
-// pace returns the time to a peer's next session, with a quarter of jitter either way.
+// pace returns the time to a peer's next session, with three quarters of jitter either way, so that
+// those with several peers do not come together. A node has as
+// many sessions however many peers it has, and a large site has not many more across its edge than a
+// small one: it shares what any of them brings. The caller holds r.mu.
 func (r *Replicator) pace(p *peer) time.Duration {
-	d := r.cfg.UplinkPace
-	if p.local {
-		d = r.cfg.LocalPace
+	far := 0
+	for _, o := range r.peers {
+		if !o.local {
+			far++
+		}
 	}
-	return d*3/4 + rand.N(d/2)
+	mates := len(r.peers) - far
+	d := r.cfg.LocalPace * time.Duration(max(1, mates))
+	if !p.local {
+		d = r.cfg.UplinkPace * time.Duration(max(1, far)*max(smallSite, mates+1)) / smallSite
+	}
+	return d/4 + rand.N(d*3/2)
 }
 
 // markDirty has a session with a peer run soon, as a push to it was lost.
 func (r *Replicator) markDirty(p *peer) {
 	r.mu.Lock()
 	if !p.dirty {
-		p.dirty = true
+		p.dirty, p.whole = true, true
 		if soon := time.Now().Add(firstRetry); p.next.After(soon) {
 			p.next = soon
 		}
@@ -132,17 +180,34 @@ func (r *Replicator) markDirty(p *peer) {
 
 // initiate opens a stream to a peer and runs one session on it.
 func (r *Replicator) initiate(p *peer, round int) (result, error) {
-	ctx, cancel := context.WithTimeout(p.ctx, openTimeout)
-	defer cancel()
-	conn, err := r.cfg.Network.Open(ctx, p.id, syncProtocol)
+	s, release, err := r.open(p)
 	if err != nil {
 		return result{}, err
 	}
-	_, _, release := r.attach(p, conn, sessionLimit)
 	defer release()
-	s := session{r: r, p: p, link: r.linkTo(p, conn)}
 	if err := s.initiate(round > 0); err != nil {
 		return result{}, err
 	}
 	return s.result, nil
+}
+
+// compareRoots opens a stream to a peer and asks whether it has the same root.
+func (r *Replicator) compareRoots(p *peer) (same bool, err error) {
+	s, release, err := r.open(p)
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	return s.peek()
+}
+
+func (r *Replicator) open(p *peer) (*session, func(), error) {
+	ctx, cancel := context.WithTimeout(p.ctx, openTimeout)
+	defer cancel()
+	conn, err := r.cfg.Network.Open(ctx, p.id, syncProtocol)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, _, release := r.attach(p, conn, sessionLimit)
+	return &session{r: r, p: p, link: r.linkTo(p, conn)}, release, nil
 }

@@ -21,7 +21,24 @@ type session struct {
 	p      *peer
 	link   *link
 	local  bool // both sides hold that they are of one site
+	peeked bool // the peer only wanted to know that roots differ
 	result result
+}
+
+// peek asks whether the peer has the same root.
+func (s *session) peek() (same bool, err error) {
+	root := s.r.cfg.Log.Root(s.p.local)
+	if err := s.link.send(frame{Kind: kindRoot, Root: root[:], Local: s.p.local, Peek: true}); err != nil {
+		return false, err
+	}
+	f, err := s.link.receive(frameTimeout)
+	switch {
+	case err != nil:
+		return false, err
+	case f.Kind != kindSame && f.Kind != kindDiffers:
+		return false, fmt.Errorf("%w: a peek is answered with kind %d", errFrame, f.Kind)
+	}
+	return f.Kind == kindSame, nil
 }
 
 // initiate runs the initiator's side. again says that the session follows another at once.
@@ -30,11 +47,11 @@ func (s *session) initiate(again bool) error {
 	if err := s.link.send(frame{Kind: kindRoot, Root: root[:], Local: s.p.local}); err != nil {
 		return err
 	}
-	theirs, same, err := s.receiveFrontier()
-	if err != nil || same {
+	mine, theirs, err := s.exchangeMarks()
+	if err != nil || theirs == nil {
 		return err
 	}
-	todo := compare(s.r.cfg.Log.Frontier(s.local), theirs)
+	todo := compare(mine, theirs)
 	if again {
 		todo = todo.rotate()
 	}
@@ -50,30 +67,55 @@ func (s *session) initiate(again bool) error {
 	return s.receiveRecords(nil)
 }
 
-// receiveFrontier reads the responder's answer to the root.
-func (s *session) receiveFrontier() (theirs map[feedHash]Mark, same bool, err error) {
+// exchangeMarks reads the responder's answer to the root: that it has the same, then theirs is nil;
+// its marks; or digests of them, then the initiator asks for those that differ. It returns the marks
+// of both sides that are to be compared.
+func (s *session) exchangeMarks() (mine map[string]Mark, theirs map[feedHash]Mark, err error) {
+	f, err := s.link.receive(frameTimeout)
+	switch {
+	case err != nil || f.Kind == kindSame:
+		return nil, nil, err
+	case f.Kind != kindBuckets:
+		theirs, err = s.receiveFrontier(f)
+		return s.r.cfg.Log.Frontier(s.local), theirs, err
+	}
+	n, err := bucketCount(f.Buckets)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.local = s.p.local && f.Local
+	mine = s.r.cfg.Log.Frontier(s.local)
+	ask := differing(bucketDigests(mine, n), f.Buckets)
+	if err := s.link.send(frame{Kind: kindAsk, Buckets: ask}); err != nil {
+		return nil, nil, err
+	}
+	if f, err = s.link.receive(frameTimeout); err != nil {
+		return nil, nil, err
+	}
+	theirs, err = s.receiveFrontier(f)
+	return inBuckets(mine, ask, n), theirs, err
+}
+
+// receiveFrontier reads the responder's marks, of which f is the first frame.
+func (s *session) receiveFrontier(f frame) (theirs map[feedHash]Mark, err error) {
 	theirs = make(map[feedHash]Mark)
 	for {
-		f, err := s.link.receive(frameTimeout)
-		if err != nil {
-			return nil, false, err
-		}
-		if f.Kind == kindSame {
-			return nil, true, nil
-		}
 		es, err := decodeMarks(f.Marks)
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		if f.Kind != kindFrontier || len(theirs)+len(es) > maxMarks || len(es) == 0 && !f.Last {
-			return nil, false, fmt.Errorf("%w: not a frontier", errFrame)
+			return nil, fmt.Errorf("%w: not a frontier", errFrame)
 		}
 		for _, e := range es {
 			theirs[e.Feed] = e.Mark
 		}
 		s.local = s.p.local && f.Local
 		if f.Last {
-			return theirs, false, nil
+			return theirs, nil
+		}
+		if f, err = s.link.receive(frameTimeout); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -88,7 +130,9 @@ func (r *Replicator) respond(ctx context.Context, p *peer, l *link) {
 		}
 		return
 	}
-	r.finished(p, s.result)
+	if !s.peeked {
+		r.finished(p, s.result)
+	}
 }
 
 func (s *session) respond() error {
@@ -103,7 +147,14 @@ func (s *session) respond() error {
 	if s.r.cfg.Log.Root(s.local) == [32]byte(f.Root) {
 		return s.link.send(frame{Kind: kindSame})
 	}
-	frontier := s.r.cfg.Log.Frontier(s.local)
+	if f.Peek {
+		s.peeked = true
+		return s.link.send(frame{Kind: kindDiffers})
+	}
+	frontier, err := s.narrow(s.r.cfg.Log.Frontier(s.local))
+	if err != nil {
+		return err
+	}
 	if err := s.sendFrontier(frontierOf(frontier)); err != nil {
 		return err
 	}
@@ -115,6 +166,25 @@ func (s *session) respond() error {
 		return err
 	}
 	return s.link.send(frame{Kind: kindDone, More: s.result.More, Stored: s.result.Stored})
+}
+
+// narrow shows digests of many marks to the initiator, and returns those that it asks for.
+func (s *session) narrow(frontier map[string]Mark) (map[string]Mark, error) {
+	n := buckets(len(frontier))
+	if n == 1 {
+		return frontier, nil
+	}
+	if err := s.link.send(frame{Kind: kindBuckets, Buckets: bucketDigests(frontier, n), Local: s.local}); err != nil {
+		return nil, err
+	}
+	f, err := s.link.receive(frameTimeout)
+	switch {
+	case err != nil:
+		return nil, err
+	case f.Kind != kindAsk || len(f.Buckets) != n/8:
+		return nil, fmt.Errorf("%w: digests are answered with kind %d, %d bytes", errFrame, f.Kind, len(f.Buckets))
+	}
+	return inBuckets(frontier, f.Buckets, n), nil
 }
 
 // wanted finds the feeds of a want-list, in its order, each once. What the frontier shown to the

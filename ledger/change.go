@@ -16,6 +16,8 @@ type transaction struct {
 	retry    []waiter // records that waited and may be judged now
 	charters uint64   // the length of the chain that all was judged by
 	news     bool     // what is in memory has changed
+	stored   int      // records
+	beacons  int      // of these
 }
 
 // store has a record kept, and others told of it.
@@ -24,6 +26,7 @@ func (t *transaction) store(r Record) {
 	t.batch.Put = append(t.batch.Put, Item(r))
 	t.tell = append(t.tell, r)
 	t.news = true
+	t.stored++
 }
 
 // remove has a record forgotten. One of this transaction was never durable, and is not told of.
@@ -43,7 +46,11 @@ func (l *Ledger) change(f func(*transaction) error) error {
 		l.undo(t)
 		return err
 	}
+	l.roots = nil
 	if t.news {
+		if t.stored == 0 || t.stored > t.beacons {
+			l.revision++
+		}
 		close(l.changed)
 		l.changed = make(chan struct{})
 	}
@@ -147,7 +154,8 @@ func (l *Ledger) undo(t *transaction) {
 	if !t.news && t.batch.empty() && t.charters == l.fold.charters.latest() {
 		return
 	}
-	l.stale = true
+	l.stale, l.roots = true, nil
+	l.revision++
 	if err := l.load(); err != nil {
 		l.cfg.Logger.Error("ledger: the log cannot be read", "err", err)
 	}

@@ -21,6 +21,7 @@ type charters struct {
 	keys     map[string]ed25519.PublicKey // of all versions, by key ID
 	waiting  map[string]proposal          // charters whose predecessors are missing, by envelope
 	rivals   map[string]uint64            // charters that root signed beside one in the chain: their versions, by digest
+	admitted admission                    // what admit has found last, by the newest charter: an entry is judged before it is added
 }
 
 // proposal is an envelope that holds a charter, if it is what it says.
@@ -88,7 +89,7 @@ func (c *charters) extend(p proposal) bool {
 	if err != nil {
 		return false
 	}
-	c.chain = longer
+	c.chain, c.admitted = longer, admission{}
 	c.versions = append(c.versions, longer.Latest())
 	c.digests = append(c.digests, p.digest)
 	for id, key := range longer.Latest().Keys {
@@ -119,10 +120,16 @@ var errNoCharter = errors.New("no charter is known yet")
 // first. Whether the credential has expired is not asked: it says that the node was admitted once.
 func (c *charters) admit(cred trust.Credential) (admission, error) {
 	err := errNoCharter
+	digest := sha256.Sum256(cred.Marshal())
+	if c.admitted.current && c.admitted.digest == digest {
+		return c.admitted, nil
+	}
 	for i, charter := range slices.Backward(c.versions) {
 		m, why := charter.Admit(c.fleet, cred, time.Time{})
 		if why == nil {
-			return admission{Member: m, cred: cred, digest: sha256.Sum256(cred.Marshal()), current: i == len(c.versions)-1}, nil
+			a := admission{Member: m, cred: cred, digest: digest, current: i == len(c.versions)-1}
+			c.admitted = a
+			return a, nil
 		}
 		if i == len(c.versions)-1 {
 			err = why

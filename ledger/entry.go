@@ -143,8 +143,9 @@ type wire struct {
 
 // codec is the one form that entries have.
 type codec struct {
-	enc cbor.EncMode
-	dec cbor.DecMode
+	enc    cbor.EncMode
+	dec    cbor.DecMode
+	verify func(key ed25519.PublicKey, message, sig []byte) bool
 }
 
 func newCodec() (codec, error) {
@@ -153,7 +154,7 @@ func newCodec() (codec, error) {
 		return codec{}, err
 	}
 	dec, err := cbor.DecOptions{IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden, MaxNestedLevels: 4, MaxArrayElements: 16}.DecMode()
-	return codec{enc, dec}, err
+	return codec{enc, dec, ed25519.Verify}, err
 }
 
 // Decode reads an entry and checks its form, its bounds and its author's signature; whether the
@@ -202,7 +203,7 @@ func (c codec) decode(data []byte) (*Entry, error) {
 		return nil, err
 	}
 	signed := append(bytes.Clone(signPrefix), data[:len(data)-ed25519.SignatureSize]...)
-	if !ed25519.Verify(e.Author.PublicKey(), signed, e.sig) {
+	if !c.verify(e.Author.PublicKey(), signed, e.sig) {
 		return nil, ErrSignature
 	}
 	return e, nil

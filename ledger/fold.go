@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"selvage/internal/ident"
@@ -21,7 +22,10 @@ type fold struct {
 	statements map[string]*statement // by digest
 	taken      map[takenKey]int
 	heads      map[Feed]*head
-	raised     time.Time // the latest time in a statement that counts
+	reports    newest
+	beacons    newest
+	stood      map[ident.NodeID]standing // what standing has worked out; see unsettle
+	raised     time.Time                 // the latest time in a statement that counts
 
 	bounds bounds
 	lists  lists
@@ -49,17 +53,24 @@ func (b bounds) of(k Kind) int {
 	return b.grants
 }
 
-// head is what a feed says last.
+// head is what a register feed says of its author.
 type head struct {
-	seq     uint64
-	time    Timestamp          // of the newest entry
 	reports map[uint64]*Report // those that are kept, by seq
+	beacons map[uint64]*Report // likewise
+}
+
+// kept returns the map for reports or beacons.
+func (h *head) kept(k Kind) map[uint64]*Report {
+	if k == KindBeacon {
+		return h.beacons
+	}
+	return h.reports
 }
 
 func newFold(fleet trust.FleetID) *fold {
 	return &fold{charters: newCharters(fleet), members: map[ident.NodeID]*member{}, unadmitted: map[[32]byte]trust.Credential{},
 		uses: map[string][]use{}, forked: map[ident.NodeID]bool{}, statements: map[string]*statement{},
-		taken: map[takenKey]int{}, heads: map[Feed]*head{}, bounds: usualBounds}
+		stood: map[ident.NodeID]standing{}, taken: map[takenKey]int{}, heads: map[Feed]*head{}, bounds: usualBounds}
 }
 
 // believes reports whether entries of the author can be judged: it is a member, or e makes it one.
@@ -99,19 +110,22 @@ func (f *fold) add(e *Entry, received time.Time) {
 	}
 }
 
-// addHead notes the newest entry of a feed, and its reports. Newest is what has the highest
-// number: an author may lie about the time, but not about the number without being found out.
+// addHead notes a report or a beacon. Newest is what has the highest number: an author may lie about
+// the time, but not about the number without being found out.
 func (f *fold) addHead(e *Entry, received time.Time) {
+	if e.Kind != KindReport && e.Kind != KindBeacon {
+		return
+	}
 	h := f.heads[e.Feed()]
 	if h == nil {
-		h = &head{reports: map[uint64]*Report{}}
+		h = &head{reports: map[uint64]*Report{}, beacons: map[uint64]*Report{}}
 		f.heads[e.Feed()] = h
 	}
-	if e.Kind == KindReport {
-		h.reports[e.Seq] = &Report{e.Author, e.Seq, e.Time, received, e.Body}
-	}
-	if e.Seq >= h.seq {
-		h.seq, h.time = e.Seq, e.Time
+	h.kept(e.Kind)[e.Seq] = &Report{e.Author, e.Seq, e.Time, received, e.Body}
+	if e.Kind == KindBeacon {
+		f.beacons.doubt(e.Author)
+	} else {
+		f.reports.doubt(e.Author)
 	}
 }
 
@@ -119,46 +133,34 @@ func (f *fold) addHead(e *Entry, received time.Time) {
 func (f *fold) forget(feed Feed, seq uint64) {
 	if h := f.heads[feed]; h != nil {
 		delete(h.reports, seq)
+		delete(h.beacons, seq)
+		f.reports.doubt(feed.Author)
+		f.beacons.doubt(feed.Author)
 	}
 }
 
-// headsOf returns the heads of an author's feeds that count: those of the whole fleet and those of
-// the sites that it was admitted to.
-func (f *fold) headsOf(id ident.NodeID) []*head {
-	scopes := []string{""}
-	if m := f.members[id]; m != nil {
-		scopes = append(scopes, m.sites()...)
-	}
-	var out []*head
-	for _, scope := range scopes {
-		for _, lane := range []Lane{Durable, Register} {
-			if h := f.heads[Feed{id, lane, scope}]; h != nil {
-				out = append(out, h)
-			}
+// eachHead calls do with the heads of an author's feeds that count: those of the whole fleet and
+// those of the sites that it was admitted to. One may come twice.
+func (f *fold) eachHead(id ident.NodeID, do func(*head)) {
+	in := func(scope string) {
+		if h := f.heads[Feed{id, Register, scope}]; h != nil {
+			do(h)
 		}
 	}
-	return out
+	in("")
+	if m := f.members[id]; m != nil {
+		for _, a := range m.admissions {
+			in(a.Site)
+		}
+	}
 }
 
-// lastOf returns the time of an author's newest entry; 0 for one that forked, as what it wrote
-// last depends on whom one asks.
-func (f *fold) lastOf(id ident.NodeID) Timestamp {
-	var last Timestamp
-	if f.forked[id] {
-		return 0
-	}
-	for _, h := range f.headsOf(id) {
-		last = max(last, h.time)
-	}
-	return last
-}
-
-// reportOf returns the newest report of an author, if it has written any.
-func (f *fold) reportOf(id ident.NodeID) (Report, bool) {
+// newestOf returns the newest entry of a kind, report or beacon, of an author, if it has written any.
+func (f *fold) newestOf(id ident.NodeID, k Kind) (Report, bool) {
 	var newest *Report
-	for _, h := range f.headsOf(id) {
+	f.eachHead(id, func(h *head) {
 		var last *Report
-		for _, r := range h.reports {
+		for _, r := range h.kept(k) {
 			if last == nil || r.Seq > last.Seq {
 				last = r
 			}
@@ -166,11 +168,52 @@ func (f *fold) reportOf(id ident.NodeID) (Report, bool) {
 		if last != nil && (newest == nil || cmp.Or(cmp.Compare(last.Time, newest.Time), cmp.Compare(last.Seq, newest.Seq)) > 0) {
 			newest = last
 		}
-	}
+	})
 	if newest == nil {
 		return Report{}, false
 	}
 	return *newest, true
+}
+
+// newest is a list of the newest reports, or beacons, of members that are not quarantined, by node. It is
+// handed out, so a change makes another.
+type newest struct {
+	list  []Report
+	stale map[ident.NodeID]bool // nodes for which it has to be worked out anew
+}
+
+func (n *newest) doubt(id ident.NodeID) {
+	if n.stale == nil {
+		n.stale = map[ident.NodeID]bool{}
+	}
+	n.stale[id] = true
+}
+
+// answer brings a list up to date.
+func (n *newest) answer(f *fold, k Kind) []Report {
+	if len(n.stale) == 0 {
+		return n.list
+	}
+	fresh := make([]Report, 0, len(n.stale))
+	for id := range n.stale {
+		r, ok := f.newestOf(id, k)
+		if _, problem := f.standing(id); ok && problem == "" && f.members[id] != nil {
+			fresh = append(fresh, r)
+		}
+	}
+	byNode := func(a, b Report) int { return a.Node.Compare(b.Node) }
+	slices.SortFunc(fresh, byNode)
+	out := make([]Report, 0, len(n.list)+len(fresh))
+	for _, r := range n.list {
+		for len(fresh) > 0 && byNode(fresh[0], r) < 0 {
+			out, fresh = append(out, fresh[0]), fresh[1:]
+		}
+		if !n.stale[r.Node] {
+			out = append(out, r)
+		}
+	}
+	n.list, n.stale = append(out, fresh...), nil
+	return n.list
 }
 
 // addCharter takes a charter; if the chain grows by it, everything is judged anew.

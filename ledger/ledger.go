@@ -29,11 +29,13 @@ var (
 
 // Config is what a ledger works with.
 type Config struct {
-	Log    Log
-	Key    ed25519.PrivateKey // the node's
-	Fleet  trust.FleetID      // nothing of another fleet is taken
-	Now    func() time.Time   // the machine's clock; nil is time.Now
-	Logger *slog.Logger       // nil discards
+	Log   Log
+	Key   ed25519.PrivateKey // the node's
+	Fleet trust.FleetID      // nothing of another fleet is taken
+	Now   func() time.Time   // the machine's clock; nil is time.Now
+	// Verify checks signatures of entries; nil is ed25519.Verify, with whose results its own must agree.
+	Verify func(key ed25519.PublicKey, message, sig []byte) bool
+	Logger *slog.Logger // nil discards
 }
 
 // Ledger is one node's copy of what the fleet knows. It is safe for concurrent use.
@@ -47,6 +49,9 @@ type Ledger struct {
 	waiting *waitingRoom
 	changed chan struct{} // closed at the next change
 	stale   bool          // the state holds what the log could not keep
+
+	revision uint64                       // see Revision
+	roots    map[string][sha256.Size]byte // what Root has answered since the last change
 
 	stored   lock.Mutex // keeps OnStored's calls in order; taken while mu is held
 	onStored []func(Record)
@@ -72,6 +77,9 @@ func Open(cfg Config) (*Ledger, error) {
 	c, err := newCodec()
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Verify != nil {
+		c.verify = cfg.Verify
 	}
 	l := &Ledger{cfg: cfg, codec: c, self: ident.FromPrivateKey(cfg.Key), changed: make(chan struct{}), waiting: newWaitingRoom()}
 	if err := l.load(); err != nil {
@@ -170,6 +178,14 @@ func (l *Ledger) Changed() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.changed
+}
+
+// Revision is a number that grows with every change but the coming of beacons, which come all the time
+// and of which nothing follows but what is shown of who is alive.
+func (l *Ledger) Revision() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.revision
 }
 
 // EntryInfo is an entry as lists show it.

@@ -70,6 +70,7 @@ func (f *fold) addAdmission(e *Entry) {
 
 // admitAgain judges every credential by a chain that has grown.
 func (f *fold) admitAgain() {
+	defer f.unsettle()
 	for digest, cred := range f.unadmitted {
 		if a, err := f.charters.admit(cred); err == nil {
 			f.admit(a)
@@ -104,6 +105,10 @@ func (f *fold) admit(a admission) {
 	m.admissions[a.Serial] = a
 	i, _ := slices.BinarySearchFunc(users, use{a.Bound, id}, use.compare)
 	f.uses[a.Serial] = slices.Insert(users, i, use{a.Bound, id})
+	f.unsettle(id)
+	for _, u := range f.uses[a.Serial] { // who comes after it may be one too many now
+		f.unsettle(u.node)
+	}
 }
 
 // rank orders the credentials that one node made of one invite: the earliest stands.
@@ -112,25 +117,42 @@ func (a admission) rank() string { return timeRank(a.Bound) + string(a.digest[:]
 // timeRank is a text that sorts as the time does; times before 1970 sort alike.
 func timeRank(t time.Time) string { return fmt.Sprintf("%020d", max(t.UnixMilli(), 0)) }
 
-// sites lists the sites that a node was ever admitted to.
-func (m *member) sites() []string {
-	var out []string
-	for _, a := range m.admissions {
-		if !slices.Contains(out, a.Site) {
-			out = append(out, a.Site)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
 // standing returns the admission that counts for a node, and why nothing that the node says of
 // itself is believed; "" if it is. Admissions that stand come before those that do not; among
 // them the one whose credential lasts longest counts.
 func (f *fold) standing(id ident.NodeID) (trust.Member, string) {
+	if s, ok := f.stood[id]; ok {
+		return s.member, s.problem
+	}
+	s := f.judgeStanding(id)
+	f.stood[id] = s
+	return s.member, s.problem
+}
+
+// standing is what fold.standing answers.
+type standing struct {
+	member  trust.Member
+	problem string
+}
+
+// unsettle has standing work out anew what it answers for nodes: none is all of them. What it
+// rests on are a node's admissions and forks, the uses of its invites, and the charters.
+func (f *fold) unsettle(ids ...ident.NodeID) {
+	f.lists.nodes = nil
+	if len(ids) == 0 {
+		ids = slices.Collect(maps.Keys(f.members))
+	}
+	for _, id := range ids {
+		delete(f.stood, id)
+		f.reports.doubt(id)
+		f.beacons.doubt(id)
+	}
+}
+
+func (f *fold) judgeStanding(id ident.NodeID) standing {
 	m := f.members[id]
 	if m == nil {
-		return trust.Member{}, ""
+		return standing{}
 	}
 	var best admission
 	var problem string
@@ -145,7 +167,7 @@ func (f *fold) standing(id ident.NodeID) (trust.Member, string) {
 	if f.forked[id] {
 		problem = "signed two different entries with one number: it was restored from a backup, or copied"
 	}
-	return best.Member, problem
+	return standing{best.Member, problem}
 }
 
 // fault says why an admission does not stand; "" if it does.
@@ -173,11 +195,14 @@ func (f *fold) nameOf(id ident.NodeID, serial string) string {
 // node returns what the fleet knows of a member.
 func (f *fold) node(id ident.NodeID) Node {
 	m, problem := f.standing(id)
-	return Node{m, problem, f.lastOf(id)}
+	return Node{m, problem}
 }
 
 // nodes lists the members by site, name, then ID.
 func (f *fold) nodes() []Node {
+	if f.lists.nodes != nil {
+		return f.lists.nodes
+	}
 	out := make([]Node, 0, len(f.members))
 	for id := range f.members {
 		out = append(out, f.node(id))
@@ -185,5 +210,6 @@ func (f *fold) nodes() []Node {
 	slices.SortFunc(out, func(a, b Node) int {
 		return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.Name, b.Name), bytes.Compare(a.Node[:], b.Node[:]))
 	})
+	f.lists.nodes = out
 	return out
 }

@@ -149,6 +149,9 @@ func (l *Ledger) take(t *transaction, f *feedState, x waiter) {
 		l.fold.forget(f.Feed, seq)
 	}
 	t.store(Record{f.key, e.Seq, x.rec.Data})
+	if e.Kind == KindBeacon {
+		t.beacons++
+	}
 	l.clock = l.clock.observe(e.Time, l.now())
 	_, known := l.fold.members[e.Author]
 	l.fold.add(e, l.cfg.Now())
@@ -179,6 +182,7 @@ func (l *Ledger) close(t *transaction, f *feedState, proof []byte) error {
 	l.feeds[f.key] = f
 	f.closed = newClosedFeed(sha256.Sum256(proof))
 	l.fold.forked[f.Author] = true
+	l.fold.unsettle(f.Author)
 	t.store(Record{f.key, proofSeq, proof})
 	t.retry = append(t.retry, l.waiting.takeFeed(f.Feed)...)
 	l.cfg.Logger.Error("ledger: a node has forked its feed", "node", f.Author)

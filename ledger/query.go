@@ -14,11 +14,10 @@ import (
 // Node is a member of the fleet.
 type Node struct {
 	trust.Member
-	Quarantined string    // why nothing that it says of itself is believed; "" if it is
-	Last        Timestamp // of its newest entry
+	Quarantined string // why nothing that it says of itself is believed; "" if it is
 }
 
-// Report is the newest report of a node. Its body is package node's to read.
+// Report is the newest report, or the newest beacon, of a node. Its body is package node's to read.
 type Report struct {
 	Node     ident.NodeID
 	Seq      uint64
@@ -47,6 +46,7 @@ type DeploymentState struct {
 type lists struct {
 	releases    []SignedRelease
 	deployments []DeploymentState
+	nodes       []Node // by site, name, then ID
 }
 
 // valid returns the statements of a kind that count, grouped by name.
@@ -124,11 +124,37 @@ func (l *Ledger) Chain() *trust.Chain {
 	return l.fold.chain()
 }
 
-// Nodes returns the fleet's members by site, name, then ID.
+// Nodes returns the fleet's members by site, name, then ID. The caller must not change the list.
 func (l *Ledger) Nodes() []Node {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.fold.nodes()
+}
+
+// NodesOf is Nodes for one site.
+func (l *Ledger) NodesOf(site string) []Node {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.fold.nodes()
+	from, _ := slices.BinarySearchFunc(all, site, func(n Node, site string) int { return strings.Compare(n.Site, site) })
+	to := from
+	for to < len(all) && all[to].Site == site {
+		to++
+	}
+	return all[from:to:to]
+}
+
+// Sites returns how many sites have members.
+func (l *Ledger) Sites() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sites, last := 0, ""
+	for _, n := range l.fold.nodes() {
+		if n.Site != last {
+			sites, last = sites+1, n.Site
+		}
+	}
+	return sites
 }
 
 // Node returns one member.
@@ -177,18 +203,31 @@ func (l *Ledger) Deployments() []DeploymentState {
 	return slices.Clone(l.fold.deployments())
 }
 
-// Reports returns the newest report of each member that is not quarantined, by node.
+// Reports returns the newest report of each member that is not quarantined, by node. The caller must
+// not change the list either.
 func (l *Ledger) Reports() []Report {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.fold.reports.answer(l.fold, KindReport)
+}
+
+// Beacons is Reports for beacons.
+func (l *Ledger) Beacons() []Report {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fold.beacons.answer(l.fold, KindBeacon)
+}
+
+// BeaconsOf returns the beacons of one site's members.
+func (l *Ledger) BeaconsOf(site string) []Report {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	var out []Report
-	for id := range l.fold.members {
-		r, ok := l.fold.reportOf(id)
-		if _, problem := l.fold.standing(id); ok && problem == "" {
-			out = append(out, r)
+	for _, b := range l.fold.beacons.answer(l.fold, KindBeacon) {
+		if m, _ := l.fold.standing(b.Node); m.Site == site {
+			out = append(out, b)
 		}
 	}
-	slices.SortFunc(out, func(a, b Report) int { return a.Node.Compare(b.Node) })
 	return out
 }
 

@@ -6,13 +6,18 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Root returns a digest of all feeds of the given scopes: equal on nodes that hold the same
-// entries of them. It costs a hash over all feeds.
+// entries of them. After a change it costs a hash over all feeds.
 func (l *Ledger) Root(scopes []string) [sha256.Size]byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	of := strings.Join(scopes, "\x00")
+	if root, ok := l.roots[of]; ok {
+		return root
+	}
 	var b []byte
 	for _, key := range slices.Sorted(maps.Keys(l.feeds)) {
 		if f := l.feeds[key]; f.live(scopes) {
@@ -20,7 +25,11 @@ func (l *Ledger) Root(scopes []string) [sha256.Size]byte {
 			b = f.mark().appendTo(append(b, 0))
 		}
 	}
-	return sha256.Sum256(b)
+	if l.roots == nil {
+		l.roots = map[string][sha256.Size]byte{}
+	}
+	l.roots[of] = sha256.Sum256(b)
+	return l.roots[of]
 }
 
 func (f *feedState) live(scopes []string) bool {

@@ -13,9 +13,22 @@ import (
 // Whom a host stays connected to.
 const (
 	maxSiteMates = 64 // of its own site: all, up to this many
-	neighbours   = 4  // of other sites
+	neighbours   = 4  // of other sites, at most
+	siteEdge     = 12 // of other sites, that all nodes of a site have together, or one each
 	maxStrangers = 8  // dials at once to nodes of which there is only hearsay
 )
+
+// farWanted is how many neighbours of other sites a node has: every one costs the uplink something
+// though nothing happens, so nodes of a larger site have fewer.
+func farWanted(site string, all []candidate) int {
+	mates := 1
+	for _, c := range all {
+		if c.site == site && !c.hearsay {
+			mates++
+		}
+	}
+	return min((siteEdge+mates-1)/mates, neighbours)
+}
 
 // candidate is a node as choose sees it.
 type candidate struct {
@@ -26,6 +39,7 @@ type candidate struct {
 	connected bool
 	dialling  bool
 	ready     bool // may be dialled now: it has an address, and no back-off runs
+	spare     bool // this host has dialled it, some time ago, and moves nothing bulky over the connection
 }
 
 // linked reports whether c is, or is about to be, connected.
@@ -43,9 +57,7 @@ func (c candidate) linked() bool { return c.connected || c.dialling }
 //   - Of whom there is only hearsay: a few at a time.
 func choose(site string, all []candidate, held bool) []ident.NodeID {
 	all = slices.Clone(all)
-	slices.SortFunc(all, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.rank, b.rank), a.id.Compare(b.id))
-	})
+	slices.SortFunc(all, byRank)
 	dial := chooseMates(site, all)
 	if !held {
 		dial = append(dial, chooseFar(site, all)...)
@@ -78,7 +90,7 @@ func chooseFar(site string, all []candidate) (dial []ident.NodeID) {
 			reached[c.site] = true
 		}
 	}
-	own := ownNeighbours(site, all)
+	own, wanted := ownNeighbours(site, all), farWanted(site, all)
 	for _, c := range own {
 		if !c.linked() && c.ready {
 			dial = append(dial, c.id)
@@ -90,7 +102,7 @@ func chooseFar(site string, all []candidate) (dial []ident.NodeID) {
 	for _, anywhere := range []bool{false, true} {
 		for _, c := range all {
 			far := c.site != site && c.site != ""
-			if near >= neighbours || !far || c.linked() || !c.ready || !anywhere && reached[c.site] || slices.Contains(dial, c.id) {
+			if near >= wanted || !far || c.linked() || !c.ready || !anywhere && reached[c.site] || slices.Contains(dial, c.id) {
 				continue
 			}
 			dial = append(dial, c.id)
@@ -104,10 +116,10 @@ func chooseFar(site string, all []candidate) (dial []ident.NodeID) {
 // ownNeighbours returns the nodes of other sites that this host always tries to stay connected to:
 // one of each site as far as that goes, then any. all is ordered by rank.
 func ownNeighbours(site string, all []candidate) (own []candidate) {
-	taken := map[string]bool{} // sites
+	taken, wanted := map[string]bool{}, farWanted(site, all) // sites
 	for _, second := range []bool{false, true} {
 		for _, c := range all {
-			if len(own) >= neighbours || c.site == site || c.site == "" || c.hearsay {
+			if len(own) >= wanted || c.site == site || c.site == "" || c.hearsay {
 				continue
 			}
 			if second && slices.ContainsFunc(own, func(o candidate) bool { return o.id == c.id }) || !second && taken[c.site] {
@@ -119,6 +131,32 @@ func ownNeighbours(site string, all []candidate) (own []candidate) {
 	}
 	return own
 }
+
+// surplus returns a connection across the uplink to close, if this host has more than it wants: a
+// stand-in that it has dialled and that is no own neighbour any more, the one of the highest rank. If
+// this host is an own neighbour of the other end, that end dials it again, and keeps the connection.
+func surplus(site string, all []candidate) (id ident.NodeID, ok bool) {
+	all = slices.Clone(all)
+	slices.SortFunc(all, byRank)
+	far := 0
+	for _, c := range all {
+		if c.site != site && c.site != "" && c.connected {
+			far++
+		}
+	}
+	if far <= farWanted(site, all) {
+		return id, false
+	}
+	own := ownNeighbours(site, all)
+	for _, c := range slices.Backward(all) {
+		if c.site != site && c.site != "" && c.connected && c.spare && !slices.Contains(own, c) {
+			return c.id, true
+		}
+	}
+	return id, false
+}
+
+func byRank(a, b candidate) int { return cmp.Or(cmp.Compare(a.rank, b.rank), a.id.Compare(b.id)) }
 
 func chooseStrangers(site string, all []candidate) (dial []ident.NodeID) {
 	room := maxStrangers

@@ -25,18 +25,33 @@ type attempt struct {
 	err     error
 }
 
-// connect dials whom choose says, when something has changed and once a second.
+// Bounds of the time between two choices of whom to dial.
+const (
+	chooseGap   = 100 * time.Millisecond // what changes together is one choice
+	chooseEvery = time.Second            // while nothing changes, in whole ones of these
+	chooseWait  = 10 * time.Second       // and at most this
+)
+
+// connect dials whom choose says, when something has changed, and when a back-off is over.
 func (h *Host) connect() {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
 		select {
 		case <-h.ctx.Done():
 			return
 		case <-h.poke:
-		case <-tick.C:
+		case <-timer.C:
 		}
-		h.dialChosen()
+		wait := h.dialChosen()
+		gap := time.NewTimer(chooseGap)
+		select {
+		case <-h.ctx.Done():
+			gap.Stop()
+			return
+		case <-gap.C:
+		}
+		timer.Reset(wait)
 	}
 }
 
@@ -48,25 +63,69 @@ func (h *Host) wake() {
 	}
 }
 
-func (h *Host) dialChosen() {
+// dialChosen dials whom choose says, and returns when time alone may make it say something else.
+func (h *Host) dialChosen() (wait time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return
+		return chooseWait
 	}
 	now := time.Now()
+	next := now.Add(chooseWait)
+	sooner := func(t time.Time) {
+		if t.After(now) && t.Before(next) {
+			next = t
+		}
+	}
+	for _, until := range h.banned {
+		sooner(until)
+	}
 	all := make([]candidate, 0, len(h.known))
-	for id, k := range h.known {
+	for _, k := range h.ranked {
+		id := k.id
 		if h.isBanned(id) {
 			continue
 		}
+		sooner(k.next)
 		// Who has told no address can only come by itself.
 		ready := !now.Before(k.next) && (k.reached != "" || len(k.own) > 0 || len(k.heard) > 0)
 		all = append(all, candidate{id: id, rank: k.rank, site: k.site, hearsay: k.trust == heard,
-			connected: h.members[id] != nil, dialling: k.attempt != nil, ready: ready})
+			connected: h.members[id] != nil, dialling: k.attempt != nil, ready: ready, spare: h.isSpare(id, now)})
 	}
 	for _, id := range choose(h.cfg.Site, all, h.uplink.Held) {
 		h.dial(h.known[id])
+	}
+	h.trim(all, now)
+	return (next.Sub(now) + chooseEvery - 1).Truncate(chooseEvery)
+}
+
+// Of connections that nobody wants any more.
+const (
+	spareAge = time.Minute     // how long nothing bulky has gone over one
+	trimGap  = 2 * time.Second // between two that are closed
+)
+
+// isSpare reports whether a connection may be closed if there are too many: this end has dialled it,
+// and it carries nothing but control. The caller holds mu.
+func (h *Host) isSpare(id ident.NodeID, now time.Time) bool {
+	m := h.members[id]
+	return m != nil && !slices.ContainsFunc(m.links, func(l *link) bool {
+		return l.inbound || now.Sub(l.since) < spareAge || now.Sub(time.Unix(0, l.bulk.Load())) < spareAge
+	})
+}
+
+// trim closes a connection of which there are too many, now and then. The caller holds mu.
+func (h *Host) trim(all []candidate, now time.Time) {
+	if now.Sub(h.trimmed) < trimGap {
+		return
+	}
+	id, ok := surplus(h.cfg.Site, all)
+	if !ok {
+		return
+	}
+	h.trimmed = now
+	for _, l := range h.members[id].links {
+		h.wg.Go(l.close) // the swarm may wait for the lock that is held here
 	}
 }
 

@@ -341,7 +341,7 @@ func TestLearnGivesUpTheBackoff(t *testing.T) {
 		a.Host.mu.Unlock()
 		b := start(t, nw.config("b", "s2", "10.0.0.3"))
 		a.LearnNode(b.self, "s2", b.ownAddrs())
-		soon(t, "a finds b at its new address", 6*time.Second, func() bool { return a.knows(b) })
+		soon(t, "a finds b at its new address", 8*time.Second, func() bool { return a.knows(b) })
 		closeAll(a, b)
 	})
 }

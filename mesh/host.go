@@ -94,6 +94,9 @@ type Host struct {
 	links     map[network.Conn]*link
 	members   map[ident.NodeID]*member
 	known     map[ident.NodeID]*known
+	ranked    []*known                   // those in known, by compareRank
+	learned   uint64                     // grows when anything in known may have changed that the book has
+	trimmed   time.Time                  // when a connection was last closed as there were too many
 	banned    map[ident.NodeID]time.Time // until when; only nodes that were admitted get here
 	listeners []*listener
 	changed   []ident.NodeID // nodes that listeners may not know the newest of, each once

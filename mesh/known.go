@@ -44,6 +44,7 @@ const (
 // known is what a host knows of a node that it may dial.
 type known struct {
 	id      ident.NodeID
+	text    string // of the ID
 	rank    uint64
 	site    string // "" while only an address is known
 	trust   trust
@@ -153,13 +154,16 @@ func (h *Host) entry(id ident.NodeID, t trust, site string) *known {
 	if id == h.self || id.IsZero() {
 		return nil
 	}
+	h.learned++
 	k := h.known[id]
 	if k == nil {
 		if len(h.known) >= maxKnown && !h.forget(h.worth(t, site)) {
 			return nil
 		}
-		k = &known{id: id, rank: affinity(h.self, id), since: time.Now()}
+		k = &known{id: id, text: id.String(), rank: affinity(h.self, id), since: time.Now()}
 		h.known[id] = k
+		at, _ := slices.BinarySearchFunc(h.ranked, k, compareRank)
+		h.ranked = slices.Insert(h.ranked, at, k)
 	}
 	k.trust = max(k.trust, t)
 	return k
@@ -194,8 +198,14 @@ func (h *Host) forget(worth int) bool {
 		return false
 	}
 	delete(h.known, worst.id)
+	if at, ok := slices.BinarySearchFunc(h.ranked, worst, compareRank); ok {
+		h.ranked = slices.Delete(h.ranked, at, at+1)
+	}
 	return true
 }
+
+// compareRank orders nodes as the host prefers them.
+func compareRank(a, b *known) int { return cmp.Or(cmp.Compare(a.rank, b.rank), a.id.Compare(b.id)) }
 
 // hear adds an address of a node by hearsay. The caller holds mu.
 func (k *known) hear(addr string) (isNew bool) {
@@ -297,6 +307,7 @@ func (h *Host) learnSite(id ident.NodeID, site string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if k := h.known[id]; k != nil && site != "" {
+		h.learned++
 		k.site = site
 	}
 }
@@ -318,21 +329,29 @@ func (h *Host) keepBook() {
 	tick := time.NewTicker(bookPeriod)
 	defer tick.Stop()
 	var saved []string
+	seen := uint64(0)
 	for over := false; !over; {
 		select {
 		case <-tick.C:
 		case <-h.ctx.Done():
 			over = true
 		}
+		h.mu.Lock()
+		learned := h.learned
+		h.mu.Unlock()
+		if learned == seen {
+			continue
+		}
 		page := h.page()
 		if len(page) == 0 || slices.Equal(page, saved) {
+			seen = learned
 			continue
 		}
 		if err := h.cfg.Book.SaveAddresses(page); err != nil {
 			h.log.Warn("mesh: cannot keep addresses", "err", err)
 			continue
 		}
-		saved = page
+		saved, seen = page, learned
 	}
 }
 
@@ -341,8 +360,7 @@ func (h *Host) page() (out []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	mates, far := maxBookMates, maxBookFar
-	byRank := func(a, b *known) int { return cmp.Or(cmp.Compare(a.rank, b.rank), a.id.Compare(b.id)) }
-	for _, k := range slices.SortedFunc(maps.Values(h.known), byRank) {
+	for _, k := range h.ranked {
 		room := &far
 		if k.site == h.cfg.Site {
 			room = &mates
@@ -353,7 +371,7 @@ func (h *Host) page() (out []string) {
 		}
 		*room--
 		for _, a := range addrs {
-			out = append(out, a+"/p2p/"+k.id.String())
+			out = append(out, a+"/p2p/"+k.text)
 		}
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -35,6 +36,8 @@ type link struct {
 	inbound bool
 	since   time.Time
 	gone    chan struct{} // closed when the connection is
+
+	bulk atomic.Int64 // when a bulk stream last began, unix nanoseconds
 
 	// Set before ready is closed, and not changed after.
 	ready chan struct{}

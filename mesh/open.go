@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"time"
@@ -67,6 +68,7 @@ func (h *Host) wrap(l *link, s network.Stream, protocol string) net.Conn {
 	case l.peer.Site == h.cfg.Site:
 		return stream{s}
 	case slices.Contains(h.cfg.Bulk, protocol):
+		l.bulk.Store(time.Now().UnixNano())
 		return newBulkStream(stream{s}, h.up, h.down, l.gone)
 	default:
 		return controlStream{stream{s}, h.up, h.down}
@@ -128,6 +130,13 @@ func (h *Host) Peers() []PeerInfo {
 		return cmp.Or(cmp.Compare(a.Site, b.Site), cmp.Compare(a.Name, b.Name), a.ID.Compare(b.ID))
 	})
 	return out
+}
+
+// Connected returns the nodes of the connected peers, in no order.
+func (h *Host) Connected() []ident.NodeID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Keys(h.members))
 }
 
 // Traffic counts bytes of QUIC packets since the host started, without UDP and IP headers.

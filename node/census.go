@@ -24,9 +24,12 @@ func (n *Node) census() []seen {
 	for _, r := range n.ledger.Reports() {
 		reports[r.Node] = r
 	}
-	here := n.present()
+	here, connected := n.present()
 	now, nodes, held := n.cfg.Now(), n.ledger.Nodes(), n.uplinkSettings().UplinkHeld
-	fresh := now.Add(-3 * refresh(len(nodes)))
+	beacons := n.beacons()
+	for site, all := range beacons {
+		beacons[site] = counting(all, now)
+	}
 	var out []seen
 	for _, m := range nodes {
 		s := seen{Node: m}
@@ -34,26 +37,52 @@ func (n *Node) census() []seen {
 			s.report, _ = n.decodedReport(r)
 			s.lastSeen = r.Received
 		}
+		s.lastSeen, s.reachable = signs(m.Node, beacons[m.Site], s.lastSeen, now)
 		cutOff := (s.Held || held) && m.Site != n.home.Site
-		s.reachable = here[m.Node] || !cutOff && s.lastSeen.After(fresh)
-		if here[m.Node] {
-			s.lastSeen = now
+		s.reachable = s.reachable && !cutOff
+		switch {
+		case here[m.Node], connected[m.Node] && (s.reachable || len(beacons[m.Site]) == 0):
+			s.lastSeen, s.reachable = now, true
 		}
 		out = append(out, s)
 	}
 	return out
 }
 
-// present are the nodes that this one knows to be up: itself, connected peers, live mates.
-func (n *Node) present() map[ident.NodeID]bool {
-	here := map[ident.NodeID]bool{n.home.Node: true}
+// freshReport is how long a report shows that its node is alive, whatever beacons say: they are a
+// little behind.
+const freshReport = 15 * time.Second
+
+// signs judges from a site's beacons that count, and from when a node's report came, when the node
+// was last heard of, and whether it can be taken for reachable. What a beacon does not list is not
+// alive, unless it has reported since.
+func signs(id ident.NodeID, counting []heardBeacon, reported, now time.Time) (lastSeen time.Time, reachable bool) {
+	lastSeen = reported
+	denied := now.Sub(reported) > 3*minPace // without any beacon, a report is good for as long as the shortest
+	for _, b := range counting {
+		if b.lists(id) {
+			reachable = true
+			if b.received.After(lastSeen) {
+				lastSeen = b.received
+			}
+		} else if b.received.After(reported) {
+			denied = true
+		}
+	}
+	return lastSeen, reachable || !reported.IsZero() && (!denied || now.Sub(reported) < freshReport)
+}
+
+// present are the nodes that this one knows to be up: itself and its live mates; and those that it is
+// connected to, which may have died half a minute ago: their mates know that earlier.
+func (n *Node) present() (here, connected map[ident.NodeID]bool) {
+	here, connected = map[ident.NodeID]bool{n.home.Node: true}, map[ident.NodeID]bool{}
 	for _, id := range n.mates() {
 		here[id] = true
 	}
-	for _, p := range n.mesh.Peers() {
-		here[p.ID] = true
+	for _, id := range n.mesh.Connected() {
+		connected[id] = true
 	}
-	return here
+	return here, connected
 }
 
 // Rollout implements api.Backend.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,10 +39,12 @@ type Config struct {
 	Discovery mesh.Discovery // nil: none
 	Dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	Now       func() time.Time // nil: time.Now
-	Resident  func() int64     // bytes of memory that the process takes; nil: not known
-	Platform  string           // os/arch of the workloads; "": this program's
-	Version   string
-	Logger    *slog.Logger // nil discards
+	// Verify checks signatures of entries; nil is ed25519.Verify. Many nodes in one process can share what they find.
+	Verify   func(key ed25519.PublicKey, message, sig []byte) bool
+	Resident func() int64 // bytes of memory that the process takes; nil: not known
+	Platform string       // os/arch of the workloads; "": this program's
+	Version  string
+	Logger   *slog.Logger // nil discards
 	// Changed is called when what the node knows or does may have changed; nil is fine. It must not block.
 	Changed func()
 }
@@ -69,11 +72,12 @@ func (c *Config) fill() {
 
 // Node is one running agent. It is safe for concurrent use.
 type Node struct {
-	cfg     Config
-	log     *slog.Logger
-	home    *home.Home
-	started time.Time
-	reports reportCodec
+	cfg         Config
+	log         *slog.Logger
+	home        *home.Home
+	started     time.Time
+	reports     reportCodec
+	beaconCodec beaconCodec
 
 	ledger     *ledger.Ledger
 	feeds      *feeds
@@ -99,6 +103,7 @@ type Node struct {
 	local    map[ident.NodeID]bool // connected peers; true for those of the site
 	alerts   []alert               // newest last, at most maxAlerts
 	decoded  map[ident.NodeID]decodedReport
+	heard    map[ident.NodeID]decodedBeacon
 }
 
 var _ api.Backend = (*Node)(nil)
@@ -106,7 +111,8 @@ var _ api.Backend = (*Node)(nil)
 // Start brings a node up. On an error nothing of it is left running.
 func Start(cfg Config) (*Node, error) {
 	cfg.fill()
-	n := &Node{cfg: cfg, started: time.Now(), news: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, decoded: map[ident.NodeID]decodedReport{}}
+	n := &Node{cfg: cfg, started: time.Now(), news: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, decoded: map[ident.NodeID]decodedReport{},
+		heard: map[ident.NodeID]decodedBeacon{}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openWork} {
 		if err := step(); err != nil {
@@ -117,6 +123,7 @@ func Start(cfg Config) (*Node, error) {
 	n.mesh.Learn(n.home.Bootstrap...)
 	n.wg.Go(n.reconcile)
 	n.wg.Go(n.report)
+	n.wg.Go(n.announce)
 	n.wg.Go(n.share)
 	n.log.Info("node: up", "fleet", n.home.Fleet, "addresses", n.mesh.Addrs())
 	return n, nil
@@ -133,12 +140,15 @@ func (n *Node) openState() (err error) {
 	if n.reports, err = newReportCodec(); err != nil {
 		return err
 	}
+	if n.beaconCodec, err = newBeaconCodec(); err != nil {
+		return err
+	}
 	n.store, err = store.Open(n.cfg.FS, "store")
 	return err
 }
 
 func (n *Node) openLedger() (err error) {
-	n.ledger, err = ledger.Open(ledger.Config{Log: n.cfg.Log, Key: n.home.Key, Fleet: n.home.Fleet, Now: n.cfg.Now, Logger: n.log})
+	n.ledger, err = ledger.Open(ledger.Config{Log: n.cfg.Log, Key: n.home.Key, Fleet: n.home.Fleet, Now: n.cfg.Now, Verify: n.cfg.Verify, Logger: n.log})
 	if err != nil {
 		return err
 	}

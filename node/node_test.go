@@ -345,9 +345,7 @@ func TestUplinkHeld(t *testing.T) {
 		n := a2.Nodes()
 		return n[2].Name == "b1" && n[2].UplinkHeld && !n[2].Reachable
 	})
-	if n := len(b1.Status().Peers); n != 0 {
-		t.Errorf("b1 still has %d peers", n)
-	}
+	eventually(t, "b1 has no peers", func() bool { return len(b1.Status().Peers) == 0 })
 	if _, err := f.seed(f.founder, "app@v1", content(1, 1000)); err != nil {
 		t.Fatal(err)
 	}

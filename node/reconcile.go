@@ -14,40 +14,58 @@ import (
 // reviewEvery is how often peers are judged anew though nothing has changed but the time.
 const reviewEvery = time.Minute
 
+// followGap is how long a node waits between two looks at what the ledger wants: in a flood of changes
+// it would do nothing else.
+const followGap = 100 * time.Millisecond
+
 // reconcile carries what the ledger wants to the deployer, whenever it changes.
 func (n *Node) reconcile() {
 	told := map[ident.NodeID]uint64{}
 	tick := time.NewTicker(reviewEvery)
 	defer tick.Stop()
-	for {
-		changed := n.ledger.Changed()
+	var done uint64
+	for first, again := true, false; ; first = false {
+		changed, revision := n.ledger.Changed(), n.ledger.Revision()
 		n.cfg.Changed()
-		if err := n.admitSelf(); err != nil {
-			n.log.Error("node: cannot publish its admission", "err", err)
+		if first || again || revision != done {
+			n.follow(told)
+			done = revision
+			if !sleep(n.ctx, followGap) {
+				return
+			}
 		}
-		n.learnSite()
-		n.deployer.Set(n.desired())
-		n.learnReports(told)
-		n.review()
+		again = false
 		select {
 		case <-n.ctx.Done():
 			return
 		case <-changed:
 		case <-tick.C:
+			again = true
 		}
 	}
+}
+
+// follow does what the ledger wants now; told is what learnReports has told of.
+func (n *Node) follow(told map[ident.NodeID]uint64) {
+	if err := n.admitSelf(); err != nil {
+		n.log.Error("node: cannot publish its admission", "err", err)
+	}
+	n.learnSite()
+	n.deployer.Set(n.desired())
+	n.learnReports(told)
+	n.review()
 }
 
 // review drops the peers that would not be let in any more: the gate judges at the door only.
 func (n *Node) review() {
 	now := n.ledger.Now()
-	for _, p := range n.mesh.Peers() {
-		m, known := n.ledger.Node(p.ID)
+	for _, id := range n.mesh.Connected() {
+		m, known := n.ledger.Node(id)
 		switch {
 		case known && m.Quarantined != "":
-			n.misbehaved(p.ID, "it "+m.Quarantined)
+			n.misbehaved(id, "it "+m.Quarantined)
 		case known && !now.Before(m.Expires):
-			n.misbehaved(p.ID, "its credential has expired")
+			n.misbehaved(id, "its credential has expired")
 		}
 	}
 }

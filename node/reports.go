@@ -89,34 +89,26 @@ func (r report) running() []api.Running {
 // Pace of reports.
 const (
 	reportSettle = 200 * time.Millisecond // so that a burst of changes is one report
-	minRefresh   = 10 * time.Second
-	maxRefresh   = 10 * time.Minute
+	reportEvery  = 10 * time.Second       // how often a node looks whether it has something to report
 )
 
-// refresh is how often a node reports though nothing has changed: rarer in larger fleets, so that
-// the traffic of all reports stays the same.
-func refresh(nodes int) time.Duration {
-	return min(max(minRefresh, time.Duration(nodes)*time.Second), maxRefresh)
-}
-
-// report publishes what this node has to say of itself, when that changes, and now and then.
+// report publishes what this node has to say of itself, when that changes. That it is there still is
+// for its site's beacon to say.
 func (n *Node) report() {
 	var last string
-	var at time.Time
 	for {
-		due := refresh(len(n.ledger.Nodes())) - time.Since(at)
+		next := reportEvery
 		body, err := n.reports.encode(n.ownReport())
-		if err == nil && (string(body) != last || due <= 0) {
+		if err == nil && string(body) != last {
 			if err = n.publishReport(body); err == nil {
-				last, at = string(body), time.Now()
-				due = minRefresh
+				last = string(body)
 			}
 		}
 		if err != nil {
 			n.log.Debug("node: cannot report", "err", err)
-			due = time.Second
+			next = time.Second
 		}
-		if !n.pause(max(due, time.Millisecond)) {
+		if !n.pause(next) {
 			return
 		}
 	}

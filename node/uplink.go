@@ -39,7 +39,7 @@ func (n *Node) SetUplink(ctx context.Context, change api.UplinkChange) (api.Upli
 	n.mu.Unlock()
 	n.poke()
 	if s.UplinkHeld && !was.UplinkHeld {
-		wait(ctx, reportSettle+lastWord)
+		sleep(ctx, reportSettle+lastWord)
 	}
 	n.mesh.SetUplink(n.uplinkShare(len(n.mates())))
 	return n.uplink(), nil
@@ -52,23 +52,27 @@ func set[T any](thing *T, to *T) {
 	}
 }
 
-// wait returns after d, or when ctx ends.
-func wait(ctx context.Context, d time.Duration) {
+// sleep returns after d, or when ctx ends; it reports whether ctx lasts.
+func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
+		return false
 	case <-t.C:
+		return true
 	}
 }
 
-// share keeps this node's part of the site's uplink limit what it should be.
+// share keeps this node's part of the site's uplink limit, and of the links across its edge, what it
+// should be.
 func (n *Node) share() {
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
 	for {
 		changed := n.members.Changed()
 		n.mesh.SetUplink(n.uplinkShare(len(n.mates())))
+		n.replicator.MatesChanged()
 		select {
 		case <-n.ctx.Done():
 			return

@@ -190,6 +190,7 @@ func (t *story) play(ctx context.Context) error {
 		}
 		t.Settle()
 		open := t.look(now)
+		t.cover(now)
 		t.show(now, open)
 		if err := ctx.Err(); err != nil {
 			return err
@@ -221,7 +222,6 @@ func (t *story) sleep(now time.Duration) {
 		case <-timer.C:
 			return
 		case <-t.recorder.due():
-			t.Settle()
 			t.sample()
 		case <-t.Changed():
 			changed = true
@@ -260,6 +260,16 @@ func (t *story) look(now time.Duration) (open bool) {
 	t.measure(now)
 	t.recorder.notice(now, t.Machines())
 	return open || !eventual
+}
+
+// cover has the trace's digest cover when this look was, and what has crossed each uplink until then: two
+// stories of the same events may still have sent other packets.
+func (t *story) cover(now time.Duration) {
+	t.trace.cover(now)
+	for _, s := range t.scenario.Sites {
+		down, up := t.Traffic(s.Name)
+		t.trace.cover([]int64{down, up})
+	}
 }
 
 // broken reports whether the story is lost: what had to hold always does not, or the time is up for

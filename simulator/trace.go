@@ -3,6 +3,7 @@ package simulator
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash"
@@ -35,10 +36,10 @@ const (
 
 // Trace is the log of a story. It is safe for concurrent use.
 type Trace struct {
-	begin  time.Time
 	window Span // when debug is logged; set before nodes are there
 
 	mu      sync.Mutex
+	begin   time.Time
 	events  []Event
 	debug   int // of those that came
 	leftOut leftOut
@@ -49,7 +50,23 @@ type Trace struct {
 func NewTrace() *Trace { return &Trace{begin: time.Now(), sum: sha256.New()} }
 
 // Now is the story's time.
-func (t *Trace) Now() time.Duration { return time.Since(t.begin) }
+func (t *Trace) Now() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return time.Since(t.begin)
+}
+
+// Begin has the story's time begin now, where to found the fleet takes real time. What came before
+// happened at negative times.
+func (t *Trace) Begin() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	since := time.Since(t.begin)
+	t.begin = t.begin.Add(since)
+	for i := range t.events {
+		t.events[i].At -= since
+	}
+}
 
 // Note writes an event with a text.
 func (t *Trace) Note(on, what, format string, args ...any) {
@@ -58,13 +75,16 @@ func (t *Trace) Note(on, what, format string, args ...any) {
 
 // Add writes an event as of now.
 func (t *Trace) Add(e Event) {
-	e.At = t.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e.Level == levelDebug {
-		t.debug++
-	} else {
+	e.At = time.Since(t.begin)
+	switch {
+	case e.Level != levelDebug:
 		fmt.Fprintf(t.sum, "%d\t%s\t%s\t%s\t%d\t%s\n", e.At, e.On, e.What, e.Peer, e.Bytes, e.Text)
+	case t.window.Has(e.At):
+		t.debug++
+	default:
+		return
 	}
 	switch {
 	case e.Level == levelDebug && (t.debug > maxDebug || len(t.events) >= maxEvents):
@@ -76,11 +96,22 @@ func (t *Trace) Add(e Event) {
 	}
 }
 
+// cover has the digest cover what is no event: values of a fixed size, as encoding/binary has it.
+func (t *Trace) cover(values any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_ = binary.Write(t.sum, binary.BigEndian, values) // a hash takes all
+}
+
 // leftOut is how many events a trace had no room for.
 type leftOut struct{ events, debug int }
 
 // open sets when debug is logged. It is called before there is a node.
-func (t *Trace) open(window Span) { t.window = window }
+func (t *Trace) open(window Span) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.window = window
+}
 
 // take returns the events that are kept, how many are not, and the SHA-256 of all so far, hex. A peer that was
 // named by its ID gets its name.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"selvage/simulator/netns/lab"
 )
 
 // TestMain makes this program itself runnable by the scripts, as 'selvage'.
@@ -23,7 +26,16 @@ func TestScripts(t *testing.T) {
 		Dir:                "testdata/script",
 		RequireUniqueNames: true,
 		Cmds:               map[string]func(*testscript.TestScript, bool, []string){"until": until, "alter": alter, "fill": fill},
+		Condition:          condition,
 	})
+}
+
+// condition is what a script may ask of the machine: netns is whether it can have network namespaces.
+func condition(name string) (bool, error) {
+	if name != "netns" {
+		return false, fmt.Errorf("no condition is called %q", name)
+	}
+	return lab.Available() == nil, nil
 }
 
 // patience bounds how long a script waits for what has to come about.

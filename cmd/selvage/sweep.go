@@ -28,6 +28,7 @@ const maxShrink = 60
 type sweepOptions struct {
 	seeds, jobs int
 	from        uint64
+	engine      string
 	shrink      bool
 }
 
@@ -45,6 +46,7 @@ func newSimSweep(env *environment) *cobra.Command {
 	c.Flags().IntVar(&o.seeds, "seeds", 100, "how many seeds")
 	c.Flags().Uint64Var(&o.from, "from", 1, "the first of them")
 	c.Flags().IntVar(&o.jobs, "jobs", runtime.NumCPU(), "how many stories are played at a time")
+	c.Flags().StringVar(&o.engine, "engine", "native", "what plays them: one of "+engineNames())
 	c.Flags().BoolVar(&o.shrink, "shrink", true, "make failing scenarios smaller")
 	return c
 }
@@ -69,7 +71,10 @@ func sweep(ctx context.Context, env *environment, o sweepOptions, files []string
 	if err != nil {
 		return err
 	}
-	player := &player{exe: exe}
+	if _, err := pickEngines([]string{o.engine}); err != nil {
+		return err
+	}
+	player := &player{exe: exe, engine: o.engine}
 	var all []swept
 	failed := 0
 	for _, file := range files {
@@ -112,7 +117,7 @@ func printSwept(env *environment, all []swept) error {
 }
 
 // player plays stories in processes of their own: one that hangs or crashes is one that failed.
-type player struct{ exe string }
+type player struct{ exe, engine string }
 
 // playLimit bounds the wall time of one story.
 const playLimit = 10 * time.Minute
@@ -121,7 +126,7 @@ const playLimit = 10 * time.Minute
 func (p *player) play(ctx context.Context, file string, seed uint64) (string, error) {
 	limited, cancel := context.WithTimeout(ctx, playLimit)
 	defer cancel()
-	cmd := exec.CommandContext(limited, p.exe, "sim", "run", file, "--seed", fmt.Sprint(seed), "-o", "json")
+	cmd := exec.CommandContext(limited, p.exe, "sim", "run", file, "--engine", p.engine, "--seed", fmt.Sprint(seed), "-o", "json")
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -213,5 +218,15 @@ func (p *player) shrink(ctx context.Context, env *environment, s scenario.Scenar
 	}, maxShrink)
 	bar.End()
 	name := fmt.Sprintf("%s-seed%d.yaml", strings.TrimSuffix(r.Scenario, filepath.Ext(r.Scenario)), s.Seed)
-	return name, os.WriteFile(name, small.Marshal(), 0o644)
+	return name, os.WriteFile(name, append(headOf(name, r), small.Marshal()...), 0o644)
+}
+
+// headOf is the comment that the smallest scenario begins with.
+func headOf(name string, r swept) []byte {
+	f := r.Failed[0]
+	return fmt.Appendf(nil, "# Left of %s by 'selvage sim sweep': it still failed. Of the whole, seed %d failed with\n"+
+		"#   %s\n"+
+		"# Play it again:                                'selvage sim run %s --trace'\n"+
+		"# Play it again, the same each time, if slower: 'selvage sim replay %s --trace'\n",
+		r.Scenario, f.Seed, strings.Join(strings.Fields(f.Why), " "), name, name)
 }

@@ -3,6 +3,7 @@ package native
 import (
 	"fmt"
 
+	"selvage/simulator"
 	"selvage/simulator/network"
 	"selvage/simulator/scenario"
 )
@@ -119,10 +120,10 @@ func (w *world) degrade(f scenario.Fault) (func() error, error) {
 			before = s.Uplink
 		}
 	}
-	if err := site.SetUplink(uplinks(f.Link)); err != nil {
+	if err := site.SetUplink(simulator.Links(f.Link)); err != nil {
 		return nil, err
 	}
-	return func() error { return site.SetUplink(uplinks(before)) }, nil
+	return func() error { return site.SetUplink(simulator.Links(before)) }, nil
 }
 
 // BackUp implements simulator.Stage.

@@ -213,6 +213,7 @@ func (m *machine) run() error {
 		Drivers: map[string]runtime.Driver{runtime.TypeBundle: bundle.New(bundle.Config{FS: fs})},
 		Sockets: m.host, Dial: noDial, Now: m.clock.now, Platform: "sim/sim", Version: "sim",
 		Logger: m.world.trace.Logger(m.String()), Changed: m.world.changed,
+		Verify: m.world.verified.check,
 	})
 	m.mu.Lock()
 	if err != nil {

@@ -155,6 +155,11 @@ func TestScenarios(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%v, %v", files, err)
 	}
+	plain, err := filepath.Glob("../scenarios/netns/*.yaml")
+	if err != nil || len(plain) == 0 {
+		t.Fatalf("%v, %v", plain, err)
+	}
+	files = append(files, plain...)
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			r, err := Run(t.Context(), load(t, file), simulator.Options{})

@@ -2,6 +2,7 @@ package native
 
 import (
 	"context"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,6 +23,8 @@ func Run(ctx context.Context, s scenario.Scenario, o simulator.Options) (simulat
 	var latest atomic.Pointer[simulator.Progress]
 	stop := follow(&latest, o.Progress)
 	o.Progress = func(p simulator.Progress) { latest.Store(&p) }
+	// Most of what a simulated node allocates is gone at once, and memory is there: collect rarely.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	var r simulator.Result
 	var err error
 	synctest.Test(new(testing.T), func(*testing.T) {

@@ -31,6 +31,7 @@ type world struct {
 	trace    *simulator.Trace
 	wake     chan struct{} // holds one: something has changed
 	wg       sync.WaitGroup
+	verified verified
 
 	operator ed25519.PrivateKey
 	chain    *trust.Chain
@@ -50,7 +51,7 @@ func newWorld(s scenario.Scenario) (*world, error) {
 	}
 	w.operator = w.newKey()
 	for _, site := range s.Sites {
-		if _, err := w.net.AddSite(site.Name, siteConfig(site)); err != nil {
+		if _, err := w.net.AddSite(site.Name, simulator.SiteConfig(site)); err != nil {
 			return nil, fmt.Errorf("site %s: %w", site.Name, err)
 		}
 		for i := range site.Nodes {
@@ -170,38 +171,6 @@ func (w *world) Close() error {
 	w.wg.Wait()
 	return errors.Join(append(errs, w.net.Close())...)
 }
-
-// siteConfig turns a scenario's site into the network's.
-func siteConfig(s scenario.Site) network.SiteConfig {
-	up, down := uplinks(s.Uplink)
-	lan := link(s.LAN)
-	if lan.Latency == 0 {
-		lan.Latency = lanLatency
-	}
-	nat := map[string]network.NAT{"cone": network.EndpointIndependent, "symmetric": network.Symmetric}[s.Uplink.NAT]
-	return network.SiteConfig{Up: up, Down: down, LAN: lan, NAT: nat}
-}
-
-// lanLatency is that of a LAN of which the scenario says nothing: a network without any would
-// let the whole site act at one instant.
-const lanLatency = 200 * time.Microsecond
-
-// uplinks are the two directions of an uplink.
-func uplinks(u scenario.Uplink) (up, down network.Link) {
-	up = link(u.Link)
-	up.Duty = network.Duty(u.Duty)
-	up.Budget = network.Budget{Bytes: u.Bytes, Every: u.Per}
-	down = up
-	up.Rate, down.Rate = u.Up, u.Down
-	return up, down
-}
-
-func link(l scenario.Link) network.Link {
-	return network.Link{Latency: l.Latency, Jitter: l.Jitter, Loss: l.Loss, Burst: network.Burst{P: l.Burst.Bad, R: l.Burst.Good, Bad: l.Burst.Loss},
-		Queue: int(l.Queue), CoDel: l.CoDel, MTU: l.MTU, Reorder: l.Reorder, ReorderBy: reorderBy, Duplicate: l.Duplicate}
-}
-
-const reorderBy = 5 * time.Millisecond
 
 func noDial(context.Context, string, string) (net.Conn, error) {
 	return nil, errors.New("nothing listens in a simulation")

@@ -116,10 +116,13 @@ func (l Link) whole() Link {
 		l.MTU = DefaultMTU
 	}
 	if l.Queue == 0 {
-		l.Queue = max(minQueue, int(l.Rate/8/10))
+		l.Queue = DefaultQueue(l.Rate)
 	}
 	return l
 }
+
+// DefaultQueue is the Queue of a link of a rate that says nothing of it, in bytes.
+func DefaultQueue(rate int64) int { return max(minQueue, int(rate/8/10)) }
 
 // sendTime returns how long it takes to send size bytes, rounded up, so that the rate is never exceeded.
 func (l *Link) sendTime(size int) time.Duration {

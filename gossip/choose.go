@@ -1,0 +1,82 @@
+package gossip
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"selvage/internal/ident"
+)
+
+const (
+	chosenLinks = 2                // across the edge of a site, that the site chooses
+	graftFor    = 10 * time.Minute // how long a link counts as chosen that brought what no other had
+	edge        = "edge"           // names the order of the mates who choose
+)
+
+// choose returns which of the links across the edge a node chooses. The two mates that are on duty
+// choose one each, a node that is alone two. So the sites and the links that either end has chosen are
+// a random graph in which each site picks two, which is connected almost surely (Fenner and Frieze,
+// 1982), while on average each record crosses a site's edge twice each way. Which links those are is
+// this node's own order, so that it keeps to them.
+func choose(self ident.NodeID, mates, far []ident.NodeID) []ident.NodeID {
+	if !duty(edge, mates, self) {
+		return nil
+	}
+	n := chosenLinks
+	if slices.ContainsFunc(mates, func(m ident.NodeID) bool { return m != self }) {
+		n = 1
+	}
+	far = slices.Clone(far)
+	slices.SortFunc(far, func(a, b ident.NodeID) int {
+		x, y := weight(string(self[:]), a), weight(string(self[:]), b)
+		return bytes.Compare(x[:], y[:])
+	})
+	return far[:min(n, len(far))]
+}
+
+// rechoose chooses anew, as peers or mates have come or gone, and tells those whom it concerns.
+func (r *Replicator) rechoose() {
+	mates := r.cfg.Mates()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var far []ident.NodeID
+	for id, p := range r.peers {
+		if !p.local {
+			far = append(far, id)
+		}
+	}
+	chosen := choose(r.cfg.Self, mates, far)
+	for id, p := range r.peers {
+		if now := slices.Contains(chosen, id); now != p.chosen {
+			p.chosen = now
+			p.queue.signal()
+		}
+	}
+}
+
+// claims reports whether this node has chosen the link to a peer. The caller holds r.mu.
+func (p *peer) claims() bool { return p.chosen || time.Now().Before(p.grafted) }
+
+// eager reports whether records are pushed to a peer at once. The caller holds r.mu.
+func (p *peer) eager() bool { return p.local || p.claims() || p.chosenBy != 0 }
+
+// graft has a link count as chosen for a while: a session on it brought what should have been pushed.
+func (r *Replicator) graft(p *peer) {
+	r.mu.Lock()
+	p.grafted = time.Now().Add(graftFor)
+	r.mu.Unlock()
+	p.queue.signal()
+}
+
+// chose notes what the peer has said on a push stream about the link.
+func (r *Replicator) chose(p *peer, stream int, chosen bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case chosen:
+		p.chosenBy = stream
+	case p.chosenBy == stream:
+		p.chosenBy = 0
+	}
+}

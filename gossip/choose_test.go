@@ -1,0 +1,182 @@
+package gossip
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"selvage/internal/ident"
+)
+
+func TestChoose(t *testing.T) {
+	var mates, far []ident.NodeID
+	for i := range 5 {
+		mates, far = append(mates, nodeID(0, i)), append(far, nodeID(1, i))
+	}
+	links := 0
+	for _, m := range mates {
+		links += len(choose(m, mates, far))
+	}
+	if links != chosenLinks {
+		t.Errorf("a site chooses %d links, want %d", links, chosenLinks)
+	}
+	if n := len(choose(mates[0], mates[:1], far)); n != chosenLinks {
+		t.Errorf("a node that is alone chooses %d links, want %d", n, chosenLinks)
+	}
+	if n := len(choose(mates[0], nil, far[:1])); n != 1 {
+		t.Errorf("of one link %d are chosen", n)
+	}
+	for _, m := range mates {
+		one := choose(m, mates, far)
+		if slices.Reverse(far); !slices.Equal(one, choose(m, mates, far)) {
+			t.Error("the order of peers matters")
+		}
+	}
+}
+
+// TestChosenLinksConnectFleets: every site of a random fleet reaches every other over chosen links,
+// if each node has a few links of its own choice.
+func TestChosenLinksConnectFleets(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+		sites, size := rapid.IntRange(1, 60).Draw(t, "sites"), rapid.IntRange(1, 4).Draw(t, "size")
+		peers := map[ident.NodeID][]ident.NodeID{}
+		for s := range sites {
+			for i := range size {
+				for range 4 {
+					if o := rng.IntN(sites); o != s {
+						a, b := nodeID(s, i), nodeID(o, rng.IntN(size))
+						peers[a], peers[b] = append(peers[a], b), append(peers[b], a)
+					}
+				}
+			}
+		}
+		joined := make([]int, sites) // a union-find without finesse
+		for s := range sites {
+			joined[s] = s
+		}
+		for s := range sites {
+			var mates []ident.NodeID
+			for i := range size {
+				mates = append(mates, nodeID(s, i))
+			}
+			for _, m := range mates {
+				for _, o := range choose(m, mates, peers[m]) {
+					from, to := joined[s], joined[int(o[0])-1]
+					for i := range joined {
+						if joined[i] == from {
+							joined[i] = to
+						}
+					}
+				}
+			}
+		}
+		if n := len(slices.Compact(slices.Sorted(slices.Values(joined)))); n > 1 {
+			t.Fatalf("%d parts", n)
+		}
+	})
+}
+
+// TestRecordsCrossEdgesAFewTimes counts how often new records cross the edges of 20 sites.
+func TestRecordsCrossEdgesAFewTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(20, 3, true)
+		defer f.close()
+		var across atomic.Int64
+		f.net.spy = func(from, to ident.NodeID, protocol string, _ []byte) {
+			if from[0] != to[0] && protocol == pushProtocol {
+				across.Add(1)
+			}
+		}
+		rng := rand.New(rand.NewPCG(1, 1))
+		f.pairs(func(a, b *testNode) bool { return a.site == b.site || rng.IntN(10) == 0 }, f.link)
+		f.admit()
+		f.converge(t, time.Minute)
+		time.Sleep(time.Minute)
+		across.Store(0)
+		const records = 50
+		for i := range records {
+			author := f.nodes[rng.IntN(len(f.nodes))]
+			author.log.publish("/durable/"+author.name, fmt.Sprint(i))
+			time.Sleep(time.Second)
+			if d := f.diverged(); d != "" {
+				t.Fatalf("%s lacks what was written a second ago", d)
+			}
+		}
+		times := float64(across.Load()) / records / 20
+		t.Logf("a record crosses a site's edge %.2f times each way", times)
+		if times > 2.2 {
+			t.Errorf("a record crosses a site's edge %.2f times each way, want at most 2.2", times)
+		}
+	})
+}
+
+// TestChosenLinkBreaks: when the stream over a chosen link breaks, the link is claimed anew.
+func TestChosenLinkBreaks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(2, 1, true)
+		defer f.close()
+		f.admit()
+		f.pairs(all, f.link)
+		f.converge(t, time.Minute)
+		f.net.set(f.nodes[0].id, f.nodes[1].id, true)
+		f.net.set(f.nodes[0].id, f.nodes[1].id, false) // the peers notice nothing but their broken streams
+		time.Sleep(10 * time.Second)
+		for _, n := range f.nodes {
+			n.log.publish("/durable/"+n.name, "news")
+			time.Sleep(3 * relayDelay)
+			if f.diverged() != "" {
+				t.Errorf("news of %s has not come", n.name)
+			}
+		}
+	})
+}
+
+func TestBuckets(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		mine, theirs := map[string]Mark{}, map[string]Mark{}
+		for i := range rapid.IntRange(0, 3000).Draw(t, "feeds") {
+			m := Mark{Seq: uint64(i + 1)}
+			mine[fmt.Sprint("feed ", i)], theirs[fmt.Sprint("feed ", i)] = m, m
+		}
+		for range rapid.IntRange(0, 5).Draw(t, "changes") {
+			feed := fmt.Sprint("feed ", rapid.IntRange(0, 3100).Draw(t, "feed"))
+			theirs[feed] = Mark{Seq: theirs[feed].Seq + 1}
+		}
+		n := buckets(len(theirs))
+		if n == 1 {
+			return
+		}
+		digests := bucketDigests(theirs, n)
+		if got, err := bucketCount(digests); err != nil || got != n {
+			t.Fatalf("%d buckets, %v, want %d", got, err, n)
+		}
+		ask := differing(bucketDigests(mine, n), digests)
+		shown := map[feedHash]Mark{}
+		for feed, m := range inBuckets(theirs, ask, n) {
+			shown[hashFeed(feed)] = m
+		}
+		all := map[feedHash]Mark{}
+		for feed, m := range theirs {
+			all[hashFeed(feed)] = m
+		}
+		got, want := compare(inBuckets(mine, ask, n), shown), compare(mine, all)
+		if !slices.Equal(got.Give, want.Give) || !slices.Equal(got.Want, want.Want) {
+			t.Fatalf("%+v, want %+v", got, want)
+		}
+	})
+}
+
+func TestBucketCountOfGarbage(t *testing.T) {
+	for _, n := range []int{0, 1, 4, 31, 36, 2048, 48} {
+		if got, err := bucketCount(make([]byte, n)); err == nil {
+			t.Errorf("%d bytes are taken for %d buckets", n, got)
+		}
+	}
+}

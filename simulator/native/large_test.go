@@ -1,0 +1,96 @@
+package native
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"selvage/simulator"
+	"selvage/simulator/scenario"
+)
+
+// BenchmarkLargeFleet has a fleet of 200 sites of 5 nodes start and join, and come to one view; then an
+// entry spreads, and a release of 1 MB is deployed everywhere. SELVAGE_SITES has it be of fewer sites. It takes
+// minutes, and gigabytes of memory.
+func BenchmarkLargeFleet(b *testing.B) {
+	sites := 200
+	if n, err := strconv.Atoi(os.Getenv("SELVAGE_SITES")); err == nil {
+		sites = n
+	} else if testing.Short() || os.Getenv("SELVAGE_LARGE") == "" {
+		b.Skip("it takes minutes: set SELVAGE_LARGE=1, or SELVAGE_SITES to a number")
+	}
+	for b.Loop() {
+		largeFleet(b, sites, 5)
+	}
+}
+
+func largeFleet(b *testing.B, sites, nodes int) {
+	s := fleet(b, sites, nodes).Expand()
+	defer debug.SetGCPercent(debug.SetGCPercent(200))
+	synctest.Test(new(testing.T), func(*testing.T) {
+		begin := wall()
+		w, err := newWorld(s)
+		if err == nil {
+			err = w.Found()
+		}
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		b.Logf("%4.0f s: started", (wall() - begin).Seconds())
+		report := func(what, unit string, most, step time.Duration, ok func() bool) {
+			from := time.Now()
+			for time.Since(from) < most && !ok() {
+				time.Sleep(step)
+			}
+			if !ok() {
+				b.Errorf("%s: not in %v", what, most)
+			}
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			b.Logf("%4.0f s, %d CPU-s, %d MiB: %s after %v", (wall() - begin).Seconds(), work()/time.Second, m.Sys>>20, what, time.Since(from))
+			b.ReportMetric(time.Since(from).Seconds(), unit)
+		}
+		report("everybody knows everybody", "s-join", 10*time.Minute, 5*time.Second, w.allKnown)
+		time.Sleep(time.Minute)
+		if err := w.Seed(scenario.Seed{From: "s0/n0", Name: "app", Version: "v1"}, noise(1<<20)); err != nil {
+			b.Error(err)
+		}
+		report("99% have the new entry", "s-entry", time.Minute, 50*time.Millisecond, func() bool {
+			have := 0
+			for _, m := range w.machines {
+				if len(m.node().Releases()) == 1 {
+					have++
+				}
+			}
+			return have*100 >= len(w.machines)*99
+		})
+		if err := w.Deploy(scenario.Deploy{Name: "app", Release: "app@v1", From: "s0/n0"}); err != nil {
+			b.Error(err)
+		}
+		report("all run the release", "s-release", 10*time.Minute, time.Second, func() bool {
+			return !slices.ContainsFunc(w.machines, func(m *machine) bool {
+				d := m.node().Status().Deployments
+				return len(d) != 1 || d[0].Release != "app@v1" || !d[0].Ready
+			})
+		})
+		b.ReportMetric((wall() - begin).Seconds(), "wall-s")
+		if err := w.Close(); err != nil && !strings.Contains(err.Error(), "deadline") {
+			b.Error(err)
+		}
+		time.Sleep(linger)
+	})
+}
+
+// noise is bytes that nothing makes smaller.
+func noise(n int) []byte {
+	out := make([]byte, n)
+	_, _ = simulator.ChaCha(1, "noise").Read(out) // a generator never ends
+	return out
+}

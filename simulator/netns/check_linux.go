@@ -1,0 +1,53 @@
+package netns
+
+import (
+	"fmt"
+
+	"selvage/simulator"
+	"selvage/simulator/netns/lab"
+	"selvage/simulator/network"
+	"selvage/simulator/scenario"
+)
+
+// check returns what of a scenario cannot be played here, as a *lab.Unable with its place before it.
+func check(s scenario.Scenario) error {
+	for _, site := range s.Sites {
+		if err := lab.Check(simulator.SiteConfig(site)); err != nil {
+			return fmt.Errorf("site %s: %w", site.Name, err)
+		}
+	}
+	for _, f := range s.Faults {
+		if err := checkFault(f); err != nil {
+			return fmt.Errorf("%s: %w", faultName(f), err)
+		}
+	}
+	return nil
+}
+
+func faultName(f scenario.Fault) string {
+	if f.Line == 0 {
+		return fmt.Sprintf("random fault at %s", f.At)
+	}
+	return fmt.Sprintf("line %d, fault at %s", f.Line, f.At)
+}
+
+func checkFault(f scenario.Fault) error {
+	const native = "play it with --engine native, or take the fault out"
+	switch f.Kind {
+	case scenario.Partition, scenario.Cut, scenario.Isolate, scenario.Crash, scenario.Pause, scenario.Suspend, scenario.DiskFull, scenario.Restore:
+		return nil
+	case scenario.Degrade:
+		up, down := simulator.Links(f.Link)
+		return lab.Check(network.SiteConfig{Up: up, Down: down})
+	case scenario.Clock:
+		return &lab.Unable{What: "set a node's clock wrong (clock)", Lacks: "all processes of a machine share its clock", Hint: native}
+	case scenario.PowerCut:
+		return &lab.Unable{What: "lose what was not synced (powercut)", Lacks: "the machine's page cache outlives a process that is killed",
+			Hint: "play it with --engine native, or make it a crash"}
+	case scenario.SlowDisk:
+		return &lab.Unable{What: "slow down a node's disk (slowdisk)", Lacks: "all processes of a machine share its disks", Hint: native}
+	case scenario.Poison:
+		return &lab.Unable{What: "have a node serve corrupt chunks (poison)", Lacks: "the shipped binary does not", Hint: native}
+	}
+	return &lab.Unable{What: fmt.Sprintf("do what %q says", f.Kind), Lacks: "this engine does not know it", Hint: native}
+}

@@ -1,0 +1,54 @@
+//go:build linux
+
+package netns
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"selvage/simulator"
+	"selvage/simulator/netns/lab"
+	"selvage/simulator/scenario"
+)
+
+// TestCheck: what cannot be played is refused with its place, what is lacking, and a hint.
+func TestCheck(t *testing.T) {
+	for more, want := range map[string]string{
+		"":                                "",
+		"{at: 1s, for: 1s, crash: a/n0}":  "",
+		"{at: 1s, for: 1s, diskfull: a}":  "",
+		"{at: 1s, cut: {from: a, to: b}}": "",
+		"{at: 2s, restore: {on: a/n0, from: 1s}}":                                              "",
+		"{at: 1s, degrade: {on: a, uplink: {up: 1mbit, loss: 3%, duty: {up: 1s, every: 2s}}}}": "",
+		"{at: 1s, clock: {on: a, set: 1970}}":                                                  "line 3, fault at 1s: cannot set a node's clock wrong (clock): ",
+		"{at: 1s, powercut: b/n0}":                                                             "line 3, fault at 1s: cannot lose what was not synced (powercut): ",
+		"{at: 1s, for: 1s, pause: a/n0}":                                                       "",
+		"{at: 1s, for: 1s, suspend: a}":                                                        "",
+		"{at: 1s, slowdisk: {on: a, sync: 1s}}":                                                "line 3, fault at 1s: cannot slow down a node's disk (slowdisk): ",
+		"{at: 1s, poison: b/n0}":                                                               "line 3, fault at 1s: cannot have a node serve corrupt chunks (poison): ",
+		"{at: 1s, degrade: {on: a, uplink: {mtu: 9000}}}":                                      "line 3, fault at 1s: cannot send packets of 9000 bytes (uplink mtu): ",
+		"]\nrandom: [{every: 10s, before: 1m, kinds: [powercut]}":                              "random fault at ",
+	} {
+		err := check(parse(t, "sites: [{name: a, nodes: 1}, {name: b, nodes: 1}]\nduration: 10m\nfaults: ["+more+"]\n").Expand())
+		var u *lab.Unable
+		if (err == nil) != (want == "") || err != nil && (!errors.As(err, &u) || u.Hint == "" || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%s: got %v, want %q", more, err, want)
+		}
+	}
+	for _, site := range []string{"uplink: {nat: cone}", "lan: {loss: 1%}"} {
+		err := check(parse(t, "sites: [{name: a, nodes: 1, "+site+"}]\n"))
+		if err == nil || !strings.HasPrefix(err.Error(), "site a: cannot ") {
+			t.Errorf("%s: got %v", site, err)
+		}
+	}
+}
+
+func parse(t *testing.T, text string) scenario.Scenario {
+	t.Helper()
+	s, err := scenario.Parse("story.yaml", []byte(text), simulator.Invariants())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

@@ -1,0 +1,135 @@
+package netns
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"selvage/ledger/manifest"
+	"selvage/node/api"
+	"selvage/node/runtime"
+	"selvage/simulator"
+	"selvage/simulator/scenario"
+)
+
+// run runs one command of the binary as a person would, and returns what it printed.
+func (st *stage) run(dir string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(st.ctx, st.cfg.Exe, append([]string{"--dir", dir}, args...)...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	if ctxErr := st.ctx.Err(); ctxErr != nil {
+		return nil, ctxErr
+	}
+	if err != nil {
+		return nil, fmt.Errorf("selvage %s: %w: %s", args[0], err, strings.Join(strings.Split(strings.TrimSpace(errs.String()), "\n"), "; "))
+	}
+	return out.Bytes(), nil
+}
+
+// at returns the machine that a person works at.
+func (st *stage) at(name string) (*machine, error) {
+	if placed := st.placed(name); len(placed) == 1 {
+		return placed[0], nil
+	}
+	return nil, fmt.Errorf("there is no node %s", name)
+}
+
+// Seed implements simulator.Stage.
+func (st *stage) Seed(s scenario.Seed, content []byte) error {
+	m, err := st.at(s.From)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(st.dir, "seed-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, simulator.BlobFile)
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		return err
+	}
+	_, err = st.run(m.dir, "seed", file, "--name", s.Name, "--version", s.Version, "--type", runtime.TypeBundle, "--key", st.key)
+	return err
+}
+
+// arrival bounds how long a person waits at one node for a release that was seeded at another.
+const arrival = 30 * time.Second
+
+// Deploy implements simulator.Stage. It waits until the release has come to the node where it is declared.
+func (st *stage) Deploy(d scenario.Deploy) error {
+	m, err := st.at(d.From)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(st.dir, "deployment.json")
+	if err := writeManifest(file, d); err != nil {
+		return err
+	}
+	for end := time.Now().Add(arrival); ; time.Sleep(restBetween) {
+		_, err = st.run(m.dir, "apply", "-f", file, "--key", st.key)
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != exitNotFound || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
+// exitNotFound is the exit code of a command that finds nothing of a name.
+const exitNotFound = 4
+
+func writeManifest(file string, d scenario.Deploy) error {
+	text, err := json.Marshal(manifest.Deployment{APIVersion: "selvage/v1", Kind: "Deployment", Metadata: manifest.Metadata{Name: d.Name},
+		Spec: manifest.Spec{Release: d.Release, Selector: manifest.Selector{MatchLabels: d.Selector}}})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, text, 0o600)
+}
+
+// Join implements simulator.Stage.
+func (st *stage) Join(j scenario.Join) error {
+	ticket, err := st.ticket(j.Site, 1)
+	if err != nil {
+		return err
+	}
+	m, err := st.addMachine(j.Site, j.Name)
+	if err != nil {
+		return err
+	}
+	return m.join(st.ctx, ticket)
+}
+
+// Uplink implements simulator.Stage.
+func (st *stage) Uplink(u scenario.UplinkWork) error {
+	change := api.UplinkChange{Held: u.Held, UpLimit: bytesOf(u.Up), DownLimit: bytesOf(u.Down)}
+	for _, m := range st.placed(u.On) {
+		if m.Agent() == nil {
+			continue // a node that is down is told nothing
+		}
+		ctx, cancel := context.WithTimeout(st.ctx, askLimit)
+		_, err := m.client.SetUplink(ctx, change)
+		cancel()
+		if err != nil {
+			st.trace.Note(m.String(), "uplink refused", "%v", err)
+		}
+	}
+	return nil
+}
+
+// bytesOf turns bits a second into bytes.
+func bytesOf(bits *int64) *int64 {
+	if bits == nil {
+		return nil
+	}
+	n := *bits / 8
+	return &n
+}
