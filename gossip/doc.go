@@ -13,13 +13,19 @@
 //
 // Records travel in two ways. Push sends a new record to the neighbours at once. That is quick but
 // forgetful: a full queue or a broken stream loses records. Sessions repair what push lost and what
-// a cut kept away: soon after PeerUp, after a lost push, on Kick, and at a slow pace for ever. A
-// node initiates one session at a time, so that after a heal its neighbours do not all send it the
-// same.
+// a cut kept away: soon after PeerUp, after a lost push, on Kick, and at a slow pace for ever, with
+// one peer after the other. A node initiates one session at a time, so that after a heal its
+// neighbours do not all send it the same. Sessions of the slow pace only peek, whether roots differ;
+// when two peeks some seconds apart have found that, there is more to it than what is on its way.
 //
-// Few records cross the edge between two sites more than once. A node pushes what it wrote to all
-// neighbours and what came over the edge to all local peers; anything else goes across, or round
-// within the site, only through the two mates that come first in the feed's rendezvous order.
+// Records cross the edge between two sites on chosen links only. The two mates that come first in a
+// rendezvous order choose one link each, a node that is alone in its site two; the choice holds for
+// both directions. So sites and chosen links are a random graph in which each picks two, which is
+// connected almost surely, and a record crosses the edge of a site about twice each way, however
+// many links there are. What a session finds to have been missed makes its link a chosen one for ten
+// minutes. Within a site, a node pushes what it wrote, and what came over the edge, to all local
+// peers; what came from a mate goes round once more only where a node is not connected to all its
+// mates, and then through the two that come first in the feed's rendezvous order.
 //
 // The owner calls PeerUp and PeerDown as connections come and go, and Push for every record that
 // the log has stored, with the peer that it came from.
@@ -29,27 +35,40 @@
 // Both stream protocols carry frames: a length of 4 bytes, big-endian, from 1 to 262,144, and as
 // many bytes of deterministic CBOR (RFC 8949, section 4.2), a map with these keys:
 //
-//	1 kind     1 root, 2 same, 3 frontier, 4 wants, 5 records, 6 done
+//	1 kind     1 root, 2 same, 3 frontier, 4 wants, 5 records, 6 done,
+//	           7 differs, 8 buckets, 9 ask, 10 choose
 //	2 root     32 bytes                                      kind 1
-//	3 local    the sender holds the other to be local        kinds 1 and 3
+//	3 local    the sender holds the other to be local        kinds 1, 3 and 8
 //	4 marks    see below                                     kind 3
 //	5 wants    see below                                     kind 4
 //	6 records  arrays of feed, number and data               kind 5
 //	7 last     no more frames of this kind follow            kind 3
 //	8 stored   how many records were new to the sender       kind 6
 //	9 more     the sender had more than a session holds      kind 6
+//	10 peek    only whether roots differ is asked            kind 1
+//	11 buckets digests of marks, or bits; see below          kinds 8 and 9
+//	12 chosen  the sender has chosen the link                kind 10
 //
 // Absent is zero; other keys are ignored. Marks and wants are strings of bytes, one after another:
 //
 //	mark: feed hash (8 bytes: SHA-256 of the name, cut), number (unsigned varint), digest (8 bytes)
 //	want: feed hash (8 bytes), number after which records are wanted (unsigned varint)
 //
-// A push stream, /selvage/push/1, is frames of kind 5 in one direction, for as long as both sides
-// are up. A session, /selvage/sync/1, is:
+// A frontier of 64 feeds or more is not shown as a whole. Its marks are put into 8 to 256 buckets, a
+// power of two, by the first bits of the feed's hash; the digest of a bucket is the first 4 bytes of
+// the SHA-256 of its marks, written as above, by hash. The answer is a bit for each bucket that
+// differs, the lowest of a byte first, and the frontier that follows is of these buckets.
+//
+// A push stream, /selvage/push/1, is frames of kinds 5 and 10 in one direction, for as long as both
+// sides are up; a link is not chosen until the sender says so, and when the stream ends. A session,
+// /selvage/sync/1, is:
 //
 //	initiator            responder
 //	root            ──►
-//	                ◄──  same, and the session ends; or frontier, frontier, ... last
+//	                ◄──  same, or, to a peek, differs, and the session ends;
+//	                     or frontier, frontier, ... last; or buckets
+//	ask             ──►  (if there were buckets)
+//	                ◄──  frontier, frontier, ... last
 //	wants, ...      ──►  (where the responder is ahead, or digests differ)
 //	records, ...    ──►  (where the initiator is ahead, or digests differ)
 //	done            ──►
@@ -74,7 +93,7 @@
 // /selvage/serf-stream/1 is memberlist's own protocol. Serf knows a node by the text of its ID and
 // a synthetic address under fd00::/8 that is computed from the ID. Only members of the site are
 // listened to, whatever they say comes from the address of the peer that has proven itself, and
-// news of nodes that are not of the site is ignored. A crash is seen within some 20 s.
+// news of nodes that are not of the site is ignored. A crash is seen within some 12 s.
 //
 // Membership is an opinion. Two nodes may disagree for as long as they like, and after a cut both
 // sides see the other as dead. Never derive a quorum from it, nor that only one node acts: it is
@@ -85,7 +104,8 @@
 //	a frame                256 KiB
 //	a record               feed 128 bytes, data 140 KiB
 //	a session              16 MiB of records each way, 10 min, 30 s without progress of a frame
-//	a frontier             262,144 feeds
+//	a frontier             262,144 feeds, 256 buckets
+//	a record across        waits up to 100 ms, for others and lest it is on its way here too
 //	a neighbour's queue    1,024 records, 4 MiB; beyond it a session is due in a second
 //	sessions               one initiated at a time; one served per peer, the newest
 //	packets to a member    64 wait; beyond that they are dropped

@@ -7,13 +7,13 @@ import (
 	"selvage/internal/ident"
 )
 
-// carriers is how many nodes of a site carry a record across the site's edge: one, and one more
-// in case the first is down and has not been missed yet.
+// carriers is how many nodes of a site choose links across its edge, and pass on in it what others may
+// lack: one, and one more in case the first is down and has not been missed yet.
 const carriers = 2
 
-// duty reports whether self carries the records of a feed across the site's edge: it does if fewer
+// duty reports whether self is one of those that act for the site in some matter, which feed names: it is if fewer
 // than two of the mates come before it in the feed's rendezvous order (Thaler and Ravishankar,
-// 1998). Mates that see the same members agree; if views differ a record is carried more often, or
+// 1998). Mates that see the same members agree; if views differ a record is passed on more often, or
 // left to anti-entropy. mates need not hold self.
 func duty(feed string, mates []ident.NodeID, self ident.NodeID) bool {
 	mine := weight(feed, self)

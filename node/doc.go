@@ -8,6 +8,29 @@
 //	ledger: an entry was stored ──► gossip pushes it on
 //	ledger: the view changed    ──► what this node should run ──► deploy; addresses ──► mesh
 //	deploy, store: news         ──► the node's report, a register entry in the ledger
+//	gossip: a mate came or went ──► the site's beacon, a register entry in the ledger
+//
+// # Who is alive
+//
+// Reports say what a node does, and are published when that changes. That it is there is for its
+// site's beacon to say, which is published when that changes, and at a pace: 3 s for each site of the
+// fleet, from 10 s to 10 min. Members of the site take turns in a rendezvous order (herald); mates know
+// of each other by gossip. A node counts as reachable
+//
+//   - if it is this one, or a live mate;
+//   - if a beacon of its site that counts lists it: one that came within three paces, and that no
+//     other beacon of the site ends;
+//   - if it has reported within 15 s, or since the site's newest beacon came and within 30 s;
+//   - if it is connected, and its site has no beacon that counts.
+//
+// So a dead node is seen to be dead by other sites after some 15 s, and a site that is cut off, or a
+// node that was alone in its site, after three paces: 30 s in a fleet of up to three sites, 15 min in
+// one of 100. A node that holds its uplink says so in its report, and is unreachable for other sites
+// from then on.
+//
+// A beacon of whoever is a member of the site counts. So a member that lies can have its mates taken
+// for dead or alive, and nobody of other sites. It is what people are shown and what a rollout waits
+// for; no right follows from it.
 //
 // What touches the outside is handed in by the caller through Config: files, the ledger's storage,
 // drivers, packet sockets, the clock.

@@ -21,7 +21,7 @@ type deploy struct {
 	name, release string
 	selector      map[string]string
 	at            time.Duration
-	took          time.Duration // until every reachable target served it; 0 until then
+	took          time.Duration // until every target ran it; 0 until then
 }
 
 // do has the stage carry out what a person does.

@@ -101,7 +101,7 @@ func (r *recorder) due() <-chan time.Time {
 	return r.timer.C
 }
 
-// sample takes one now.
+// sample takes one now. The stage is settled.
 func (t *story) sample() {
 	r, now := t.recorder, t.trace.Now()
 	if r == nil {

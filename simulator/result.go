@@ -17,7 +17,7 @@ type Result struct {
 	WallSeconds     float64  `json:"wall_seconds"`
 	TraceSHA256     string   `json:"trace_sha256"`
 	Checks          []Check  `json:"checks"`
-	MakespanSeconds float64  `json:"makespan_seconds"` // of the last deployment, until every node that is up and meant ran it; 0 if that did not come about
+	MakespanSeconds float64  `json:"makespan_seconds"` // of the last deployment, until every node that is meant ran it, and all were up; 0 if that did not come about
 	BoundSeconds    float64  `json:"bound_seconds"`    // what its links allowed at best
 	Uplinks         []Uplink `json:"uplinks"`
 	Nodes           int      `json:"nodes"`
@@ -52,6 +52,7 @@ type Uplink struct {
 func (t *story) result() Result {
 	r := Result{OK: true, Scenario: t.scenario.Name, Seed: t.scenario.Seed,
 		VirtualSeconds: t.trace.Now().Seconds(), Nodes: len(t.Machines())}
+	t.Settle()
 	t.sample()
 	r.Record = t.recorder.take(t.trace.Now())
 	var lost leftOut

@@ -222,6 +222,7 @@ func (t *story) sleep(now time.Duration) {
 		case <-timer.C:
 			return
 		case <-t.recorder.due():
+			t.Settle()
 			t.sample()
 		case <-t.Changed():
 			changed = true
@@ -281,11 +282,11 @@ func (t *story) broken() bool {
 	})
 }
 
-// measure notes which deployments have got everywhere.
+// measure notes which deployments have got everywhere. A machine that is down has not got one.
 func (t *story) measure(now time.Duration) {
 	for i, d := range t.deploys {
 		newest := !slices.ContainsFunc(t.deploys[i+1:], func(o *deploy) bool { return o.name == d.name })
-		if d.took == 0 && newest && allRun(t, d.release) == "" {
+		if d.took == 0 && newest && allUp(t, "") == "" && allRun(t, d.release) == "" {
 			d.took = now - d.at
 			t.trace.Note("", "deployed", "%s runs everywhere after %s", d.release, d.took)
 		}

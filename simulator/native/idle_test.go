@@ -111,7 +111,7 @@ func BenchmarkIdleFleet(b *testing.B) {
 	for _, shape := range [][2]int{{2, 3}, {4, 3}, {20, 5}, {100, 2}} {
 		b.Run(fmt.Sprintf("%dx%d", shape[0], shape[1]), func(b *testing.B) {
 			for b.Loop() {
-				f := idle(b, shape[0], shape[1], 2*time.Minute, 3*time.Minute)
+				f := idle(b, shape[0], shape[1], 6*time.Minute, 10*time.Minute)
 				b.ReportMetric(f.up, "kbit/s-up")
 				b.ReportMetric(f.down, "kbit/s-down")
 				b.ReportMetric(f.worst, "kbit/s-worst")

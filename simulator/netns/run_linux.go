@@ -9,7 +9,8 @@ import (
 	"selvage/simulator/scenario"
 )
 
-// Run plays a scenario. See simulator.Tell for how it ends. Of the Result, virtual time is real.
+// Run plays a scenario. See simulator.Tell for how it ends. Of the
+// Result, virtual time is real.
 func Run(ctx context.Context, cfg Config, s scenario.Scenario, o simulator.Options) (simulator.Result, error) {
 	begin := time.Now()
 	if o.Progress == nil {
@@ -19,7 +20,7 @@ func Run(ctx context.Context, cfg Config, s scenario.Scenario, o simulator.Optio
 	if err := check(s); err != nil {
 		return simulator.Result{}, err
 	}
-	st, err := newStage(ctx, cfg, s, o)
+	st, err := newStage(ctx, cfg, s, o.Progress)
 	if err != nil {
 		return simulator.Result{}, err
 	}

@@ -3,7 +3,6 @@ package netns
 import (
 	"context"
 	"net/url"
-	"sync"
 	"time"
 
 	"selvage/node/api"
@@ -14,14 +13,12 @@ import (
 const askLimit = 20 * time.Second
 
 // view is what a node tells of itself: its status of one moment, and what else was asked for after
-// that.
+// that. The story's goroutine alone asks.
 type view struct {
 	m      *machine
 	status api.Status
-
-	mu    sync.Mutex // held while the node is asked for a list
-	blobs []api.Blob
-	nodes []api.Node
+	blobs  []api.Blob
+	nodes  []api.Node
 }
 
 var _ simulator.Agent = (*view)(nil)
@@ -49,8 +46,6 @@ func (v *view) Nodes() []api.Node { return once(v, "nodes", &v.nodes) }
 
 // once asks for a list that was not asked for yet. A node that does not answer has said nothing.
 func once[T any](v *view, noun string, list *[]T) []T {
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	if *list == nil {
 		if err := get(v.m.stage.ctx, v.m, noun, nil, list); err != nil {
 			v.m.stage.trace.Note(v.m.String(), "does not answer", "%v", err)

@@ -104,7 +104,7 @@ type telling struct {
 func tell(t testing.TB, p *program, s scenario.Scenario) telling {
 	t.Helper()
 	h := newHost(s.Seed, nil)
-	r, err := p.play(t.Context(), s, h, simulator.Span{})
+	r, err := p.play(t.Context(), s, simulator.Options{}, h)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,49 +128,21 @@ func TestOneSeedOneStory(t *testing.T) {
 	}
 }
 
-// TestRecordAndWindow: a record changes nothing of the story, and comes through to the host; a window is obeyed.
-func TestRecordAndWindow(t *testing.T) {
-	s := parse(t, story)
-	window := simulator.Span{From: 10 * time.Second, To: 15 * time.Second}
-	r, err := Run(t.Context(), guestFile(t), s, simulator.Options{Record: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.Record == nil || len(r.Record.Lives) != r.Nodes || len(r.Record.Series.At) < 10 {
-		t.Errorf("the record: %+v", r.Record)
-	}
-	if plain := tell(t, player(t), s).Result; plain.TraceSHA256 != r.TraceSHA256 {
-		t.Error("with a record it is another story")
-	}
-	r, err = Run(t.Context(), guestFile(t), s, simulator.Options{Window: window})
-	if err != nil {
-		t.Fatal(err)
-	}
-	said := 0
-	for _, e := range r.Events {
-		if e.Level == "debug" && !window.Has(e.At) {
-			t.Fatalf("outside of the window: %+v", e)
-		} else if e.Level == "debug" {
-			said++
-		}
-	}
-	if said == 0 || r.Record != nil {
-		t.Errorf("%d events in the window; a record that nobody asked for: %v", said, r.Record != nil)
-	}
-}
-
 // TestFailedCheck: a check that fails is in the result, as with any engine. What the caller sees does not
 // depend on whether progress is told.
 func TestFailedCheck(t *testing.T) {
 	s := parse(t, strings.Replace(story, "always: [", "sometimes: [somebody_dropped]\nalways: [none_runs: app@v1, ", 1))
 	told := 0
-	r, err := Run(t.Context(), guestFile(t), s, simulator.Options{Progress: func(p simulator.Progress) {
+	r, err := Run(t.Context(), guestFile(t), s, simulator.Options{Record: true, Progress: func(p simulator.Progress) {
 		if told++; p.Of != s.Duration {
 			t.Errorf("progress of %v", p.Of)
 		}
 	}})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if r.Record == nil || len(r.Record.Lives) != r.Nodes {
+		t.Errorf("the record has %+v", r.Record)
 	}
 	var wrong []string
 	for _, c := range r.Checks {
@@ -192,7 +164,7 @@ func TestFailedCheck(t *testing.T) {
 // TestWorkThatFails: a story that cannot go on is an error.
 func TestWorkThatFails(t *testing.T) {
 	s := parse(t, strings.Replace(story, "faults: [", "faults: [{at: 9s, for: 5s, diskfull: a/n0}, ", 1))
-	_, err := player(t).play(t.Context(), s, newHost(s.Seed, nil), simulator.Span{})
+	_, err := player(t).play(t.Context(), s, simulator.Options{}, newHost(s.Seed, nil))
 	if err == nil || !strings.Contains(err.Error(), "seed app@v1") {
 		t.Errorf("got %v", err)
 	}
@@ -202,7 +174,7 @@ func TestCancel(t *testing.T) {
 	s, p := parse(t, "duration: 1000h\n"+story[:strings.Index(story, "always:")]), player(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if _, err := p.play(ctx, s, newHost(s.Seed, nil), simulator.Span{}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := p.play(ctx, s, simulator.Options{}, newHost(s.Seed, nil)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -218,7 +190,7 @@ func TestTooLittleMemory(t *testing.T) {
 	}
 	defer p.close()
 	s := parse(t, story)
-	_, err = p.play(t.Context(), s, newHost(s.Seed, nil), simulator.Span{})
+	_, err = p.play(t.Context(), s, simulator.Options{}, newHost(s.Seed, nil))
 	if !errors.Is(err, ErrMemory) {
 		t.Errorf("got %v", err)
 	}
@@ -247,7 +219,7 @@ func TestGuestThatIsNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.close()
-	if _, err := p.play(t.Context(), parse(t, story), newHost(1, nil), simulator.Span{}); err == nil || !strings.Contains(err.Error(), "what the guest tells") {
+	if _, err := p.play(t.Context(), parse(t, story), simulator.Options{}, newHost(1, nil)); err == nil || !strings.Contains(err.Error(), "what the guest tells") {
 		t.Errorf("a guest that says nothing: %v", err)
 	}
 }
@@ -319,7 +291,7 @@ func BenchmarkReplay(b *testing.B) {
 	p, s := player(b), parse(b, string(data))
 	for b.Loop() {
 		begin := time.Now()
-		r, err := p.play(b.Context(), s, newHost(s.Seed, nil), simulator.Span{})
+		r, err := p.play(b.Context(), s, simulator.Options{}, newHost(s.Seed, nil))
 		if err != nil || !r.OK {
 			b.Fatalf("%v: %+v", err, r.Checks)
 		}

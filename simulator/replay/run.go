@@ -22,8 +22,8 @@ import (
 const Guest = "selvage-replay.wasm"
 
 // Run plays a scenario with the guest in that file. What it returns follows from the two, but for WallSeconds.
-// Progress is told from the calling goroutine. A story is recorded whether or not it shall be, so that it is the same
-// one; with a window it is another, in which nodes say more. When ctx ends, so does the guest, and there is no result. An error means that the story could not be played to its end; a check
+// Progress is told from the calling goroutine. When ctx ends, so does the
+// guest, and there is no result. An error means that the story could not be played to its end; a check
 // that failed is in the Result.
 func Run(ctx context.Context, guest string, s scenario.Scenario, o simulator.Options) (simulator.Result, error) {
 	begin := time.Now()
@@ -32,7 +32,7 @@ func Run(ctx context.Context, guest string, s scenario.Scenario, o simulator.Opt
 		return simulator.Result{}, err
 	}
 	if o.Progress != nil {
-		o.Progress(simulator.Progress{Of: s.Duration, Text: "the guest has to be compiled"})
+		o.Progress(simulator.Progress{Of: s.Duration, Text: "the guest is being loaded"})
 	}
 	p, err := load(ctx, code, cacheDir(), maxMemory)
 	if err != nil && ctx.Err() == nil { // it may be the cache: a disk is full, a file is broken
@@ -42,10 +42,7 @@ func Run(ctx context.Context, guest string, s scenario.Scenario, o simulator.Opt
 		return simulator.Result{}, fmt.Errorf("load %s: %w", guest, err)
 	}
 	defer p.close()
-	r, err := p.play(ctx, s, newHost(s.Seed, o.Progress), o.Window)
-	if !o.Record {
-		r.Record = nil
-	}
+	r, err := p.play(ctx, s, o, newHost(s.Seed, o.Progress))
 	r.WallSeconds = time.Since(begin).Seconds()
 	return r, err
 }
@@ -97,19 +94,32 @@ func (p *program) close() {
 	}
 }
 
+// order is what the guest is asked for; cmd/selvage-replay reads it.
+type order struct {
+	Scenario string         `json:"scenario"` // as in a file
+	Record   bool           `json:"record"`
+	Window   simulator.Span `json:"window"`
+}
+
 // told is what the guest tells at its end; cmd/selvage-replay writes it.
 type told struct {
-	Story simulator.Whole `json:"story"`
-	Error string          `json:"error,omitempty"` // why it was not played to its end
+	Result simulator.Result  `json:"result"`
+	Events []simulator.Event `json:"events"`
+	Record *simulator.Record `json:"record,omitempty"`
+	Error  string            `json:"error,omitempty"` // why it was not played to its end
 }
 
 // play plays a scenario, which has been parsed.
-func (p *program) play(ctx context.Context, s scenario.Scenario, h *host, window simulator.Span) (simulator.Result, error) {
+func (p *program) play(ctx context.Context, s scenario.Scenario, o simulator.Options, h *host) (simulator.Result, error) {
+	in, err := json.Marshal(order{string(s.Marshal()), o.Record, o.Window})
+	if err != nil {
+		return simulator.Result{}, err
+	}
 	var out bytes.Buffer
 	config := wazero.NewModuleConfig().
 		WithName(""). // nameless, so that there can be many
-		WithArgs("selvage-replay", "--from", window.From.String(), "--to", window.To.String()).
-		WithStdin(bytes.NewReader(s.Marshal())).
+		WithArgs("selvage-replay").
+		WithStdin(bytes.NewReader(in)).
 		WithStdout(&out).
 		WithStderr(&h.says).
 		WithRandSource(h).
@@ -131,8 +141,8 @@ func (p *program) play(ctx context.Context, s scenario.Scenario, h *host, window
 	if err := json.Unmarshal(out.Bytes(), &t); err != nil {
 		return simulator.Result{}, fmt.Errorf("read what the guest tells: %w", err)
 	}
-	r := t.Story.Unpack()
-	r.Engine = "replay"
+	r := t.Result
+	r.Engine, r.Events, r.Record = "replay", t.Events, t.Record
 	if t.Error != "" {
 		return r, errors.New(t.Error)
 	}
