@@ -62,13 +62,11 @@ func (p *playing) play(c *cobra.Command, env *environment, file string, names ..
 	ok := true
 	for _, e := range engines {
 		r, err := p.playWith(c.Context(), env, e, s, o)
+		if r.Record != nil { // also of a story that could not be played to its end
+			err = errors.Join(err, p.writeReport(s, r, p.again(c, file, s.Seed)))
+		}
 		if err != nil {
 			return err
-		}
-		if r.Record != nil {
-			if err := p.writeReport(s, r, p.again(c, file, s.Seed)); err != nil {
-				return err
-			}
 		}
 		ok = ok && r.OK
 		runs = append(runs, r)
