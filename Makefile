@@ -12,10 +12,11 @@ export GOFLAGS += -trimpath
 .PHONY: all build selvage replay examples demo test soak lab race lint bench fuzz clean
 all: build
 
-build: selvage replay ## bin/selvage, and beside it what it uses
+build: selvage replay ## bin/selvage, and beside it what it uses: the functions of the demo, the simulator in WASM, the program with the mutants
 
-selvage: examples ## bin/selvage, and the functions that the demo seeds
+selvage: examples
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/selvage ./cmd/selvage
+	$(GO) build -tags mutants -ldflags '$(LDFLAGS)' -o $(BIN)/selvage-mutants ./cmd/selvage
 
 examples:
 	for v in v1 v2 v3; do \
@@ -32,7 +33,8 @@ test: ## unit tests, the small scenarios of the simulator, the command line
 	$(GO) test ./...
 
 SEEDS ?= 20
-soak: build ## every scenario under SEEDS seeds, and the long ones once
+soak: build ## the mutants, every scenario under SEEDS seeds, and the long ones once
+	$(BIN)/selvage sim mutants --seeds $(SEEDS)
 	$(BIN)/selvage sim sweep simulator/scenarios/*.yaml --seeds $(SEEDS)
 	$(BIN)/selvage sim sweep simulator/scenarios/long/*.yaml --seeds 1
 

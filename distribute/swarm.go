@@ -17,6 +17,7 @@ import (
 
 	"selvage/distribute/store"
 	"selvage/internal/ident"
+	"selvage/internal/lock"
 )
 
 // askTimeout bounds a question to one peer.
@@ -46,7 +47,7 @@ type Swarm struct {
 	wg     sync.WaitGroup
 	room   chan struct{} // holds one for each chunk between reading and storing
 
-	mu      sync.Mutex
+	mu      lock.Mutex // taken before a task's, held while that waits
 	peers   map[ident.NodeID]*neighbour
 	tasks   map[Digest]*task
 	past    map[Digest]Progress     // of the tasks that have ended; one for each blob that was ever fetched

@@ -10,6 +10,7 @@ import (
 	"selvage/distribute/planner"
 	"selvage/distribute/store"
 	"selvage/internal/ident"
+	"selvage/internal/lock"
 )
 
 // How a task looks for sources when no connected peer has the blob.
@@ -30,7 +31,7 @@ type task struct {
 	wake   chan struct{}
 	wg     sync.WaitGroup // of fetchers, and the search for providers
 
-	mu      sync.Mutex
+	mu      lock.Mutex // held while the object is asked, which may wait for the disk
 	sources map[ident.NodeID]*source
 	bad     map[ident.NodeID]bool // sent what it should not have: not asked again, even if it comes back
 	plan    *planner.Planner      // nil while the chunk list is not known

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"selvage/internal/mutant"
 )
 
 const maxSession = 16 << 20 // bytes of records that one side sends in a session
@@ -301,6 +303,9 @@ func (r *Replicator) offer(p *peer, rs []Record) (stored uint32, err error) {
 		case o == Rejected && errors.Is(errs[i], ErrNotStored):
 			err = fmt.Errorf("%w: %w", errOwnTrouble, errs[i])
 		case o == Rejected:
+			if mutant.On(mutant.RelayUnverified) {
+				r.Push(fit[i], p.id)
+			}
 			rejected = append(rejected, errs[i])
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"selvage/internal/mutant"
 )
 
 // transaction is one change of the ledger: what is stored at once, and told of after that.
@@ -57,12 +59,18 @@ func (l *Ledger) change(f func(*transaction) error) error {
 	l.stored.Lock()
 	defer l.stored.Unlock()
 	l.mu.Unlock()
+	l.tell(t)
+	return nil
+}
+
+// tell has others told, once, of what a transaction stored.
+func (l *Ledger) tell(t *transaction) {
 	for _, r := range t.tell {
 		for _, f := range l.onStored {
 			f(r)
 		}
 	}
-	return nil
+	t.tell = nil
 }
 
 func (l *Ledger) attempt(f func(*transaction) error) (*transaction, error) {
@@ -83,6 +91,9 @@ func (l *Ledger) attempt(f func(*transaction) error) (*transaction, error) {
 	}
 	if t.batch.empty() {
 		return t, nil
+	}
+	if mutant.On(mutant.ForgetFsync) {
+		l.tell(t)
 	}
 	if err := l.cfg.Log.Commit(t.batch); err != nil {
 		return t, fmt.Errorf("%w: %w", ErrStorage, err)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"selvage/internal/mutant"
 	"selvage/ledger/trust"
 )
 
@@ -41,6 +42,10 @@ func (c *charters) latest() uint64 { return uint64(len(c.versions)) }
 // add takes a charter and reports whether the chain has grown. keep says that it may wait for its
 // predecessor here.
 func (c *charters) add(p proposal, keep bool) bool {
+	if p.version > 1 && p.version < c.latest() && mutant.On(mutant.AcceptLowerCharter) {
+		c.chain, c.versions, c.digests = c.chain.Prefix(p.version), c.versions[:p.version:p.version], c.digests[:p.version:p.version]
+		return true
+	}
 	if p.version <= c.latest() {
 		c.noteRival(p)
 		return false

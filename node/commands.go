@@ -57,6 +57,8 @@ func (n *Node) Publish(kind string, envelope []byte) (string, error) {
 		return n.publishRelease(envelope, payload)
 	case api.KindDeployment:
 		return n.publishDeployment(envelope, payload)
+	case api.KindCharter:
+		return n.publishCharter(envelope, env)
 	}
 	return "", api.Refuse(fmt.Errorf("%q is no kind of statement", kind), "")
 }
@@ -81,6 +83,25 @@ func (n *Node) publishDeployment(envelope, payload []byte) (string, error) {
 		return "", api.Refuse(err, "")
 	}
 	return n.publishStatement(ledger.KindDeployment, d.Name, envelope)
+}
+
+// publishCharter takes the charter that follows the newest which this node knows.
+func (n *Node) publishCharter(envelope []byte, env trust.Envelope) (string, error) {
+	digest, err := ledger.Digest(env)
+	if err != nil {
+		return "", api.Refuse(err, "")
+	}
+	last := n.ledger.Chain()
+	switch _, err := last.Extend(env); {
+	case errors.Is(err, trust.ErrOldCharter):
+		return "", api.Refuse(fmt.Errorf("charter: %w", err), fmt.Sprintf("amend the one in force, which is version %d", last.Latest().Version))
+	case err != nil:
+		return "", refuseSigners(fmt.Errorf("charter: %w", err))
+	}
+	if _, err := n.feeds.publish(ledger.KindCharter, "", "", envelope); err != nil {
+		return "", explainPublish(err)
+	}
+	return digest, nil
 }
 
 func (n *Node) publishStatement(kind ledger.Kind, key string, envelope []byte) (string, error) {

@@ -28,18 +28,21 @@ type invariant struct {
 // invariants are those that scenarios can name.
 func invariants() map[string]invariant {
 	return map[string]invariant{
-		"nothing_unsigned_runs": {doc: "what a node runs is a release that the operator signed, byte for byte", each: nothingUnsignedRuns},
-		"no_corrupt_blob":       {doc: "every blob that a node holds for whole has the bytes that its digest says", each: noCorruptBlob},
-		"nobody_dropped":        {doc: "no node has dropped a peer for misbehaving", each: nobodyDropped},
-		"nobody_quarantined":    {doc: "no node holds another to be forked, or to have used a ticket too often", each: nobodyQuarantined},
-		"somebody_dropped":      {arg: scenario.OptionalPlace, doc: "some node has dropped a peer; with a place, one of it", all: somebodyDropped},
-		"somebody_quarantined":  {arg: scenario.OptionalPlace, doc: "some node is quarantined; with a place, one of it", all: somebodyQuarantined},
-		"ledgers_equal":         {doc: "all nodes that are up hold the same of the fleet's ledger", all: ledgersEqual},
-		"all_up":                {doc: "every machine's node is up", all: allUp},
-		"all_know_all":          {doc: "every node that is up knows all nodes", each: knowsAll},
-		"all_run":               {arg: scenario.Release, doc: "every node that is up, and meant, runs the release and is ready", all: allRun},
-		"none_runs":             {arg: scenario.Release, doc: "no node runs the release", all: noneRuns},
-		"all_reachable_run":     {arg: scenario.Release, doc: "'rollout status' says at every node that all reachable targets run the release", all: allReachableRun},
+		"nothing_unsigned_runs":  {doc: "what a node runs is a release that the operator signed, byte for byte", each: nothingUnsignedRuns},
+		"no_corrupt_blob":        {doc: "every blob that a node holds for whole has the bytes that its digest says", each: noCorruptBlob},
+		"nobody_dropped":         {doc: "no node has dropped a peer for misbehaving", each: nobodyDropped},
+		"only_dropped":           {arg: scenario.Place, doc: "no node has dropped a peer of another place than this", each: onlyDropped},
+		"nobody_quarantined":     {doc: "no node holds another to be forked, or to have used a ticket too often", each: nobodyQuarantined},
+		"somebody_dropped":       {arg: scenario.OptionalPlace, doc: "some node has dropped a peer; with a place, one of it", all: somebodyDropped},
+		"somebody_quarantined":   {arg: scenario.OptionalPlace, doc: "some node is quarantined; with a place, one of it", all: somebodyQuarantined},
+		"ledgers_equal":          {doc: "all nodes that are up hold the same of the fleet's ledger", all: ledgersEqual},
+		"all_up":                 {doc: "every machine's node is up", all: allUp},
+		"all_know_all":           {doc: "every node that is up knows all nodes", each: knowsAll},
+		"charters_never_go_back": {doc: "no node goes back to an older charter", each: chartersNeverGoBack},
+		"all_have_charter":       {doc: "every node that is up goes by the newest charter that the operator signed", each: hasCharter},
+		"all_run":                {arg: scenario.Release, doc: "every node that is up, and meant, runs the release and is ready", all: allRun},
+		"none_runs":              {arg: scenario.Release, doc: "no node runs the release", all: noneRuns},
+		"all_reachable_run":      {arg: scenario.Release, doc: "'rollout status' says at every node that all reachable targets run the release", all: allReachableRun},
 	}
 }
 
@@ -140,9 +143,42 @@ type rightFile struct {
 
 func nobodyDropped(_ *story, _ Machine, n Agent, _ string) string {
 	for _, a := range n.Status().Alerts {
-		if strings.Contains(a, "was dropped") {
+		if strings.Contains(a, wasDropped) {
 			return a
 		}
+	}
+	return ""
+}
+
+// wasDropped is what alerts say of a peer that broke a rule.
+const wasDropped = "was dropped"
+
+func onlyDropped(t *story, _ Machine, n Agent, place string) string {
+	for _, a := range n.Status().Alerts {
+		if strings.Contains(a, wasDropped) && !t.speaksOf(a, place) {
+			return a
+		}
+	}
+	return ""
+}
+
+// speaksOf reports whether an alert is about a machine of a place.
+func (t *story) speaksOf(alert, place string) bool {
+	return slices.ContainsFunc(t.suspects(place), func(m Machine) bool { return strings.Contains(alert, m.NodeName()+" (") })
+}
+
+func chartersNeverGoBack(t *story, m Machine, n Agent, _ string) string {
+	version, before := n.Status().Charter, t.shown[Place(m)]
+	if version < before {
+		return fmt.Sprintf("goes by charter %d after it went by %d", version, before)
+	}
+	t.shown[Place(m)] = version
+	return ""
+}
+
+func hasCharter(t *story, _ Machine, n Agent, _ string) string {
+	if version := n.Status().Charter; version != t.charter {
+		return fmt.Sprintf("goes by charter %d, the newest is %d", version, t.charter)
 	}
 	return ""
 }
@@ -163,10 +199,8 @@ func somebodyDropped(t *story, place string) string {
 			continue
 		}
 		for _, a := range n.Status().Alerts {
-			for _, o := range t.suspects(place) {
-				if strings.Contains(a, "was dropped") && strings.Contains(a, o.NodeName()+" (") {
-					return ""
-				}
+			if strings.Contains(a, wasDropped) && t.speaksOf(a, place) {
+				return ""
 			}
 		}
 	}

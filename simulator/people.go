@@ -34,6 +34,8 @@ func (t *story) do(k scenario.Work) error {
 	case k.Join != nil:
 		t.trace.Note(k.Join.Site+"/"+k.Join.Name, "join", "")
 		return t.Join(*k.Join)
+	case k.Charter != nil:
+		return t.amend(*k.Charter)
 	case k.Uplink != nil:
 		t.trace.Note(k.Uplink.On, "uplink", "%s", describeUplink(*k.Uplink))
 		return t.Uplink(*k.Uplink)
@@ -41,15 +43,16 @@ func (t *story) do(k scenario.Work) error {
 	return nil
 }
 
-// up says that a node at which somebody wants to work is not there, if so.
+// up returns the node at which somebody wants to work, or says that it is not there.
 func (t *story) up(place string) (Machine, error) {
-	for _, m := range Placed(t.Machines(), place) {
-		if m.Agent() == nil {
-			return nil, fmt.Errorf("node %s is down", place)
-		}
-		return m, nil
+	found := Placed(t.Machines(), place)
+	if len(found) == 0 {
+		return nil, fmt.Errorf("there is no node %s", place)
 	}
-	return nil, fmt.Errorf("there is no node %s", place)
+	if found[0].Agent() == nil {
+		return nil, fmt.Errorf("node %s is down", place)
+	}
+	return found[0], nil
 }
 
 // seed makes a release at a node.
@@ -83,6 +86,20 @@ func (t *story) content(s scenario.Seed) []byte {
 	}
 	_, _ = ChaCha(t.rand.Uint64(), s.Name).Read(out[at : at+fresh]) // a generator never ends
 	return out
+}
+
+// amend has the charter amended.
+func (t *story) amend(c scenario.Charter) error {
+	if _, err := t.up(c.From); err != nil {
+		return fmt.Errorf("amend the charter: %w", err)
+	}
+	version, err := t.Charter(c)
+	if err != nil {
+		return fmt.Errorf("amend the charter: %w", err)
+	}
+	t.charter = version
+	t.trace.Note(c.From, "charter", "version %d", version)
+	return nil
 }
 
 // deploy declares that a release run.

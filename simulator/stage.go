@@ -32,6 +32,10 @@ type Stage interface {
 	// Uplink holds, lets go or limits the uplink of those at a place that are up.
 	Uplink(scenario.UplinkWork) error
 
+	// Charter signs the fleet's next charter, in which one more key may sign releases, and publishes it at a node. It
+	// returns the version.
+	Charter(scenario.Charter) (version uint64, err error)
+
 	// Settle returns when nothing is half done, so that what Machines show is of one moment.
 	Settle()
 	// Changed has a value when what the machines show may have changed.
@@ -51,6 +55,10 @@ type Machine interface {
 	// Disk is the node's state directory; it is only read.
 	Disk() disk.FS
 }
+
+// Writer is a Machine that can tell that it does not answer because it waits for its disk: it is not down, and what
+// has to hold of all in the end is not said of those alone who happen to answer.
+type Writer interface{ Busy() bool }
 
 // Agent is what a running node tells of itself. It is safe for concurrent use.
 type Agent interface {

@@ -47,6 +47,8 @@ type story struct {
 	releases map[string]release // that the operator has signed, by NAME@VERSION
 	latest   map[string]string  // the last of them, by NAME
 	deploys  []*deploy          // in the order in which they were declared
+	charter  uint64             // the newest that the operator has signed
+	shown    map[string]uint64  // the newest charter that each machine has shown, by place
 
 	right map[string]rightFile // files that were found right, by place and name
 }
@@ -74,7 +76,7 @@ type Progress struct {
 // that failed is in the Result.
 func Tell(ctx context.Context, s scenario.Scenario, stage Stage, trace *Trace, o Options) (Result, error) {
 	t := &story{Stage: stage, scenario: s, trace: trace, rand: Rand(s.Seed, "story"), progress: o.Progress, recorder: newRecorder(o), ends: map[int]func() error{},
-		releases: map[string]release{}, latest: map[string]string{}, right: map[string]rightFile{}}
+		releases: map[string]release{}, latest: map[string]string{}, right: map[string]rightFile{}, charter: 1, shown: map[string]uint64{}}
 	if t.progress == nil {
 		t.progress = func(Progress) {}
 	}
@@ -122,6 +124,7 @@ func (t *story) plan() {
 		if f.For > 0 || f.Kind == scenario.Restore {
 			t.acts = append(t.acts, act{f.At + f.For, endRank(f), func() error {
 				t.trace.Note(faultPlace(f), "fault ends", "%s", f.Kind)
+				t.forgive(f)
 				return t.ends[i]()
 			}})
 		}
@@ -131,6 +134,16 @@ func (t *story) plan() {
 	}
 	slices.SortStableFunc(t.acts, func(a, b act) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.rank, b.rank)) })
 	t.planChecks()
+}
+
+// forgive lets machines show what they had shown before when a backup was made from which they go on.
+func (t *story) forgive(f scenario.Fault) {
+	if f.Kind != scenario.Restore {
+		return
+	}
+	for _, m := range Placed(t.Machines(), f.On) {
+		delete(t.shown, Place(m))
+	}
 }
 
 // endRank has what begins and ends at one moment begin first.
@@ -235,7 +248,7 @@ func (t *story) sleep(now time.Duration) {
 // look evaluates what is due; it reports whether anything is still to be waited for. A story
 // without anything to wait for goes on until its end.
 func (t *story) look(now time.Duration) (open bool) {
-	eventual := false
+	eventual, busy := false, t.busy()
 	for _, c := range t.checks {
 		eventual = eventual || c.kind == "eventually"
 		switch c.kind {
@@ -247,7 +260,7 @@ func (t *story) look(now time.Duration) (open bool) {
 				}
 			}
 		case "sometimes", "eventually":
-			if c.held || now < c.from || now > c.until {
+			if c.held || now < c.from || now > c.until || busy && now < c.until {
 				break
 			}
 			c.last = t.check(c.check)
@@ -257,7 +270,9 @@ func (t *story) look(now time.Duration) (open bool) {
 		}
 		open = open || c.kind == "eventually" && !c.held && now < c.until
 	}
-	t.measure(now)
+	if !busy {
+		t.measure(now)
+	}
 	t.recorder.notice(now, t.Machines())
 	return open || !eventual
 }
@@ -270,6 +285,14 @@ func (t *story) cover(now time.Duration) {
 		down, up := t.Traffic(s.Name)
 		t.trace.cover([]int64{down, up})
 	}
+}
+
+// busy reports whether a machine does not answer now because it waits for its disk.
+func (t *story) busy() bool {
+	return slices.ContainsFunc(t.Machines(), func(m Machine) bool {
+		w, ok := m.(Writer)
+		return ok && w.Busy()
+	})
 }
 
 // broken reports whether the story is lost: what had to hold always does not, or the time is up for

@@ -62,8 +62,10 @@ func (p *playing) play(c *cobra.Command, env *environment, file string, names ..
 	ok := true
 	for _, e := range engines {
 		r, err := p.playWith(c.Context(), env, e, s, o)
-		if r.Record != nil { // also of a story that could not be played to its end
-			err = errors.Join(err, p.writeReport(s, r, p.again(c, file, s.Seed)))
+		if r.Record != nil { // also of a story that could not go on
+			if werr := p.writeReport(s, r, p.again(c, file, s.Seed)); err == nil {
+				err = werr
+			}
 		}
 		if err != nil {
 			return err

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -24,7 +26,7 @@ func newSim(env *environment) *cobra.Command {
 			return usage("sim what? try 'selvage sim run SCENARIO.yaml'")
 		},
 	}
-	c.AddCommand(newSimRun(env), newSimReplay(env), newSimSweep(env), newSimSchema(env))
+	c.AddCommand(newSimRun(env), newSimReplay(env), newSimSweep(env), newSimMutants(env), newSimList(env), newSimSchema(env))
 	return c
 }
 
@@ -65,6 +67,9 @@ func newSimReplay(env *environment) *cobra.Command {
 
 func readScenario(file string) (scenario.Scenario, error) {
 	data, err := os.ReadFile(file)
+	if shipped, ok := shippedScenario(file); ok && errors.Is(err, fs.ErrNotExist) {
+		data, err = shipped, nil
+	}
 	if err != nil {
 		return scenario.Scenario{}, err
 	}

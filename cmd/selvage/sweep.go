@@ -74,7 +74,7 @@ func sweep(ctx context.Context, env *environment, o sweepOptions, files []string
 	if _, err := pickEngines([]string{o.engine}); err != nil {
 		return err
 	}
-	player := &player{exe: exe, engine: o.engine}
+	player := &player{exe: exe, engine: o.engine, limit: playLimit}
 	var all []swept
 	failed := 0
 	for _, file := range files {
@@ -117,16 +117,22 @@ func printSwept(env *environment, all []swept) error {
 }
 
 // player plays stories in processes of their own: one that hangs or crashes is one that failed.
-type player struct{ exe, engine string }
+type player struct {
+	exe    string
+	engine string
+	env    []string // besides this process's own
+	limit  time.Duration
+}
 
 // playLimit bounds the wall time of one story.
 const playLimit = 10 * time.Minute
 
 // play returns why the scenario fails; "" if it does not.
 func (p *player) play(ctx context.Context, file string, seed uint64) (string, error) {
-	limited, cancel := context.WithTimeout(ctx, playLimit)
+	limited, cancel := context.WithTimeout(ctx, p.limit)
 	defer cancel()
 	cmd := exec.CommandContext(limited, p.exe, "sim", "run", file, "--engine", p.engine, "--seed", fmt.Sprint(seed), "-o", "json")
+	cmd.Env = append(os.Environ(), p.env...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"selvage/internal/mutant"
 )
 
 // Next says what to do now, and counts what it says as asked.
@@ -211,7 +213,7 @@ func (p *Planner) keen(now time.Time) []*peer {
 	patience := p.takeOver()
 	var keen []*peer
 	for _, q := range p.order {
-		if q.mate() && now.Sub(q.progress) < patience {
+		if q.mate() && (now.Sub(q.progress) < patience || mutant.On(mutant.DropTakeover)) {
 			keen = append(keen, q)
 		}
 	}

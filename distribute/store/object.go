@@ -16,6 +16,7 @@ import (
 
 	"selvage/internal/disk"
 	"selvage/internal/lock"
+	"selvage/internal/mutant"
 )
 
 // How much of a fetch a crash may cost: SyncEvery, if whoever puts calls Flush so often from another
@@ -204,7 +205,7 @@ func (o *Object) Put(i int, data []byte) ([]int, error) {
 	if err != nil {
 		return nil, fmt.Errorf("put chunk: %w", err)
 	}
-	if len(data) != int(c.Size) || sha256.Sum256(data) != c.Hash {
+	if len(data) != int(c.Size) || sha256.Sum256(data) != c.Hash && !mutant.On(mutant.SkipChunkVerification) {
 		return nil, fmt.Errorf("chunk %d of %s: %w", i, o.Digest, ErrCorrupt)
 	}
 	for _, at := range places {

@@ -191,4 +191,5 @@ type Holder struct {
 const (
 	KindRelease    = "release"
 	KindDeployment = "deployment"
+	KindCharter    = "charter" // the fleet's next
 )

@@ -173,3 +173,16 @@ func (l *machineLog) Commit(b ledger.Batch) error {
 	}
 	return l.Log.Commit(b)
 }
+
+// Get reads wrong what others wrote, while the machine forges: the last byte of an entry is its signature's. The ledger
+// reads its log so for its peers; what it starts from it reads with Scan.
+func (l *machineLog) Get(feed string, seq uint64) ([]byte, error) {
+	data, err := l.Log.Get(feed, seq)
+	if l.m.forge.Load() == 0 || err != nil {
+		return data, err
+	}
+	if f, err := ledger.ParseFeed(feed); err == nil && f.Author != l.m.id && len(data) > 0 {
+		data[len(data)-1] ^= 0xff // a copy
+	}
+	return data, nil
+}

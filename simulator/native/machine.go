@@ -40,6 +40,7 @@ type machine struct {
 
 	full   atomic.Int32 // faults that have its disk full
 	poison atomic.Int32 // faults that have it serve corrupt chunks
+	forge  atomic.Int32 // faults that have it hand out entries with signatures that do not hold
 	clock  clock
 
 	stillness stillness
@@ -56,6 +57,7 @@ type life struct {
 	dead    chan struct{} // closed when it was killed: its disk is gone for it
 	started chan struct{} // closed when node is set for good
 	node    *node.Node    // nil if it could not start; guarded by the machine's mu until started is closed
+	writes  atomic.Int32  // that take their time now
 }
 
 // end closes the node, when it has started.
@@ -89,6 +91,11 @@ func (l *life) rest(d time.Duration) {
 	if d == 0 {
 		return
 	}
+	l.writes.Add(1)
+	defer func() {
+		l.writes.Add(-1)
+		l.machine.world.changed() // there may be more to see now
+	}()
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -133,7 +140,10 @@ func (c *clock) right() {
 	c.off, c.drift = 0, 0
 }
 
-var _ simulator.Machine = (*machine)(nil)
+var (
+	_ simulator.Machine = (*machine)(nil)
+	_ simulator.Writer  = (*machine)(nil)
+)
 
 func (m *machine) String() string { return simulator.Place(m) }
 
@@ -142,12 +152,20 @@ func (m *machine) Site() string     { return m.site }
 func (m *machine) Name() string     { return m.name }
 func (m *machine) ID() ident.NodeID { return m.id }
 
-// Agent is nil also while the machine stands still: whoever asked its node would wait until it goes on.
+// Agent is nil also while the machine stands still, or waits for its disk: whoever asked its node would wait with it, and what
+// the node answers would not be of one moment.
 func (m *machine) Agent() simulator.Agent {
-	if n := m.node(); n != nil && m.stillness.still() == nil {
+	if n := m.node(); n != nil && m.stillness.still() == nil && !m.Busy() {
 		return n
 	}
 	return nil
+}
+
+// Busy implements simulator.Writer.
+func (m *machine) Busy() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.life != nil && m.life.writes.Load() > 0
 }
 
 func (m *machine) Disk() disk.FS {

@@ -128,6 +128,45 @@ eventually: {within: 1m, of: heal, check: [all_up, all_run: app@v1]}
 	}
 }
 
+// TestForgerIsDropped: a machine that joins next to a forger finds it out; without it, the check that wants somebody dropped fails.
+func TestForgerIsDropped(t *testing.T) {
+	const story = `
+sites: [{name: a, nodes: 1}, {name: b, nodes: 1}]
+work:
+  - {at: 10s, seed: {size: 1MB, from: a/n0, name: app, version: v1}}
+  - {at: 11s, deploy: {name: app, release: app@v1}}
+  - {at: 12s, seed: {size: 1MB, from: a/n0, name: app, version: v2}}
+  - {at: 13s, deploy: {name: app, release: app@v2}}
+  - {at: 14s, seed: {size: 1MB, from: a/n0, name: app, version: v3}}
+  - {at: 15s, deploy: {name: app, release: app@v3}}
+  - {at: 40s, join: {site: b, name: late}}
+eventually: {within: 30s, of: work, check: [somebody_dropped: b/n0, all_run: app@v3]}
+faults:
+  - {at: 40s, for: 10s, cut: {from: a, to: b/late}}
+`
+	for more, want := range map[string]bool{"  - {at: 30s, forge: b/n0}\n": true, "": false} {
+		r, err := Run(t.Context(), parse(t, story+more), simulator.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.OK != want {
+			t.Errorf("with %q: %+v", more, r.Checks)
+		}
+	}
+}
+
+// TestCharterFromBehind: an operator cannot amend the charter at a node that does not know the one in force.
+func TestCharterFromBehind(t *testing.T) {
+	_, err := Run(t.Context(), parse(t, `
+sites: [{name: a, nodes: 1}, {name: b, nodes: 1}]
+faults: [{at: 10s, partition: [[a], [b]]}]
+work: [{at: 20s, charter: {from: a/n0}}, {at: 30s, charter: {from: b/n0}}]
+`), simulator.Options{})
+	if err == nil || !strings.Contains(err.Error(), "amend the charter: charter: charter is not the next version: version 3 after 1") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // BenchmarkIdle lets 100 nodes at 20 sites do nothing for ten virtual minutes.
 func BenchmarkIdle(b *testing.B) {
 	var sites []string

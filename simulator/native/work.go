@@ -3,11 +3,16 @@ package native
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"time"
 
 	"selvage/ledger"
 	"selvage/ledger/manifest"
+	"selvage/ledger/trust"
 	"selvage/node"
 	"selvage/node/api"
 	"selvage/node/runtime"
@@ -76,6 +81,35 @@ func publish(n *node.Node, kind string, envelope any) error {
 	}
 	_, err = n.Publish(kind, data)
 	return err
+}
+
+// Charter implements simulator.Stage.
+func (w *world) Charter(c scenario.Charter) (version uint64, err error) {
+	n, err := w.at(c.From)
+	if err != nil {
+		return 0, err
+	}
+	next := *w.chain.Latest()
+	key := w.newKey().Public().(ed25519.PublicKey)
+	next.Version, next.Issued = next.Version+1, n.Status().Time.UTC().Truncate(time.Second)
+	next.Keys, next.Roles = maps.Clone(next.Keys), maps.Clone(next.Roles)
+	next.Keys[trust.KeyID(key)] = key
+	grant := next.Roles[trust.RoleRelease]
+	grant.Keys = append(slices.Clip(grant.Keys), trust.KeyID(key))
+	next.Roles[trust.RoleRelease] = grant
+	env, err := trust.SignCharter(next, w.operator)
+	if err != nil {
+		return 0, err
+	}
+	longer, err := w.chain.Extend(env)
+	if err != nil {
+		return 0, err
+	}
+	if err := publish(n, api.KindCharter, env); err != nil {
+		return 0, err
+	}
+	w.chain = longer
+	return next.Version, nil
 }
 
 // Join implements simulator.Stage.

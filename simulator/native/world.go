@@ -150,7 +150,7 @@ const maxBootstrap = 4
 func (w *world) ticket(site string, labels map[string]string, uses int) (trust.Ticket, error) {
 	var addrs []string
 	for i, m := range w.machines {
-		if n := m.node(); n != nil && (i == 0 || m.site == site) && len(addrs) < maxBootstrap {
+		if n := m.Agent(); n != nil && (i == 0 || m.site == site) && len(addrs) < maxBootstrap {
 			addrs = append(addrs, n.Status().Addresses...)
 		}
 	}

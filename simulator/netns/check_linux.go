@@ -21,8 +21,16 @@ func check(s scenario.Scenario) error {
 			return fmt.Errorf("%s: %w", faultName(f), err)
 		}
 	}
+	for _, k := range s.Work {
+		if k.Charter != nil {
+			return fmt.Errorf("line %d, work at %s: %w", k.Line, k.At, noCharter)
+		}
+	}
 	return nil
 }
+
+// noCharter is why charters are not amended here.
+var noCharter = &lab.Unable{What: "amend the charter (charter)", Lacks: "the program has no command for that", Hint: "play it with --engine native"}
 
 func faultName(f scenario.Fault) string {
 	if f.Line == 0 {

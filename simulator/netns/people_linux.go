@@ -125,6 +125,9 @@ func (st *stage) Uplink(u scenario.UplinkWork) error {
 	return nil
 }
 
+// Charter implements simulator.Stage: it cannot be done, and check has said so.
+func (st *stage) Charter(scenario.Charter) (uint64, error) { return 0, noCharter }
+
 // bytesOf turns bits a second into bytes.
 func bytesOf(bits *int64) *int64 {
 	if bits == nil {

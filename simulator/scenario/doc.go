@@ -115,6 +115,8 @@
 //	      up, down, latency, jitter, loss, burst, queue, codel, mtu, reorder, duplicate, duty, budget:
 //	          as in sites.uplink
 //	  poison: a SITE or SITE/NODE; a place that serves corrupt chunks
+//	  forge: a SITE or SITE/NODE; a place that hands out what others wrote with signatures that do not
+//	      hold
 //	  restore: a mapping; a place that is stopped, and goes on from a backup in the end
 //	    on: a SITE or SITE/NODE; what; has to be given
 //	    from: a duration, 0s to 366d; when the backup was made; not after at; has to be given
@@ -124,9 +126,9 @@
 //	  after: a duration, 0s to 366d; when the first may begin
 //	  before: a duration, 1ms to 366d; when no more begin; all are over the longest for after it; has to
 //	      be given
-//	  kinds: a list of at most 12 of one of partition, cut, isolate, crash, powercut, pause, suspend,
-//	      clock, diskfull, slowdisk, poison, restore; which kinds are drawn, each as likely as the
-//	      others; has to be given
+//	  kinds: a list of at most 13 of one of partition, cut, isolate, crash, powercut, pause, suspend,
+//	      clock, diskfull, slowdisk, poison, forge, restore; which kinds are drawn, each as likely as
+//	      the others; has to be given
 //	  on: a list of at most 1000 of a SITE or SITE/NODE; where; a site stands for one of its nodes where
 //	      crash, pause, suspend, clock, diskfull, slowdisk, poison or restore is drawn; otherwise any
 //	      node
@@ -154,6 +156,8 @@
 //	    held: true or false; whether nothing may use it; otherwise as it was
 //	    up: a rate, 0 to 1000gbit; limit, where 0 is none; otherwise as it was
 //	    down: a rate, 0 to 1000gbit; limit, where 0 is none; otherwise as it was
+//	  charter: a mapping; the fleet's charter is amended: one more key may sign releases
+//	    from: a SITE/NODE; at which node; has to be given
 //	always: a list of at most 100 of INVARIANT or INVARIANT: ARGUMENT; invariants that hold at every
 //	    moment
 //	sometimes: a list of at most 100 of INVARIANT or INVARIANT: ARGUMENT; invariants that hold at one

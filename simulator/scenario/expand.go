@@ -87,6 +87,8 @@ func (d *drawer) reserve() {
 			d.hold(downKind, w.Seed.From, at)
 		case w.Deploy != nil:
 			d.hold(downKind, w.Deploy.From, at)
+		case w.Charter != nil:
+			d.hold(downKind, w.Charter.From, at)
 		}
 	}
 }

@@ -45,14 +45,16 @@ func TestParse(t *testing.T) {
 				Duty: Duty{Up: 10 * time.Minute, Every: 2 * time.Hour}, Allowance: Allowance{10e6, day}}}},
 		"partition": {s.Faults[0], Fault{Line: 8, At: 30 * time.Second, For: 10 * time.Minute, Kind: Partition, Groups: [][]string{{"s1"}, {"s2"}}}},
 		"clock":     {s.Faults[5], Fault{Line: 13, At: 3 * time.Minute, For: time.Minute, Kind: Clock, On: "s1/n0", Jump: -10 * time.Hour, Drift: 2e-4}},
-		"random": {s.Random[0], Random{Line: 20, Every: 30 * time.Second, After: time.Minute, Before: 10 * time.Minute, On: []string{"s1"},
+		"random": {s.Random[0], Random{Line: 21, Every: 30 * time.Second, After: time.Minute, Before: 10 * time.Minute, On: []string{"s1"},
 			Kinds: []FaultKind{Crash, Cut, Isolate, PowerCut, DiskFull, Clock}, MinFor: 5 * time.Second, MaxFor: time.Minute}},
-		"seed":   {s.Work[0].Seed, &Seed{From: "s1/n0", Name: "app", Version: "v1", Size: 20e6, Change: 1}},
-		"deploy": {s.Work[1].Deploy, &Deploy{From: "s1/n0", Name: "app", Release: "app@v1", Selector: map[string]string{"tier": "pos"}}},
-		"uplink": {s.Work[3].Uplink, &UplinkWork{On: "s2", Held: &held}},
-		"eventually": {s.Eventually, []Eventually{{Line: 29, Within: 2 * time.Minute, Of: OfHeal,
-			Checks: []Check{{29, "ledgers_equal", ""}, {29, "all_run", "app@v1"}}}}},
-		"budget": {s.Budget, Budget{30, 1.10, 1.02, time.Minute}},
+		"seed":    {s.Work[0].Seed, &Seed{From: "s1/n0", Name: "app", Version: "v1", Size: 20e6, Change: 1}},
+		"deploy":  {s.Work[1].Deploy, &Deploy{From: "s1/n0", Name: "app", Release: "app@v1", Selector: map[string]string{"tier": "pos"}}},
+		"uplink":  {s.Work[3].Uplink, &UplinkWork{On: "s2", Held: &held}},
+		"forge":   {s.Faults[10], Fault{Line: 18, At: 4 * time.Minute, For: 5 * time.Minute, Kind: Forge, On: "s2/n1"}},
+		"charter": {s.Work[5].Charter, &Charter{From: "s1/n0"}},
+		"eventually": {s.Eventually, []Eventually{{Line: 31, Within: 2 * time.Minute, Of: OfHeal,
+			Checks: []Check{{31, "ledgers_equal", ""}, {31, "all_run", "app@v1"}}}}},
+		"budget": {s.Budget, Budget{32, 1.10, 1.02, time.Minute}},
 	} {
 		if diff := cmp.Diff(c.want, c.got); diff != "" {
 			t.Errorf("%s: %s", name, diff)

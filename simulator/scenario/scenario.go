@@ -77,6 +77,7 @@ const (
 	SlowDisk  FaultKind = "slowdisk"  // On takes Sync to make anything durable
 	Degrade   FaultKind = "degrade"   // the uplink of On becomes Link
 	Poison    FaultKind = "poison"    // On serves corrupt chunks
+	Forge     FaultKind = "forge"     // On hands out what others wrote with signatures that do not hold
 	Restore   FaultKind = "restore"   // On is stopped and goes on from a backup made at Backup
 )
 
@@ -103,7 +104,7 @@ type Random struct {
 	After, Before time.Duration
 	Kinds         []FaultKind
 	// On are sites and nodes; none means all nodes. A site stands for one of its nodes where the
-	// kind is Crash, Pause, Suspend, Clock, DiskFull, SlowDisk, Poison or Restore, and for itself where it is another.
+	// kind is Crash, Pause, Suspend, Clock, DiskFull, SlowDisk, Poison, Forge or Restore, and for itself where it is another.
 	On     []string
 	MinFor time.Duration
 	MaxFor time.Duration
@@ -115,10 +116,11 @@ type Work struct {
 	At   time.Duration
 
 	// One of them is set.
-	Seed   *Seed
-	Deploy *Deploy
-	Join   *Join
-	Uplink *UplinkWork
+	Seed    *Seed
+	Deploy  *Deploy
+	Join    *Join
+	Uplink  *UplinkWork
+	Charter *Charter
 }
 
 // Seed makes a release at a node.
@@ -140,6 +142,9 @@ type Deploy struct {
 
 // Join adds a node to a site.
 type Join struct{ Site, Name string }
+
+// Charter amends the fleet's charter at a node: there is one more key that may sign releases.
+type Charter struct{ From string }
 
 // UplinkWork holds the uplink of a node or site, lets it go, or limits it.
 type UplinkWork struct {

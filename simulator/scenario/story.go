@@ -17,7 +17,7 @@ import (
 var Epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // drawable are the kinds that random faults can be of. Degrade is not: what an uplink becomes has to be said.
-var drawable = []FaultKind{Partition, Cut, Isolate, Crash, PowerCut, Pause, Suspend, Clock, DiskFull, SlowDisk, Poison, Restore}
+var drawable = []FaultKind{Partition, Cut, Isolate, Crash, PowerCut, Pause, Suspend, Clock, DiskFull, SlowDisk, Poison, Forge, Restore}
 
 func checkText(s string) error {
 	if !utf8.ValidString(s) || utf8.RuneCountInString(s) > 200 {
@@ -105,6 +105,7 @@ func faultFields() mapping[Fault] {
 			needed("sync", duration(time.Millisecond, maxSync), func(f *Fault) *time.Duration { return &f.Sync }, "how long each sync takes")),
 		part(Degrade, "a site whose uplink becomes another", needed("on", name(), on, "which site"), degradedField()),
 		kind(Poison, place(), on, "a place that serves corrupt chunks"),
+		kind(Forge, place(), on, "a place that hands out what others wrote with signatures that do not hold"),
 		part(Restore, "a place that is stopped, and goes on from a backup in the end", needed("on", place(), on, "what"),
 			needed("from", duration(0, MaxDuration), func(f *Fault) *time.Duration { return &f.Backup },
 				"when the backup was made; not after at")),
@@ -179,6 +180,7 @@ func workFields() mapping[Work] {
 		job("deploy", deployFields(), func(w *Work) **Deploy { return &w.Deploy }, "a release is declared to run"),
 		job("join", joinFields(), func(w *Work) **Join { return &w.Join }, "a node joins a site"),
 		job("uplink", heldFields(), func(w *Work) **UplinkWork { return &w.Uplink }, "the use of an uplink is held, let go or limited"),
+		job("charter", charterFields(), func(w *Work) **Charter { return &w.Charter }, "the fleet's charter is amended: one more key may sign releases"),
 	}}
 }
 
@@ -207,6 +209,12 @@ func joinFields() mapping[Join] {
 	return mapping[Join]{fields: []field[Join]{
 		needed("site", name(), func(j *Join) *string { return &j.Site }, "which site"),
 		needed("name", name(), func(j *Join) *string { return &j.Name }, "what the node is called"),
+	}}
+}
+
+func charterFields() mapping[Charter] {
+	return mapping[Charter]{fields: []field[Charter]{
+		needed("from", node(), func(c *Charter) *string { return &c.From }, "at which node"),
 	}}
 }
 

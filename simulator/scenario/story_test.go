@@ -129,6 +129,7 @@ func workGen() *rapid.Generator[[]Work] {
 			{Deploy: &Deploy{Name: "shop/app", Release: "app@v2"}},
 			{Uplink: &UplinkWork{On: "s0", Held: &held}},
 			{Uplink: &UplinkWork{On: "s0/n0", Up: &limit}},
+			{Charter: &Charter{From: "s0/n0"}},
 		}
 		n := rapid.IntRange(0, len(all)).Draw(t, "work")
 		for i := range all {

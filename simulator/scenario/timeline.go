@@ -112,6 +112,8 @@ func (c *checker) work(now *state, e event) {
 			c.want(!now.joined[node] && !c.founding(node), e.path+".join.name", "%s is there already: give the node another name", node)
 		}
 		now.joined[node] = true
+	case w.Charter != nil:
+		c.acting(now, e.path+".charter.from", w.Charter.From, e.at)
 	case w.Uplink != nil:
 		u := w.Uplink
 		c.place(e.path+".uplink.on", u.On, e.at)
@@ -127,7 +129,7 @@ func (c *checker) fault(now *state, e event) {
 	case Cut:
 		from, to := c.place(at+".from", f.From, e.at), c.place(at+".to", f.To, e.at)
 		c.want(!from || !to || f.From != f.To, at+".to", "is where it comes from: nothing is cut")
-	case Isolate, Pause, Suspend, DiskFull, Poison:
+	case Isolate, Pause, Suspend, DiskFull, Poison, Forge:
 		c.place(at, f.On, e.at)
 	case Crash, PowerCut:
 		c.stop(now, at, e)

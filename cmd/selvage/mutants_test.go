@@ -1,0 +1,27 @@
+package main
+
+import (
+	"testing"
+
+	"selvage/internal/mutant"
+	"selvage/simulator"
+	"selvage/simulator/scenario"
+	"selvage/simulator/scenarios"
+)
+
+// TestHunts: every mutant has a scenario, and that one is shipped and can be read.
+func TestHunts(t *testing.T) {
+	for _, m := range mutant.All() {
+		file := hunts()[m.Name] + scenarioSuffix
+		data, err := scenarios.Read(file)
+		if err == nil {
+			_, err = scenario.Parse(file, data, simulator.Invariants())
+		}
+		if err != nil {
+			t.Errorf("%s: %v", m.Name, err)
+		}
+	}
+	if len(hunts()) != len(mutant.All()) {
+		t.Errorf("%d hunts for %d mutants", len(hunts()), len(mutant.All()))
+	}
+}

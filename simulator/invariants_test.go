@@ -1,0 +1,116 @@
+package simulator
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"selvage/internal/disk"
+	"selvage/internal/ident"
+	"selvage/node/api"
+	"selvage/simulator/scenario"
+)
+
+// agent is a node that says what a test wants.
+type agent struct{ status api.Status }
+
+func (a *agent) Status() api.Status                  { return a.status }
+func (a *agent) Blobs() []api.Blob                   { return nil }
+func (a *agent) Nodes() []api.Node                   { return nil }
+func (a *agent) Rollout(string) (api.Rollout, error) { return api.Rollout{}, nil }
+
+// machine is one of site s.
+type machine struct {
+	name  string
+	agent *agent
+	busy  bool
+}
+
+func (m *machine) Site() string     { return "s" }
+func (m *machine) Name() string     { return m.name }
+func (m *machine) NodeName() string { return "s-" + m.name }
+func (m *machine) ID() ident.NodeID { return ident.NodeID{} }
+func (m *machine) Disk() disk.FS    { return nil }
+func (m *machine) Busy() bool       { return m.busy }
+func (m *machine) Agent() Agent {
+	if m.agent == nil || m.busy {
+		return nil
+	}
+	return m.agent
+}
+
+// stage has machines; nothing else of it is used.
+type stage struct {
+	Stage
+	machines []*machine
+}
+
+func (s *stage) Machines() []Machine {
+	var out []Machine
+	for _, m := range s.machines {
+		out = append(out, m)
+	}
+	return out
+}
+
+// pair is a story of two machines, s/n0 and s/n1.
+func pair() (t *story, n0, n1 *machine) {
+	n0, n1 = &machine{name: "n0", agent: &agent{}}, &machine{name: "n1", agent: &agent{}}
+	return &story{Stage: &stage{machines: []*machine{n0, n1}}, charter: 1, shown: map[string]uint64{}, trace: NewTrace()}, n0, n1
+}
+
+// holds wants a check to be as said: "" is right, and else what is wrong begins so.
+func holds(t *testing.T, s *story, c scenario.Check, want string) {
+	t.Helper()
+	if got := s.check(c); !strings.HasPrefix(got, want) || want == "" && got != "" {
+		t.Errorf("%s: %q, want %q", checkName(c), got, want)
+	}
+}
+
+func TestCharterInvariants(t *testing.T) {
+	s, n0, n1 := pair()
+	back, all := scenario.Check{Name: "charters_never_go_back"}, scenario.Check{Name: "all_have_charter"}
+	n0.agent.status.Charter, n1.agent.status.Charter = 1, 1
+	holds(t, s, back, "")
+	holds(t, s, all, "")
+	s.charter, n0.agent.status.Charter = 3, 3
+	holds(t, s, back, "")
+	holds(t, s, all, "s/n1: goes by charter 1, the newest is 3")
+	n0.agent.status.Charter = 2
+	holds(t, s, back, "s/n0: goes by charter 2 after it went by 3")
+	s.forgive(scenario.Fault{Kind: scenario.Crash, On: "s/n0"})
+	holds(t, s, back, "s/n0")
+	s.forgive(scenario.Fault{Kind: scenario.Restore, On: "s/n0"})
+	holds(t, s, back, "")
+	n1.agent = nil
+	holds(t, s, back, "")
+}
+
+func TestOnlyDropped(t *testing.T) {
+	s, n0, n1 := pair()
+	only := scenario.Check{Name: "only_dropped", Arg: "s/n1"}
+	n1.agent.status.Alerts = []string{"s-n0 (abc) was not let in: the uplink is held"}
+	holds(t, s, only, "")
+	n0.agent.status.Alerts = []string{"s-n1 (abc) was dropped: it lied"}
+	holds(t, s, only, "")
+	holds(t, s, scenario.Check{Name: "somebody_dropped", Arg: "s/n1"}, "")
+	holds(t, s, scenario.Check{Name: "somebody_dropped", Arg: "s/n0"}, "nobody has dropped a peer")
+	n1.agent.status.Alerts = append(n1.agent.status.Alerts, "s-n0 (abc) was dropped: it lied too")
+	holds(t, s, only, "s/n1: s-n0 (abc) was dropped")
+}
+
+// TestBusyMachinesAreWaitedFor: what has to hold of all in the end does not hold of those alone who happen to answer,
+// until the time is up.
+func TestBusyMachinesAreWaitedFor(t *testing.T) {
+	s, _, n1 := pair()
+	s.scenario = scenario.Scenario{Duration: time.Hour, Eventually: []scenario.Eventually{
+		{Of: "start", Within: time.Minute, Checks: []scenario.Check{{Name: "ledgers_equal"}}}}}
+	s.planChecks()
+	n1.busy = true
+	if !s.look(time.Second) || s.checks[0].held {
+		t.Error("held while a machine was busy")
+	}
+	if s.look(time.Minute); !s.checks[0].held {
+		t.Error("not looked at when the time was up")
+	}
+}
