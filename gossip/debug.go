@@ -32,6 +32,14 @@ func (k frameKind) String() string {
 		return "records"
 	case kindDone:
 		return "done"
+	case kindDiffers:
+		return "differs"
+	case kindBuckets:
+		return "buckets"
+	case kindAsk:
+		return "ask"
+	case kindChoose:
+		return "choose"
 	}
 	return fmt.Sprintf("frame of kind %d", uint8(k))
 }

@@ -101,7 +101,7 @@ func (r *recorder) due() <-chan time.Time {
 	return r.timer.C
 }
 
-// sample takes one now. The stage is settled.
+// sample takes one now.
 func (t *story) sample() {
 	r, now := t.recorder, t.trace.Now()
 	if r == nil {

@@ -118,6 +118,7 @@ func TestWindow(t *testing.T) {
 // TestDebugIsBounded: what is left out is counted, and leaves room for the story.
 func TestDebugIsBounded(t *testing.T) {
 	trace := NewTrace()
+	trace.open(Span{To: time.Hour})
 	for range maxDebug + 10 {
 		trace.Add(Event{What: "said", Level: levelDebug})
 	}

@@ -52,7 +52,6 @@ type Uplink struct {
 func (t *story) result() Result {
 	r := Result{OK: true, Scenario: t.scenario.Name, Seed: t.scenario.Seed,
 		VirtualSeconds: t.trace.Now().Seconds(), Nodes: len(t.Machines())}
-	t.Settle()
 	t.sample()
 	r.Record = t.recorder.take(t.trace.Now())
 	var lost leftOut

@@ -235,7 +235,6 @@ func (t *story) sleep(now time.Duration) {
 		case <-timer.C:
 			return
 		case <-t.recorder.due():
-			t.Settle()
 			t.sample()
 		case <-t.Changed():
 			changed = true

@@ -78,10 +78,13 @@ func (t *Trace) Add(e Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e.At = time.Since(t.begin)
-	if e.Level == levelDebug {
-		t.debug++
-	} else {
+	switch {
+	case e.Level != levelDebug:
 		fmt.Fprintf(t.sum, "%d\t%s\t%s\t%s\t%d\t%s\n", e.At, e.On, e.What, e.Peer, e.Bytes, e.Text)
+	case t.window.Has(e.At):
+		t.debug++
+	default:
+		return
 	}
 	switch {
 	case e.Level == levelDebug && (t.debug > maxDebug || len(t.events) >= maxEvents):
@@ -104,7 +107,11 @@ func (t *Trace) cover(values any) {
 type leftOut struct{ events, debug int }
 
 // open sets when debug is logged. It is called before there is a node.
-func (t *Trace) open(window Span) { t.window = window }
+func (t *Trace) open(window Span) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.window = window
+}
 
 // take returns the events that are kept, how many are not, and the SHA-256 of all so far, hex. A peer that was
 // named by its ID gets its name.

@@ -56,7 +56,8 @@ func newSimReplay(env *environment) *cobra.Command {
 		Long: "Play a scenario with the engine replay: the simulator compiled to WASM, with all randomness and time made\n" +
 			"from the seed. Some ten times slower than 'selvage sim run', but one seed tells one story, whatever the machine,\n" +
 			"with one trace_sha256 (-o json), for as long as " + replay.Guest + " is the same. The first time takes longer,\n" +
-			"since it has to be compiled to machine code. Exit code 1 if a check fails.",
+			"since it has to be compiled to machine code. A story with a --window is another than without, for nodes say more\n" +
+			"in it, which takes time. Exit code 1 if a check fails.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return p.play(c, env, args[0], "replay") },
 	}

@@ -145,7 +145,7 @@ func (m *machine) start() error {
 	if m.process != nil {
 		return nil
 	}
-	cmd := exec.Command(m.stage.cfg.Exe, "--dir", m.dir, "-o", "json", "up", "--listen", fmt.Sprintf("%s:%d", m.host.Addr(), port))
+	cmd := exec.Command(m.stage.cfg.Exe, "--dir", m.dir, "-o", "json", "up", "--log", m.stage.log, "--listen", fmt.Sprintf("%s:%d", m.host.Addr(), port))
 	p, err := startProcess(m.host, cmd, m.heard)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", m, err)

@@ -93,6 +93,9 @@ func event(on string, line []byte) simulator.Event {
 		e.Bytes = int64(n)
 		delete(fields, "bytes")
 	}
+	if level, ok := fields["level"].(string); ok && level != "INFO" {
+		e.Level = strings.ToLower(level)
+	}
 	for _, known := range []string{"time", "level", "msg", "node", "site"} {
 		delete(fields, known)
 	}

@@ -17,7 +17,7 @@ func TestEvent(t *testing.T) {
 	for line, want := range map[string]simulator.Event{
 		`{"time":"2026-01-01T00:00:00Z","level":"INFO","msg":"fetched","node":"a","site":"s","peer":"s-n1","bytes":12,"took":"1s","blob":"ab"}`: {
 			On: "s/n0", What: "fetched", Peer: "s-n1", Bytes: 12, Text: "blob=ab took=1s"},
-		`{"level":"WARN","msg":"odd","bytes":"many"}`: {On: "s/n0", What: "odd", Text: "bytes=many"},
+		`{"level":"WARN","msg":"odd","bytes":"many"}`: {On: "s/n0", What: "odd", Text: "bytes=many", Level: "warn"},
 		`panic: no`: {On: "s/n0", What: "says", Text: "panic: no"},
 	} {
 		if got := event("s/n0", []byte(line)); got != want {

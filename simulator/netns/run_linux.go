@@ -9,8 +9,7 @@ import (
 	"selvage/simulator/scenario"
 )
 
-// Run plays a scenario. See simulator.Tell for how it ends. Of the
-// Result, virtual time is real.
+// Run plays a scenario. See simulator.Tell for how it ends. Of the Result, virtual time is real.
 func Run(ctx context.Context, cfg Config, s scenario.Scenario, o simulator.Options) (simulator.Result, error) {
 	begin := time.Now()
 	if o.Progress == nil {
@@ -20,7 +19,7 @@ func Run(ctx context.Context, cfg Config, s scenario.Scenario, o simulator.Optio
 	if err := check(s); err != nil {
 		return simulator.Result{}, err
 	}
-	st, err := newStage(ctx, cfg, s, o.Progress)
+	st, err := newStage(ctx, cfg, s, o)
 	if err != nil {
 		return simulator.Result{}, err
 	}

@@ -34,6 +34,7 @@ type stage struct {
 	scenario scenario.Scenario
 	trace    *simulator.Trace
 	progress func(simulator.Progress)
+	log      string // the level at which nodes log
 	lab      *lab.Lab
 	dir      string // of all that is kept on disk
 	key      string // the operator's, a file
@@ -48,18 +49,26 @@ type stage struct {
 var _ simulator.Stage = (*stage)(nil)
 
 // newStage makes the lab; nobody is there yet.
-func newStage(ctx context.Context, cfg Config, s scenario.Scenario, progress func(simulator.Progress)) (*stage, error) {
+func newStage(ctx context.Context, cfg Config, s scenario.Scenario, o simulator.Options) (*stage, error) {
 	l, err := lab.New()
 	if err != nil {
 		return nil, err
 	}
-	st := &stage{ctx: ctx, cfg: cfg, scenario: s, trace: simulator.NewTrace(), progress: progress, lab: l,
+	st := &stage{ctx: ctx, cfg: cfg, scenario: s, trace: simulator.NewTrace(), progress: o.Progress, log: logLevel(o), lab: l,
 		said: make(chan struct{}, 1), changed: make(chan struct{}, 1), quit: make(chan struct{}), gone: make(chan struct{})}
 	go st.clock()
 	if err := st.build(); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
 	return st, nil
+}
+
+// logLevel has nodes say more from the beginning, if there is a window at all; the trace leaves out what is not in it.
+func logLevel(o simulator.Options) string {
+	if o.Window.To > 0 {
+		return "debug"
+	}
+	return "info"
 }
 
 func (st *stage) build() (err error) {

@@ -3,6 +3,7 @@ package netns
 import (
 	"context"
 	"net/url"
+	"sync"
 	"time"
 
 	"selvage/node/api"
@@ -13,12 +14,14 @@ import (
 const askLimit = 20 * time.Second
 
 // view is what a node tells of itself: its status of one moment, and what else was asked for after
-// that. The story's goroutine alone asks.
+// that.
 type view struct {
 	m      *machine
 	status api.Status
-	blobs  []api.Blob
-	nodes  []api.Node
+
+	mu    sync.Mutex // held while the node is asked for a list
+	blobs []api.Blob
+	nodes []api.Node
 }
 
 var _ simulator.Agent = (*view)(nil)
@@ -46,6 +49,8 @@ func (v *view) Nodes() []api.Node { return once(v, "nodes", &v.nodes) }
 
 // once asks for a list that was not asked for yet. A node that does not answer has said nothing.
 func once[T any](v *view, noun string, list *[]T) []T {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	if *list == nil {
 		if err := get(v.m.stage.ctx, v.m, noun, nil, list); err != nil {
 			v.m.stage.trace.Note(v.m.String(), "does not answer", "%v", err)

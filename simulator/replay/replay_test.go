@@ -128,6 +128,39 @@ func TestOneSeedOneStory(t *testing.T) {
 	}
 }
 
+// TestRecordAndWindow: a record changes nothing of the story, and comes through to the host; a window is obeyed.
+func TestRecordAndWindow(t *testing.T) {
+	p, s := player(t), parse(t, story)
+	plain := tell(t, p, s)
+	h := newHost(s.Seed, nil)
+	r, err := p.play(t.Context(), s, simulator.Options{Record: true}, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.TraceSHA256 != plain.Result.TraceSHA256 || h.read != plain.Read || plain.Result.Record != nil {
+		t.Error("with a record it is another story")
+	}
+	if r.Record == nil || len(r.Record.Lives) != r.Nodes || len(r.Record.Series.At) < 10 {
+		t.Errorf("the record: %+v", r.Record)
+	}
+	window := simulator.Span{From: 10 * time.Second, To: 15 * time.Second}
+	if r, err = p.play(t.Context(), s, simulator.Options{Window: window}, newHost(s.Seed, nil)); err != nil {
+		t.Fatal(err)
+	}
+	said := 0
+	for _, e := range r.Events {
+		if e.Level != "debug" {
+			continue
+		}
+		if said++; !window.Has(e.At) {
+			t.Fatalf("outside of the window: %+v", e)
+		}
+	}
+	if said == 0 {
+		t.Error("nobody said anything in the window")
+	}
+}
+
 // TestFailedCheck: a check that fails is in the result, as with any engine. What the caller sees does not
 // depend on whether progress is told.
 func TestFailedCheck(t *testing.T) {

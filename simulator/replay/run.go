@@ -22,9 +22,10 @@ import (
 const Guest = "selvage-replay.wasm"
 
 // Run plays a scenario with the guest in that file. What it returns follows from the two, but for WallSeconds.
-// Progress is told from the calling goroutine. When ctx ends, so does the
-// guest, and there is no result. An error means that the story could not be played to its end; a check
-// that failed is in the Result.
+// Progress is told from the calling goroutine. The guest records a story whether or not it shall be, so that it is
+// the same one; with a window it is another, for nodes say more in it, which takes time. When ctx ends, so does
+// the guest, and there is no result. An error means that the story could not be played to its end; a check that
+// failed is in the Result.
 func Run(ctx context.Context, guest string, s scenario.Scenario, o simulator.Options) (simulator.Result, error) {
 	begin := time.Now()
 	code, err := os.ReadFile(guest)
@@ -111,7 +112,7 @@ type told struct {
 
 // play plays a scenario, which has been parsed.
 func (p *program) play(ctx context.Context, s scenario.Scenario, o simulator.Options, h *host) (simulator.Result, error) {
-	in, err := json.Marshal(order{string(s.Marshal()), o.Record, o.Window})
+	in, err := json.Marshal(order{string(s.Marshal()), true, o.Window})
 	if err != nil {
 		return simulator.Result{}, err
 	}
@@ -142,7 +143,10 @@ func (p *program) play(ctx context.Context, s scenario.Scenario, o simulator.Opt
 		return simulator.Result{}, fmt.Errorf("read what the guest tells: %w", err)
 	}
 	r := t.Result
-	r.Engine, r.Events, r.Record = "replay", t.Events, t.Record
+	r.Engine, r.Events = "replay", t.Events
+	if o.Record {
+		r.Record = t.Record
+	}
 	if t.Error != "" {
 		return r, errors.New(t.Error)
 	}

@@ -325,6 +325,8 @@ func describeWork(k scenario.Work) (class, label, title string) {
 	case k.Uplink != nil:
 		what := "uplink of " + k.Uplink.On + ": " + simulator.DescribeUplink(*k.Uplink)
 		return "other", what, what
+	case k.Charter != nil:
+		return "other", "charter at " + k.Charter.From, "the charter is amended at " + k.Charter.From
 	}
 	return "other", "work", "work"
 }

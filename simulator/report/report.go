@@ -90,13 +90,17 @@ func facts(s scenario.Scenario, r simulator.Result) []fact {
 	if engine == "" {
 		engine = "not told"
 	}
+	kind := "virtual"
+	if r.Engine == "netns" {
+		kind = "real"
+	}
 	makespan := "did not come about"
 	if r.MakespanSeconds > 0 {
 		makespan = moment(seconds(r.MakespanSeconds))
 	}
 	out := []fact{
-		{"virtual time", moment(seconds(r.VirtualSeconds)), fmt.Sprintf("of at most %s", moment(s.Duration))},
-		{"wall time", fmt.Sprintf("%.1f s", r.WallSeconds), fmt.Sprintf("%.0f virtual s a second", r.VirtualSeconds/max(r.WallSeconds, 0.001))},
+		{kind + " time", moment(seconds(r.VirtualSeconds)), fmt.Sprintf("of at most %s", moment(s.Duration))},
+		{"wall time", fmt.Sprintf("%.1f s", r.WallSeconds), fmt.Sprintf("%.1f %s s a second", r.VirtualSeconds/max(r.WallSeconds, 0.001), kind)},
 		{"fleet", count(r.Nodes, "node"), "at " + count(len(s.Sites), "site")},
 		{"last deployment", makespan, fmt.Sprintf("%s at best", moment(seconds(r.BoundSeconds)))},
 		{"engine", engine, fmt.Sprintf("seed %d", r.Seed)},
