@@ -27,8 +27,9 @@ func (n *Node) census() []seen {
 	here, connected := n.present()
 	now, nodes, held := n.cfg.Now(), n.ledger.Nodes(), n.uplinkSettings().UplinkHeld
 	beacons := n.beacons()
+	count := map[string][]heardBeacon{}
 	for site, all := range beacons {
-		beacons[site] = counting(all, now)
+		count[site] = counting(all, now)
 	}
 	var out []seen
 	for _, m := range nodes {
@@ -37,11 +38,10 @@ func (n *Node) census() []seen {
 			s.report, _ = n.decodedReport(r)
 			s.lastSeen = r.Received
 		}
-		s.lastSeen, s.reachable = signs(m.Node, beacons[m.Site], s.lastSeen, now)
+		s.lastSeen, s.reachable = signs(m.Node, count[m.Site], s.lastSeen, now)
 		cutOff := (s.Held || held) && m.Site != n.home.Site
 		s.reachable = s.reachable && !cutOff
-		switch {
-		case here[m.Node], connected[m.Node] && (s.reachable || len(beacons[m.Site]) == 0):
+		if here[m.Node] || connected[m.Node] && (s.reachable || len(beacons[m.Site]) == 0) {
 			s.lastSeen, s.reachable = now, true
 		}
 		out = append(out, s)
@@ -73,7 +73,7 @@ func signs(id ident.NodeID, counting []heardBeacon, reported, now time.Time) (la
 }
 
 // present are the nodes that this one knows to be up: itself and its live mates; and those that it is
-// connected to, which may have died half a minute ago: their mates know that earlier.
+// connected to, which may have gone three quarters of a minute ago: beacons know that earlier.
 func (n *Node) present() (here, connected map[ident.NodeID]bool) {
 	here, connected = map[ident.NodeID]bool{n.home.Node: true}, map[ident.NodeID]bool{}
 	for _, id := range n.mates() {

@@ -21,7 +21,7 @@
 //   - if a beacon of its site that counts lists it: one that came within three paces, and that no
 //     other beacon of the site ends;
 //   - if it has reported within 15 s, or since the site's newest beacon came and within 30 s;
-//   - if it is connected, and its site has no beacon that counts.
+//   - if it is connected, and no beacon of its site has ever come.
 //
 // So a dead node is seen to be dead by other sites after some 15 s, and a site that is cut off, or a
 // node that was alone in its site, after three paces: 30 s in a fleet of up to three sites, 15 min in
