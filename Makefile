@@ -9,13 +9,15 @@ FUZZTIME ?= 10s
 export CGO_ENABLED = 0
 export GOFLAGS += -trimpath
 
-.PHONY: all build selvage replay examples demo test soak lab race lint bench fuzz clean
+.PHONY: all build selvage mutants replay examples demo test soak lab race lint bench bench-sim fuzz clean
 all: build
 
-build: selvage replay ## bin/selvage, and beside it what it uses: the functions of the demo, the simulator in WASM, the program with the mutants
+build: selvage mutants replay ## bin/selvage, and beside it what it uses: the functions of the demo, the simulator in WASM, the program with the mutants
 
 selvage: examples
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/selvage ./cmd/selvage
+
+mutants: ## the same with known bugs, for 'selvage sim mutants'
 	$(GO) build -tags mutants -ldflags '$(LDFLAGS)' -o $(BIN)/selvage-mutants ./cmd/selvage
 
 examples:
@@ -52,6 +54,12 @@ lint:
 
 bench: ## figures and ratios of every room, each measured beside its limit
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 20m ./...
+
+bench-sim: ## the simulator's speed and size: idle fleets, 1 GB among 100 hosts, 1,000 nodes, a replay; takes some 20 minutes and 16 GB
+	$(GO) test -run '^$$' -bench 'IdleFleet' -benchtime 1x ./simulator/native
+	$(GO) test -run '^$$' -bench 'QUIC' -benchtime 1x ./simulator/network
+	SELVAGE_LARGE=1 $(GO) test -run '^$$' -bench 'LargeFleet' -benchtime 1x -timeout 30m -v ./simulator/native
+	$(GO) test -run '^$$' -bench 'Replay' -benchtime 1x ./simulator/replay
 
 fuzz: ## every fuzz target for FUZZTIME
 	@for pkg in $$($(GO) list ./...); do \

@@ -7,6 +7,7 @@ import (
 	"selvage/simulator/scenario"
 )
 
+// faultPlace is where a fault is, as far as it is at one place; "" otherwise.
 func faultPlace(f scenario.Fault) string {
 	if f.On != "" {
 		return f.On
@@ -14,7 +15,8 @@ func faultPlace(f scenario.Fault) string {
 	return f.From
 }
 
-func describeFault(f scenario.Fault) string {
+// DescribeFault says what a fault is, and for how long.
+func DescribeFault(f scenario.Fault) string {
 	text := string(f.Kind)
 	switch f.Kind {
 	case scenario.Partition:
@@ -34,7 +36,8 @@ func describeFault(f scenario.Fault) string {
 	return text
 }
 
-func describeUplink(u scenario.UplinkWork) string {
+// DescribeUplink says what becomes of an uplink.
+func DescribeUplink(u scenario.UplinkWork) string {
 	var words []string
 	if u.Held != nil {
 		words = append(words, fmt.Sprintf("held %v", *u.Held))

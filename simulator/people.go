@@ -37,7 +37,7 @@ func (t *story) do(k scenario.Work) error {
 	case k.Charter != nil:
 		return t.amend(*k.Charter)
 	case k.Uplink != nil:
-		t.trace.Note(k.Uplink.On, "uplink", "%s", describeUplink(*k.Uplink))
+		t.trace.Note(k.Uplink.On, "uplink", "%s", DescribeUplink(*k.Uplink))
 		return t.Uplink(*k.Uplink)
 	}
 	return nil

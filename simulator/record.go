@@ -4,8 +4,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"selvage/simulator/scenario"
 )
 
 // Options says what is wanted of a story besides its Result.
@@ -260,9 +258,3 @@ func (w Whole) Unpack() Result {
 	w.Result.Events, w.Result.Record = w.Events, w.Record
 	return w.Result
 }
-
-// DescribeFault returns where a fault is, as far as it is at one place, and says what it is.
-func DescribeFault(f scenario.Fault) (place, text string) { return faultPlace(f), describeFault(f) }
-
-// DescribeUplink says what becomes of an uplink.
-func DescribeUplink(u scenario.UplinkWork) string { return describeUplink(u) }

@@ -117,7 +117,7 @@ func (t *story) plan() {
 			t.acts = append(t.acts, act{f.Backup, rankBackup, func() error { return t.BackUp(f) }})
 		}
 		t.acts = append(t.acts, act{f.At, rankFault, func() (err error) {
-			t.trace.Note(faultPlace(f), "fault", "%s", describeFault(f))
+			t.trace.Note(faultPlace(f), "fault", "%s", DescribeFault(f))
 			t.ends[i], err = t.Begin(f)
 			return err
 		}})

@@ -48,8 +48,21 @@ type idleFigures struct {
 // idle lets a fleet come together for settle, and then measures it for as long as span.
 func idle(t testing.TB, sites, nodes int, settle, span time.Duration) (f idleFigures) {
 	t.Helper()
-	s := fleet(t, sites, nodes).Expand()
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	live(t, fleet(t, sites, nodes), func(w *world) {
+		time.Sleep(settle)
+		if !w.allKnown() {
+			t.Errorf("after %v not everybody knows everybody", settle)
+		}
+		f = w.measureIdle(span)
+	})
+	return f
+}
+
+// live has a fleet founded in a bubble, and what happens to it told by do rather than by a scenario.
+func live(t testing.TB, s scenario.Scenario, do func(w *world)) {
+	t.Helper()
+	s = s.Expand()
 	synctest.Test(new(testing.T), func(*testing.T) {
 		w, err := newWorld(s)
 		if err == nil {
@@ -59,17 +72,12 @@ func idle(t testing.TB, sites, nodes int, settle, span time.Duration) (f idleFig
 			t.Error(err)
 			return
 		}
-		time.Sleep(settle)
-		if !w.allKnown() {
-			t.Errorf("after %v not everybody knows everybody", settle)
-		}
-		f = w.measureIdle(span)
+		do(w)
 		if err := w.Close(); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(linger)
 	})
-	return f
 }
 
 // allKnown reports whether everybody knows everybody.

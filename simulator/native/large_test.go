@@ -6,9 +6,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"selvage/simulator"
@@ -31,18 +29,9 @@ func BenchmarkLargeFleet(b *testing.B) {
 }
 
 func largeFleet(b *testing.B, sites, nodes int) {
-	s := fleet(b, sites, nodes).Expand()
 	defer debug.SetGCPercent(debug.SetGCPercent(200))
-	synctest.Test(new(testing.T), func(*testing.T) {
-		begin := wall()
-		w, err := newWorld(s)
-		if err == nil {
-			err = w.Found()
-		}
-		if err != nil {
-			b.Error(err)
-			return
-		}
+	begin := wall()
+	live(b, fleet(b, sites, nodes), func(w *world) {
 		b.Logf("%4.0f s: started", (wall() - begin).Seconds())
 		report := func(what, unit string, most, step time.Duration, ok func() bool) {
 			from := time.Now()
@@ -81,10 +70,6 @@ func largeFleet(b *testing.B, sites, nodes int) {
 			})
 		})
 		b.ReportMetric((wall() - begin).Seconds(), "wall-s")
-		if err := w.Close(); err != nil && !strings.Contains(err.Error(), "deadline") {
-			b.Error(err)
-		}
-		time.Sleep(linger)
 	})
 }
 

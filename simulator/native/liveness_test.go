@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"selvage/node/api"
@@ -26,25 +25,12 @@ func TestIdleBudget(t *testing.T) {
 // is told.
 func liveness(t *testing.T, tell func(w *world)) {
 	t.Helper()
-	s := fleet(t, 3, 3).Expand()
-	synctest.Test(new(testing.T), func(*testing.T) {
-		w, err := newWorld(s)
-		if err == nil {
-			err = w.Found()
-		}
-		if err != nil {
-			t.Error(err)
-			return
-		}
+	live(t, fleet(t, 3, 3), func(w *world) {
 		if took := w.until(time.Minute, func() bool { return w.shownAs(nil) == "" }); took < 0 {
 			t.Error("after a minute: ", w.shownAs(nil))
 		}
 		time.Sleep(time.Minute)
 		tell(w)
-		if err := w.Close(); err != nil {
-			t.Error(err)
-		}
-		time.Sleep(linger)
 	})
 }
 

@@ -1,7 +1,6 @@
 package native
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -164,27 +163,6 @@ work: [{at: 20s, charter: {from: a/n0}}, {at: 30s, charter: {from: b/n0}}]
 `), simulator.Options{})
 	if err == nil || !strings.Contains(err.Error(), "amend the charter: charter: charter is not the next version: version 3 after 1") {
 		t.Errorf("got %v", err)
-	}
-}
-
-// BenchmarkIdle lets 100 nodes at 20 sites do nothing for ten virtual minutes.
-func BenchmarkIdle(b *testing.B) {
-	var sites []string
-	for i := range 20 {
-		sites = append(sites, fmt.Sprintf("{name: s%d, nodes: 5, uplink: {up: 8mbit, down: 8mbit, latency: 20ms}}", i))
-	}
-	s := parse(b, "duration: 10m\nsites: ["+strings.Join(sites, ", ")+"]\n")
-	for b.Loop() {
-		r, err := Run(b.Context(), s, simulator.Options{})
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.ReportMetric(r.VirtualSeconds/r.WallSeconds, "virtual-s/s")
-		var down int64
-		for _, u := range r.Uplinks {
-			down += u.DownBytes
-		}
-		b.ReportMetric(float64(down)*8/r.VirtualSeconds/20, "bit/s-per-uplink")
 	}
 }
 

@@ -31,8 +31,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// guest builds the guest. With all that it is made of in Go's cache, that takes some seconds.
-var guest = sync.OnceValues(func() (string, error) {
+// builtGuest builds the guest. With all that it is made of in Go's cache, that takes some seconds.
+var builtGuest = sync.OnceValues(func() (string, error) {
 	file := filepath.Join(dir, Guest)
 	cmd := exec.Command("go", "run", "selvage/internal/wasip1", "-o", file, "selvage/cmd/selvage-replay")
 	cmd.Stderr = os.Stderr
@@ -41,7 +41,7 @@ var guest = sync.OnceValues(func() (string, error) {
 
 func guestFile(t testing.TB) string {
 	t.Helper()
-	file, err := guest()
+	file, err := builtGuest()
 	if err != nil {
 		t.Fatalf("build the guest: %v", err)
 	}
@@ -58,7 +58,7 @@ var shared = sync.OnceValues(func() (*program, error) {
 })
 
 func code() ([]byte, error) {
-	file, err := guest()
+	file, err := builtGuest()
 	if err != nil {
 		return nil, err
 	}

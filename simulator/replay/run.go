@@ -15,6 +15,7 @@ import (
 	wasi "github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"selvage/simulator"
+	"selvage/simulator/replay/guest"
 	"selvage/simulator/scenario"
 )
 
@@ -26,9 +27,9 @@ const Guest = "selvage-replay.wasm"
 // the same one; with a window it is another, for nodes say more in it, which takes time. When ctx ends, so does
 // the guest, and there is no result. An error means that the story could not be played to its end; a check that
 // failed is in the Result.
-func Run(ctx context.Context, guest string, s scenario.Scenario, o simulator.Options) (simulator.Result, error) {
+func Run(ctx context.Context, file string, s scenario.Scenario, o simulator.Options) (simulator.Result, error) {
 	begin := time.Now()
-	code, err := os.ReadFile(guest)
+	code, err := os.ReadFile(file)
 	if err != nil {
 		return simulator.Result{}, err
 	}
@@ -40,7 +41,7 @@ func Run(ctx context.Context, guest string, s scenario.Scenario, o simulator.Opt
 		p, err = load(ctx, code, "", maxMemory)
 	}
 	if err != nil {
-		return simulator.Result{}, fmt.Errorf("load %s: %w", guest, err)
+		return simulator.Result{}, fmt.Errorf("load %s: %w", file, err)
 	}
 	defer p.close()
 	r, err := p.play(ctx, s, o, newHost(s.Seed, o.Progress))
@@ -95,24 +96,9 @@ func (p *program) close() {
 	}
 }
 
-// order is what the guest is asked for; cmd/selvage-replay reads it.
-type order struct {
-	Scenario string         `json:"scenario"` // as in a file
-	Record   bool           `json:"record"`
-	Window   simulator.Span `json:"window"`
-}
-
-// told is what the guest tells at its end; cmd/selvage-replay writes it.
-type told struct {
-	Result simulator.Result  `json:"result"`
-	Events []simulator.Event `json:"events"`
-	Record *simulator.Record `json:"record,omitempty"`
-	Error  string            `json:"error,omitempty"` // why it was not played to its end
-}
-
 // play plays a scenario, which has been parsed.
 func (p *program) play(ctx context.Context, s scenario.Scenario, o simulator.Options, h *host) (simulator.Result, error) {
-	in, err := json.Marshal(order{string(s.Marshal()), true, o.Window})
+	in, err := json.Marshal(guest.Order{Scenario: string(s.Marshal()), Window: o.Window})
 	if err != nil {
 		return simulator.Result{}, err
 	}
@@ -138,14 +124,14 @@ func (p *program) play(ctx context.Context, s scenario.Scenario, o simulator.Opt
 		return simulator.Result{}, h.says.explain(err)
 	}
 	_ = instance.Close(ctx) // memory only
-	var t told
+	var t guest.Told
 	if err := json.Unmarshal(out.Bytes(), &t); err != nil {
 		return simulator.Result{}, fmt.Errorf("read what the guest tells: %w", err)
 	}
-	r := t.Result
-	r.Engine, r.Events = "replay", t.Events
-	if o.Record {
-		r.Record = t.Record
+	r := t.Story.Unpack()
+	r.Engine = "replay"
+	if !o.Record {
+		r.Record = nil
 	}
 	if t.Error != "" {
 		return r, errors.New(t.Error)

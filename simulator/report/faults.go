@@ -35,7 +35,7 @@ type faults struct {
 func newFaults(s scenario.Scenario, sc scale) faults {
 	out := faults{scale: sc}
 	for _, f := range s.Faults {
-		_, text := simulator.DescribeFault(f)
+		text := simulator.DescribeFault(f)
 		x := fault{Fault: f, begin: f.At, end: f.At + f.For, forGood: f.For == 0 && f.Kind != scenario.Restore, where: whereOf(f), text: clip(text, 300)}
 		if x.forGood || x.end > sc.end {
 			x.end = sc.end

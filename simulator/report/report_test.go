@@ -125,7 +125,7 @@ func TestPageTellsAll(t *testing.T) {
 			}
 		}
 		for _, f := range s.Faults {
-			_, text := simulator.DescribeFault(f)
+			text := simulator.DescribeFault(f)
 			want = append(want, text, moment(f.At))
 		}
 		for _, site := range s.Sites {
