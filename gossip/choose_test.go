@@ -100,8 +100,8 @@ func TestChosenLinksConnectFleets(t *testing.T) {
 	}
 }
 
-// TestPartsAreJoined: where chosen links leave a fleet in parts, a session finds what was missed in one of them; then its
-// link counts as chosen, and the next records get there at once.
+// TestPartsAreJoined: where chosen links leave a fleet in parts, sessions find what was missed in one of them; after
+// a few records that were missed, a link between the parts counts as chosen, and the next ones get there at once.
 func TestPartsAreJoined(t *testing.T) {
 	const sites = 7
 	var peers map[ident.NodeID][]ident.NodeID
@@ -117,23 +117,21 @@ func TestPartsAreJoined(t *testing.T) {
 		f.admit()
 		f.pairs(func(a, b *testNode) bool { return slices.Contains(peers[a.id], b.id) }, f.link)
 		f.converge(t, time.Minute)
-		for i := range 5 { // what was missed at the start has linked the parts; that wears off
-			time.Sleep(graftFor + time.Minute)
-			f.nodes[0].log.publish("/durable/"+f.nodes[0].name, fmt.Sprint("first ", i))
-			time.Sleep(time.Second)
-			missed := f.diverged() != ""
-			t.Logf("missed: %v; converged after %v", missed, f.converge(t, 10*time.Minute))
-			if !missed {
-				continue
-			}
-			f.nodes[0].log.publish("/durable/"+f.nodes[0].name, fmt.Sprint("second ", i))
+		time.Sleep(graftFor + time.Minute) // what was missed at the start has linked the parts; that wears off
+		const most = 4
+		misses := 0
+		for i := 0; i == misses && misses <= most; i++ {
+			f.nodes[0].log.publish("/durable/"+f.nodes[0].name, fmt.Sprint(i))
 			time.Sleep(time.Second)
 			if d := f.diverged(); d != "" {
-				t.Errorf("%s lacks what was written a second ago, though the parts were joined", d)
+				misses++
+				t.Logf("%s missed record %d; all have it after %v", d, i, f.converge(t, 5*time.Minute))
+				time.Sleep(time.Second) // the session ends, and the other end is told
 			}
-			return
 		}
-		t.Error("the fleet was never in parts")
+		if misses == 0 || misses > most {
+			t.Errorf("%d records in a row were missed, want some, and at most %d", misses, most)
+		}
 	})
 }
 
