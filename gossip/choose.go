@@ -35,9 +35,11 @@ func choose(self ident.NodeID, mates, far []ident.NodeID) []ident.NodeID {
 	return far[:min(n, len(far))]
 }
 
-// rechoose chooses anew, as peers or mates have come or gone, and tells those whom it concerns.
+// rechoose chooses anew, as peers or mates have come or gone, and tells those whom it concerns. A link that is chosen in
+// the place of one that is gone has a session soon: what was pushed before that was missed may have got nowhere.
 func (r *Replicator) rechoose() {
 	mates := r.cfg.Mates()
+	defer r.poke()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var far []ident.NodeID
@@ -51,6 +53,9 @@ func (r *Replicator) rechoose() {
 		if now := slices.Contains(chosen, id); now != p.chosen {
 			p.chosen = now
 			p.queue.signal()
+			if now {
+				p.soil()
+			}
 		}
 	}
 }

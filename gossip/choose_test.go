@@ -135,6 +135,49 @@ func TestPartsAreJoined(t *testing.T) {
 	})
 }
 
+// TestNewChoiceCatchesUp: what went to peers that were not there any more gets to the others as soon as they are missed,
+// over the links that are chosen in their place.
+func TestNewChoiceCatchesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(8, 1, true)
+		defer f.close()
+		f.admit()
+		f.pairs(all, f.link)
+		f.converge(t, time.Minute)
+		time.Sleep(graftFor + time.Minute)
+		a := f.nodes[0]
+		var silent []*testNode // those that a pushes to; they vanish, and nobody notices yet
+		a.rep.mu.Lock()
+		for _, n := range f.nodes[1:] {
+			if a.rep.peers[n.id].eager() {
+				silent = append(silent, n)
+			}
+		}
+		a.rep.mu.Unlock()
+		rest := slices.DeleteFunc(slices.Clone(f.nodes), func(n *testNode) bool { return slices.Contains(silent, n) })
+		if len(rest) < 3 {
+			t.Fatalf("%d of 8 nodes are left", len(rest))
+		}
+		for _, n := range silent {
+			f.net.set(a.id, n.id, true)
+		}
+		a.log.publish("/durable/"+a.name, "news")
+		time.Sleep(time.Second)
+		for _, n := range silent {
+			f.unlink(a, n)
+			for _, o := range rest[1:] {
+				f.unlink(n, o)
+			}
+		}
+		time.Sleep(5 * time.Second)
+		f.nodes = rest
+		if d := f.diverged(); d != "" {
+			t.Errorf("%s lacks the news five seconds after the others were missed", d)
+		}
+		f.nodes = append(rest, silent...)
+	})
+}
+
 // TestRecordsCrossEdgesAFewTimes counts how often new records cross the edges of 20 sites.
 func TestRecordsCrossEdgesAFewTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -22,8 +22,8 @@
 // rendezvous order choose one link each, a node that is alone in its site two; the choice holds for
 // both directions. So sites and chosen links are a random graph in which each picks two, which is
 // connected almost surely, and a record crosses the edge of a site about twice each way, however
-// many links there are. What a session finds to have been missed makes its link a chosen one for ten
-// minutes. Within a site, a node pushes what it wrote, and what came over the edge, to all local
+// many links there are. A link that is chosen in the place of one that is gone has a session soon. What
+// a session finds to have been missed makes its link a chosen one for ten minutes. Within a site, a node pushes what it wrote, and what came over the edge, to all local
 // peers; what came from a mate goes round once more only where a node is not connected to all its
 // mates, and then through the two that come first in the feed's rendezvous order.
 //

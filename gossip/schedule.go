@@ -168,14 +168,20 @@ func (r *Replicator) pace(p *peer) time.Duration {
 // markDirty has a session with a peer run soon, as a push to it was lost.
 func (r *Replicator) markDirty(p *peer) {
 	r.mu.Lock()
-	if !p.dirty {
-		p.dirty, p.whole = true, true
-		if soon := time.Now().Add(firstRetry); p.next.After(soon) {
-			p.next = soon
-		}
-	}
+	p.soil()
 	r.mu.Unlock()
 	r.poke()
+}
+
+// soil is markDirty for who holds r.mu, and pokes r afterwards.
+func (p *peer) soil() {
+	if p.dirty {
+		return
+	}
+	p.dirty, p.whole = true, true
+	if soon := time.Now().Add(firstRetry); p.next.After(soon) {
+		p.next = soon
+	}
 }
 
 // initiate opens a stream to a peer and runs one session on it.
