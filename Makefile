@@ -55,10 +55,11 @@ lint:
 bench: ## figures and ratios of every room, each measured beside its limit
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 20m ./...
 
-bench-sim: ## the simulator's speed and size: idle fleets, 1 GB among 100 hosts, 1,000 nodes, a replay; takes some 20 minutes and 16 GB
+SITES ?= 40
+bench-sim: ## the simulator's speed and size: idle fleets, 1 GB among 100 hosts, SITES sites of 5 nodes, a replay
 	$(GO) test -run '^$$' -bench 'IdleFleet' -benchtime 1x ./simulator/native
 	$(GO) test -run '^$$' -bench 'QUIC' -benchtime 1x ./simulator/network
-	SELVAGE_LARGE=1 $(GO) test -run '^$$' -bench 'LargeFleet' -benchtime 1x -timeout 30m -v ./simulator/native
+	SELVAGE_SITES=$(SITES) $(GO) test -run '^$$' -bench 'LargeFleet' -benchtime 1x -timeout 60m -v ./simulator/native
 	$(GO) test -run '^$$' -bench 'Replay' -benchtime 1x ./simulator/replay
 
 fuzz: ## every fuzz target for FUZZTIME
