@@ -16,7 +16,8 @@ import (
 // charters is the fleet's chain, and charters that may come to extend it.
 type charters struct {
 	fleet    trust.FleetID
-	chain    *trust.Chain                 // nil until the first charter is known
+	chain    *trust.Chain // nil until the first charter is known
+	verify   trust.VerifyFunc
 	versions []*trust.Charter             // the chain's, from 1 on
 	digests  []string                     // of their payloads
 	keys     map[string]ed25519.PublicKey // of all versions, by key ID
@@ -33,8 +34,8 @@ type proposal struct {
 	envelope trust.Envelope
 }
 
-func newCharters(fleet trust.FleetID) charters {
-	return charters{fleet: fleet, keys: map[string]ed25519.PublicKey{}, waiting: map[string]proposal{}, rivals: map[string]uint64{}}
+func newCharters(fleet trust.FleetID, verify trust.VerifyFunc) charters {
+	return charters{fleet: fleet, verify: verify, keys: map[string]ed25519.PublicKey{}, waiting: map[string]proposal{}, rivals: map[string]uint64{}}
 }
 
 func (c *charters) latest() uint64 { return uint64(len(c.versions)) }
@@ -87,7 +88,7 @@ func (c *charters) extend(p proposal) bool {
 	var longer *trust.Chain
 	var err error
 	if c.chain == nil {
-		longer, err = trust.VerifyChain(c.fleet, []trust.Envelope{p.envelope})
+		longer, err = trust.VerifyChainBy(c.verify, c.fleet, []trust.Envelope{p.envelope})
 	} else {
 		longer, err = c.chain.Extend(p.envelope)
 	}

@@ -145,7 +145,7 @@ type wire struct {
 type codec struct {
 	enc    cbor.EncMode
 	dec    cbor.DecMode
-	verify func(key ed25519.PublicKey, message, sig []byte) bool
+	verify trust.VerifyFunc
 }
 
 func newCodec() (codec, error) {

@@ -67,8 +67,8 @@ func (h *head) kept(k Kind) map[uint64]*Report {
 	return h.reports
 }
 
-func newFold(fleet trust.FleetID) *fold {
-	return &fold{charters: newCharters(fleet), members: map[ident.NodeID]*member{}, unadmitted: map[[32]byte]trust.Credential{},
+func newFold(fleet trust.FleetID, verify trust.VerifyFunc) *fold {
+	return &fold{charters: newCharters(fleet, verify), members: map[ident.NodeID]*member{}, unadmitted: map[[32]byte]trust.Credential{},
 		uses: map[string][]use{}, forked: map[ident.NodeID]bool{}, statements: map[string]*statement{},
 		stood: map[ident.NodeID]standing{}, taken: map[takenKey]int{}, heads: map[Feed]*head{}, bounds: usualBounds}
 }

@@ -33,8 +33,8 @@ type Config struct {
 	Key   ed25519.PrivateKey // the node's
 	Fleet trust.FleetID      // nothing of another fleet is taken
 	Now   func() time.Time   // the machine's clock; nil is time.Now
-	// Verify checks signatures of entries; nil is ed25519.Verify, with whose results its own must agree.
-	Verify func(key ed25519.PublicKey, message, sig []byte) bool
+	// Verify checks signatures of entries and credentials; nil is ed25519.Verify, with whose results its own must agree.
+	Verify trust.VerifyFunc
 	Logger *slog.Logger // nil discards
 }
 
@@ -60,10 +60,20 @@ type Ledger struct {
 // state is what the log holds, in memory.
 type state struct {
 	feeds map[string]*feedState // by Feed.Key
+	keys  []string              // of feeds, in order
 	fold  *fold
 	clock Timestamp
 	floor trust.Floor
 	noted uint64 // the newest charter in the log's metadata
+}
+
+// hold has f among the feeds.
+func (s *state) hold(f *feedState) {
+	if s.feeds[f.key] == nil {
+		at, _ := slices.BinarySearch(s.keys, f.key)
+		s.keys = slices.Insert(s.keys, at, f.key)
+	}
+	s.feeds[f.key] = f
 }
 
 // Open reads the log and folds it. The caller closes the log after the ledger was last used.

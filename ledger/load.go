@@ -21,7 +21,7 @@ func metaCharter(version uint64) string { return fmt.Sprintf("charter/%d", versi
 // load builds everything in memory from the log. If that fails, what was in memory stays.
 func (l *Ledger) load() (err error) {
 	before := l.state
-	l.state = state{feeds: map[string]*feedState{}, fold: newFold(l.cfg.Fleet), clock: before.clock}
+	l.state = state{feeds: map[string]*feedState{}, fold: newFold(l.cfg.Fleet, l.codec.verify), clock: before.clock}
 	defer func() {
 		if err != nil {
 			l.state = before
@@ -88,7 +88,7 @@ func (l *Ledger) loadRecord(key string, seq uint64, data []byte) error {
 	f := l.feeds[key]
 	if f == nil {
 		f = newFeed(feed)
-		l.feeds[key] = f
+		l.hold(f)
 	}
 	hash := sha256.Sum256(data)
 	switch {

@@ -143,7 +143,7 @@ func (l *Ledger) place(t *transaction, f *feedState, x waiter) (Outcome, error) 
 // take stores an entry that fits.
 func (l *Ledger) take(t *transaction, f *feedState, x waiter) {
 	e := x.entry
-	l.feeds[f.key] = f
+	l.hold(f)
 	for _, seq := range f.put(slot{e.Seq, x.hash}, e.Key) {
 		t.remove(f.key, seq)
 		l.fold.forget(f.Feed, seq)
@@ -179,7 +179,7 @@ func (l *Ledger) fork(t *transaction, f *feedState, old slot, x waiter) (Outcome
 // close ends a forked feed: its author is quarantined, the proof is what others are given of it,
 // and nothing more is taken into it but what operators say.
 func (l *Ledger) close(t *transaction, f *feedState, proof []byte) error {
-	l.feeds[f.key] = f
+	l.hold(f)
 	f.closed = newClosedFeed(sha256.Sum256(proof))
 	l.fold.forked[f.Author] = true
 	l.fold.unsettle(f.Author)

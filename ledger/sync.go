@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -19,7 +18,7 @@ func (l *Ledger) Root(scopes []string) [sha256.Size]byte {
 		return root
 	}
 	var b []byte
-	for _, key := range slices.Sorted(maps.Keys(l.feeds)) {
+	for _, key := range l.keys {
 		if f := l.feeds[key]; f.live(scopes) {
 			b = append(b, key...)
 			b = f.mark().appendTo(append(b, 0))

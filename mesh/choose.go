@@ -1,7 +1,6 @@
 package mesh
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
@@ -45,7 +44,7 @@ type candidate struct {
 // linked reports whether c is, or is about to be, connected.
 func (c candidate) linked() bool { return c.connected || c.dialling }
 
-// choose returns whom to dial now. It is a pure function.
+// choose returns whom to dial now; all is ordered by rank. It is a pure function.
 //
 //   - Of the own site: everyone, up to maxSiteMates.
 //   - Of other sites: this host's own neighbours. They are few, spread over sites, and picked by a
@@ -56,8 +55,6 @@ func (c candidate) linked() bool { return c.connected || c.dialling }
 //     answer, others stand in.
 //   - Of whom there is only hearsay: a few at a time.
 func choose(site string, all []candidate, held bool) []ident.NodeID {
-	all = slices.Clone(all)
-	slices.SortFunc(all, byRank)
 	dial := chooseMates(site, all)
 	if !held {
 		dial = append(dial, chooseFar(site, all)...)
@@ -134,10 +131,9 @@ func ownNeighbours(site string, all []candidate) (own []candidate) {
 
 // surplus returns a connection across the uplink to close, if this host has more than it wants: a
 // stand-in that it has dialled and that is no own neighbour any more, the one of the highest rank. If
-// this host is an own neighbour of the other end, that end dials it again, and keeps the connection.
+// this host is an own neighbour of the other end, that end dials it again, and keeps the connection. all is
+// ordered by rank.
 func surplus(site string, all []candidate) (id ident.NodeID, ok bool) {
-	all = slices.Clone(all)
-	slices.SortFunc(all, byRank)
 	far := 0
 	for _, c := range all {
 		if c.site != site && c.site != "" && c.connected {
@@ -155,8 +151,6 @@ func surplus(site string, all []candidate) (id ident.NodeID, ok bool) {
 	}
 	return id, false
 }
-
-func byRank(a, b candidate) int { return cmp.Or(cmp.Compare(a.rank, b.rank), a.id.Compare(b.id)) }
 
 func chooseStrangers(site string, all []candidate) (dial []ident.NodeID) {
 	room := maxStrangers

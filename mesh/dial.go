@@ -28,6 +28,7 @@ type attempt struct {
 // Bounds of the time between two choices of whom to dial.
 const (
 	chooseGap   = 100 * time.Millisecond // what changes together is one choice
+	chooseShare = 2 * time.Millisecond   // as much more time for each node that is known: a choice looks at all
 	chooseEvery = time.Second            // while nothing changes, in whole ones of these
 	chooseWait  = 10 * time.Second       // and at most this
 )
@@ -43,8 +44,8 @@ func (h *Host) connect() {
 		case <-h.poke:
 		case <-timer.C:
 		}
-		wait := h.dialChosen()
-		gap := time.NewTimer(chooseGap)
+		wait, known := h.dialChosen()
+		gap := time.NewTimer(chooseGap + time.Duration(known)*chooseShare)
 		select {
 		case <-h.ctx.Done():
 			gap.Stop()
@@ -63,12 +64,13 @@ func (h *Host) wake() {
 	}
 }
 
-// dialChosen dials whom choose says, and returns when time alone may make it say something else.
-func (h *Host) dialChosen() (wait time.Duration) {
+// dialChosen dials whom choose says, and returns when time alone may make it say something else, and of how
+// many nodes it chose.
+func (h *Host) dialChosen() (wait time.Duration, known int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return chooseWait
+		return chooseWait, 0
 	}
 	now := time.Now()
 	next := now.Add(chooseWait)
@@ -89,14 +91,15 @@ func (h *Host) dialChosen() (wait time.Duration) {
 		sooner(k.next)
 		// Who has told no address can only come by itself.
 		ready := !now.Before(k.next) && (k.reached != "" || len(k.own) > 0 || len(k.heard) > 0)
+		m := h.members[id]
 		all = append(all, candidate{id: id, rank: k.rank, site: k.site, hearsay: k.trust == heard,
-			connected: h.members[id] != nil, dialling: k.attempt != nil, ready: ready, spare: h.isSpare(id, now)})
+			connected: m != nil, dialling: k.attempt != nil, ready: ready, spare: m != nil && m.isSpare(now)})
 	}
 	for _, id := range choose(h.cfg.Site, all, h.uplink.Held) {
 		h.dial(h.known[id])
 	}
 	h.trim(all, now)
-	return (next.Sub(now) + chooseEvery - 1).Truncate(chooseEvery)
+	return (next.Sub(now) + chooseEvery - 1).Truncate(chooseEvery), len(h.known)
 }
 
 // Of connections that nobody wants any more.
@@ -106,10 +109,9 @@ const (
 )
 
 // isSpare reports whether a connection may be closed if there are too many: this end has dialled it,
-// and it carries nothing but control. The caller holds mu.
-func (h *Host) isSpare(id ident.NodeID, now time.Time) bool {
-	m := h.members[id]
-	return m != nil && !slices.ContainsFunc(m.links, func(l *link) bool {
+// and it carries nothing but control. The caller holds the host's mu.
+func (m *member) isSpare(now time.Time) bool {
+	return !slices.ContainsFunc(m.links, func(l *link) bool {
 		return l.inbound || now.Sub(l.since) < spareAge || now.Sub(time.Unix(0, l.bulk.Load())) < spareAge
 	})
 }

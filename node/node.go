@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,8 +38,8 @@ type Config struct {
 	Discovery mesh.Discovery // nil: none
 	Dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	Now       func() time.Time // nil: time.Now
-	// Verify checks signatures of entries; nil is ed25519.Verify. Many nodes in one process can share what they find.
-	Verify   func(key ed25519.PublicKey, message, sig []byte) bool
+	// Verify checks signatures of entries and credentials; nil is ed25519.Verify. Many nodes in one process can share what they find.
+	Verify   trust.VerifyFunc
 	Resident func() int64 // bytes of memory that the process takes; nil: not known
 	Platform string       // os/arch of the workloads; "": this program's
 	Version  string

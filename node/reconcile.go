@@ -14,9 +14,12 @@ import (
 // reviewEvery is how often peers are judged anew though nothing has changed but the time.
 const reviewEvery = time.Minute
 
-// followGap is how long a node waits between two looks at what the ledger wants: in a flood of changes
-// it would do nothing else.
-const followGap = 100 * time.Millisecond
+// How long a node waits between two looks at what the ledger wants: in a flood of changes, as when a large
+// fleet starts, it would do nothing else.
+const (
+	followGap   = 100 * time.Millisecond
+	followShare = 3 * time.Millisecond // as much more for each node of the fleet: a look takes all of them in
+)
 
 // reconcile carries what the ledger wants to the deployer, whenever it changes.
 func (n *Node) reconcile() {
@@ -30,7 +33,7 @@ func (n *Node) reconcile() {
 		if first || again || revision != done {
 			n.follow(told)
 			done = revision
-			if !sleep(n.ctx, followGap) {
+			if !sleep(n.ctx, followGap+time.Duration(len(n.ledger.Nodes()))*followShare) {
 				return
 			}
 		}

@@ -89,6 +89,7 @@ func (r report) running() []api.Running {
 // Pace of reports.
 const (
 	reportSettle = 200 * time.Millisecond // so that a burst of changes is one report
+	reportShare  = 3 * time.Millisecond   // as much more for each node of the fleet: all of them read it
 	reportEvery  = 10 * time.Second       // how often a node looks whether it has something to report
 )
 
@@ -114,6 +115,11 @@ func (n *Node) report() {
 	}
 }
 
+// reportSettle is how long after something changed it is reported.
+func (n *Node) reportSettle() time.Duration {
+	return reportSettle + time.Duration(len(n.ledger.Nodes()))*reportShare
+}
+
 func (n *Node) publishReport(body []byte) error {
 	_, err := n.feeds.publish(ledger.KindReport, "", "report", body)
 	return err
@@ -130,7 +136,7 @@ func (n *Node) pause(d time.Duration) bool {
 		return true
 	case <-n.news:
 	}
-	settle := time.NewTimer(reportSettle)
+	settle := time.NewTimer(n.reportSettle())
 	defer settle.Stop()
 	select {
 	case <-n.ctx.Done():

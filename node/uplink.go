@@ -39,7 +39,7 @@ func (n *Node) SetUplink(ctx context.Context, change api.UplinkChange) (api.Upli
 	n.mu.Unlock()
 	n.poke()
 	if s.UplinkHeld && !was.UplinkHeld {
-		sleep(ctx, reportSettle+lastWord)
+		sleep(ctx, n.reportSettle()+lastWord)
 	}
 	n.mesh.SetUplink(n.uplinkShare(len(n.mates())))
 	return n.uplink(), nil

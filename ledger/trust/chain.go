@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
 	"slices"
@@ -15,10 +16,17 @@ type Chain struct {
 	fleet     FleetID
 	charters  []*Charter
 	envelopes []Envelope
+	verify    VerifyFunc
 }
 
 // VerifyChain checks the charters from version 1 on against a fleet ID that is trusted already.
 func VerifyChain(pin FleetID, envelopes []Envelope) (*Chain, error) {
+	return VerifyChainBy(ed25519.Verify, pin, envelopes)
+}
+
+// VerifyChainBy is VerifyChain with another way to check a signature. The chain's charters keep to it in all
+// that they judge.
+func VerifyChainBy(verify VerifyFunc, pin FleetID, envelopes []Envelope) (*Chain, error) {
 	if len(envelopes) == 0 {
 		return nil, fmt.Errorf("%w: no charter", ErrMalformed)
 	}
@@ -33,13 +41,14 @@ func VerifyChain(pin FleetID, envelopes []Envelope) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
+	first.by = verify
 	if first.Version != 1 {
 		return nil, fmt.Errorf("%w: the first charter has version %d", ErrMalformed, first.Version)
 	}
 	if err := first.signedByRoot(envelopes[0]); err != nil {
 		return nil, err
 	}
-	c := &Chain{pin, []*Charter{first}, envelopes[:1:1]}
+	c := &Chain{pin, []*Charter{first}, envelopes[:1:1], verify}
 	for _, e := range envelopes[1:] {
 		if c, err = c.Extend(e); err != nil {
 			return nil, err
@@ -59,6 +68,7 @@ func (c *Chain) Extend(e Envelope) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
+	next.by = c.verify
 	last := c.Latest()
 	if next.Version != last.Version+1 || len(c.charters) >= MaxCharters {
 		return nil, fmt.Errorf("%w: version %d after %d", ErrOldCharter, next.Version, last.Version)
@@ -69,7 +79,7 @@ func (c *Chain) Extend(e Envelope) (*Chain, error) {
 	if err := next.signedByRoot(e); err != nil {
 		return nil, err
 	}
-	return &Chain{c.fleet, append(slices.Clip(c.charters), next), append(slices.Clip(c.envelopes), e)}, nil
+	return &Chain{c.fleet, append(slices.Clip(c.charters), next), append(slices.Clip(c.envelopes), e), c.verify}, nil
 }
 
 func (c *Charter) signedByRoot(e Envelope) error {
@@ -82,7 +92,7 @@ func (c *Chain) Latest() *Charter { return c.charters[len(c.charters)-1] }
 
 // Prefix returns the chain up to a version that it has.
 func (c *Chain) Prefix(version uint64) *Chain {
-	return &Chain{c.fleet, c.charters[:version:version], c.envelopes[:version:version]}
+	return &Chain{c.fleet, c.charters[:version:version], c.envelopes[:version:version], c.verify}
 }
 
 // Fleet returns the fleet's ID.

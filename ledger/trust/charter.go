@@ -64,6 +64,8 @@ type Charter struct {
 	Expires time.Time         `json:"expires"`
 	Keys    map[string][]byte `json:"keys"` // Ed25519 public keys by key ID
 	Roles   map[Role]Grant    `json:"roles"`
+
+	by VerifyFunc // its chain's; nil is ed25519.Verify
 }
 
 // Bounds of a charter.
@@ -87,6 +89,14 @@ func decodeCharter(payload []byte) (*Charter, error) {
 		return nil, fmt.Errorf("%w: charter: %w", ErrMalformed, err)
 	}
 	return &c, nil
+}
+
+// signed reports whether sig is the signature of message by key.
+func (c *Charter) signed(key ed25519.PublicKey, message, sig []byte) bool {
+	if c.by == nil {
+		return ed25519.Verify(key, message, sig)
+	}
+	return c.by(key, message, sig)
 }
 
 func (c *Charter) check() error {

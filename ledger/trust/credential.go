@@ -95,7 +95,7 @@ func (c *Charter) Admit(fleet FleetID, cred Credential, now time.Time) (Member, 
 	if _, _, err := c.Verify(cred.invite, TypeInvite, RoleAdmit, "site:"+inv.Site); err != nil {
 		return Member{}, fmt.Errorf("invite: %w", err)
 	}
-	if b.Serial != inv.Serial || !ed25519.Verify(inv.Key, b.signed(), cred.sig) {
+	if b.Serial != inv.Serial || !c.signed(inv.Key, b.signed(), cred.sig) {
 		return Member{}, fmt.Errorf("credential: %w", ErrSignature)
 	}
 	bound := time.UnixMilli(b.Time)

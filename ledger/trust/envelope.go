@@ -52,7 +52,7 @@ func (c *Charter) accept(e Envelope, payloadType string, role Role) ([]byte, []s
 	grant := c.Roles[role]
 	verifiers := make([]dsse.Verifier, len(grant.Keys))
 	for i, id := range grant.Keys {
-		verifiers[i] = verifier{ed25519.PublicKey(c.Keys[id])}
+		verifiers[i] = verifier{ed25519.PublicKey(c.Keys[id]), c.signed}
 	}
 	v, err := dsse.NewMultiEnvelopeVerifier(grant.Threshold, verifiers...)
 	if err != nil {

@@ -26,7 +26,7 @@ func BenchmarkLargeFleet(b *testing.B) {
 }
 
 func largeFleet(b *testing.B, sites, nodes int) {
-	defer debug.SetGCPercent(debug.SetGCPercent(200))
+	defer debug.SetGCPercent(debug.SetGCPercent(75))
 	begin := wall()
 	live(b, fleet(b, sites, nodes), func(w *world) {
 		b.Logf("%4.0f s: started", (wall() - begin).Seconds())
