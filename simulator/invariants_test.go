@@ -12,9 +12,17 @@ import (
 )
 
 // agent is a node that says what a test wants.
-type agent struct{ status api.Status }
+type agent struct {
+	status api.Status
+	asked  func() // when its status is
+}
 
-func (a *agent) Status() api.Status                  { return a.status }
+func (a *agent) Status() api.Status {
+	if a.asked != nil {
+		a.asked()
+	}
+	return a.status
+}
 func (a *agent) Blobs() []api.Blob                   { return nil }
 func (a *agent) Nodes() []api.Node                   { return nil }
 func (a *agent) Rollout(string) (api.Rollout, error) { return api.Rollout{}, nil }
@@ -113,4 +121,18 @@ func TestBusyMachinesAreWaitedFor(t *testing.T) {
 	if s.look(time.Minute); !s.checks[0].held {
 		t.Error("not looked at when the time was up")
 	}
+}
+
+// TestTwoLivesAreNotOne: an answer of an agent that went down meanwhile says nothing of what is there now.
+func TestTwoLivesAreNotOne(t *testing.T) {
+	s, n0, _ := pair()
+	unsigned := scenario.Check{Name: "nothing_unsigned_runs"}
+	first := n0.agent
+	first.status.Deployments = []api.Running{{Name: "till", Release: "till@v1"}}
+	holds(t, s, unsigned, "s/n0: runs till@v1, which nobody has signed")
+	first.asked = func() { n0.agent = &agent{} }
+	holds(t, s, unsigned, "")
+	first.asked = func() { n0.agent = nil }
+	n0.agent = first
+	holds(t, s, unsigned, "")
 }
