@@ -66,7 +66,7 @@ func (c *closedFeed) learn(words []word) bool {
 
 // vouched reports whether entries of a kind may carry an operator's word.
 func vouched(k Kind) bool {
-	return k == KindAdmission || k == KindCharter || k == KindRelease || k == KindDeployment
+	return k == KindAdmission || k == KindCharter || k == KindRelease || k == KindDeployment || k == KindRevocation
 }
 
 // vouch takes what operators say in an entry of a closed feed, past the bounds that hold for what
@@ -78,7 +78,7 @@ func (f *fold) vouch(e *Entry) (words []word, more bool) {
 		return f.vouchAdmission(e)
 	case KindCharter:
 		return f.vouchCharter(e)
-	case KindRelease, KindDeployment:
+	case KindRelease, KindDeployment, KindRevocation:
 		return f.vouchStatement(e)
 	}
 	return nil, false

@@ -5,13 +5,14 @@
 // An entry is one signed record. A node writes its entries into feeds: a feed is an author, a
 // scope and a lane. Scope "" is the whole fleet; else it is a site's name, and the entries stay at
 // that site. The lane says how entries are kept: durable entries are hash-linked, numbered from 1
-// without a gap, and kept for good (the audit log); of register entries only the newest with each
-// key is kept, so their numbers have holes.
+// without a gap, and kept for good (the audit log); urgent ones, the revocations, are kept likewise in
+// a sequence of their own, so that none waits for its author's other entries; of register entries only
+// the newest with each key is kept, so their numbers have holes.
 //
 // Order travels in the feed, authority in the envelope: entries are signed by the nodes that
 // author them, which says who passed a thing on and in which order; what an operator says
-// (release, deployment, charter) is a DSSE envelope in the entry's body, and counts when the
-// charter's keys for it signed it, whoever wrote the entry. A statement (release or deployment)
+// (release, deployment, revocation, charter) is a DSSE envelope in the entry's body, and counts when the
+// charter's keys for it signed it, whoever wrote the entry. A statement (release, deployment, revocation)
 // is known by the SHA-256 of its payload, so writing it twice changes nothing, and signatures
 // that come in several entries add up.
 //
@@ -25,7 +26,7 @@
 //	3 seq      from 1, by feed, below 2^62
 //	4 prev     SHA-256 of the entry before it in the feed; empty for the first and in registers
 //	5 time     hybrid logical clock: unix milliseconds << 16 | counter
-//	6 kind     below 128 durable, from 128 register
+//	6 kind     below 128 durable, but 3 urgent; from 128 register
 //	7 scope    "" or a site's name
 //	8 key      what it is about, at most 256 bytes
 //	9 body     at most 64 KiB
@@ -33,7 +34,7 @@
 // followed by the 64 bytes of the author's signature over "selvage entry 1\x00" and the array. The
 // hash of an entry is that of all these bytes. An entry that is not in its one form is refused.
 //
-// The body of a charter, release or deployment is the JSON of a DSSE envelope:
+// The body of a charter, release, deployment or revocation is the JSON of a DSSE envelope:
 //
 //	charter     type trust.TypeCharter; package trust draws it
 //	release     type TypeRelease: an in-toto Statement, v1, whose predicate (type
@@ -41,12 +42,13 @@
 //	            [{platform, digest, size, root, file}]}, with one subject for each artifact:
 //	            {name: "NAME@VERSION/PLATFORM", digest: {sha256}}
 //	deployment  type TypeDeployment: {name, generation, supersedes, declared, spec}
+//	revocation  type TypeRevocation: {fleet, subject, id, site, keeps, reason, declared}
 //
 // The body of an admission is a trust.Credential. Other bodies are for those who write them.
 //
 // # Names and numbers
 //
-// A feed's name is its author, 32 bytes; its lane, 'd' or 'r'; its scope. Entries have their
+// A feed's name is its author, 32 bytes; its lane, 'd', 'r' or 'u'; its scope. Entries have their
 // numbers. A proof that the feed is forked, drawn below, is kept and travels under 2^62; entries
 // of other branches under the numbers after it, as each node likes. The log holds the same under
 // the same names and numbers, and as metadata
@@ -60,7 +62,7 @@
 //	length                 of the first entry, 4 bytes, big endian
 //	first, second          two entries of one feed, as above
 //
-// The entries have the same number, the smaller bytes first; or the feed is durable, and the
+// The entries have the same number, the smaller bytes first; or the feed is not of registers, and the
 // second has the next number but does not name the first as the one before it. An honest author
 // signs no such two: it restored an old backup, was copied, or lies.
 //
@@ -83,6 +85,27 @@
 //
 // An invite may be used as often as it says. Of more nodes that join with it those that were bound
 // earliest stand, by their own word; the others are quarantined.
+//
+// # Revocation
+//
+// A revocation counts when any charter of the chain gives its signers the role: admit over the site for
+// a node and for an invite, root for an operator's key. A later charter does not take it back, as
+// what was revoked must not come back when an operator leaves. So an operator's key that left the charter
+// can still revoke, until it is revoked itself.
+//
+//	node    nothing that it says of itself counts, and it is not let in, for good. Its entries are kept, so
+//	        that all nodes hold the same, and what operators signed counts though it came in its feed
+//	invite  nodes that the revocation keeps stand, whatever others claim; of all others who joined
+//	        with it nothing counts, and nobody joins with it any more
+//	key     statements and invites that the revocation keeps count; nothing else that it signed does. Root is
+//	        not touched: whether a charter counts must not depend on what came first, so a
+//	        root key is taken out by the next charter
+//
+// No revocation has a date from which it holds: whoever holds a key can date back what it signs. What
+// stays in force is named instead, as known to the node that drafts the revocation (Draft); what of the same
+// key was under way at the other side of a cut falls, and can be signed anew, or kept by a second revocation.
+// What any of several keeps is kept, and keys are judged before what they signed, so the order of arrival changes
+// nothing.
 //
 // # Calls
 //
@@ -110,7 +133,8 @@
 //
 //	body, entry, proof       64 KiB, 65 KiB, 131 KiB
 //	keys of a register feed  256; those written longest ago leave
-//	releases of a feed       16384 are looked into, the first; deployments alike
+//	releases of a feed       16384 are looked into, the first; deployments and revocations alike
+//	kept by a revocation     512 things; another revocation of the same adds to them
 //	admissions of a feed     1024 are looked into, the first; charters alike
 //	signatures               64 of a statement are taken from a feed
 //	waiting                  256 records and 1 MiB of an author, 4096 and 16 MiB of all; the oldest leave

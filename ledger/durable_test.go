@@ -100,7 +100,7 @@ func TestDiskFull(t *testing.T) {
 // TestFailuresLeaveNothing: whatever was not stored for a time, the view in the end is the same.
 func TestFailuresLeaveNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		p := draw(t, rt, []ledger.Lane{ledger.Durable}, "s1")
+		p := draw(t, rt, []ledger.Lane{ledger.Durable, ledger.Urgent}, "s1")
 		straight, m := p.machine(), p.machine()
 		straight.feed(rt, p.records, false)
 		records := shuffled(rt, p.records)
@@ -262,7 +262,7 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	for _, lane := range []ledger.Lane{ledger.Durable, ledger.Register} {
+	for _, lane := range []ledger.Lane{ledger.Durable, ledger.Register, ledger.Urgent} {
 		for _, x := range []*author{a, b} {
 			if seqs := told[ledger.Feed{Author: x.id, Lane: lane}.Key()]; !slices.IsSorted(seqs) {
 				t.Errorf("told out of order: %v", seqs)

@@ -41,7 +41,7 @@ type Kind uint8
 const (
 	KindCharter    Kind = 1 // body: DSSE envelope, JSON
 	KindAdmission  Kind = 2 // body: trust.Credential
-	KindRevocation Kind = 3
+	KindRevocation Kind = 3 // body: DSSE envelope, JSON
 	KindRelease    Kind = 4 // body: DSSE envelope, JSON
 	KindDeployment Kind = 5 // body: DSSE envelope, JSON
 	KindCommand    Kind = 6
@@ -64,7 +64,10 @@ func (k Kind) String() string {
 
 // Lane says how a kind is kept.
 func (k Kind) Lane() Lane {
-	if k < 128 {
+	switch {
+	case k == KindRevocation:
+		return Urgent
+	case k < 128:
 		return Durable
 	}
 	return Register
@@ -77,7 +80,11 @@ type Lane uint8
 const (
 	Durable  Lane = 'd'
 	Register Lane = 'r'
+	Urgent   Lane = 'u' // as durable, in a sequence of its own: so none has to wait for anything else of its author
 )
+
+// linked reports whether the entries of a lane are hash-linked, and kept for good.
+func (l Lane) linked() bool { return l != Register }
 
 // Feed names a feed.
 type Feed struct {
@@ -96,7 +103,7 @@ func ParseFeed(key string) (Feed, error) {
 		return Feed{}, fmt.Errorf("%w: a feed of %d bytes", ErrMalformed, len(key))
 	}
 	f := Feed{Author: ident.NodeID([]byte(key[:head-1])), Lane: Lane(key[head-1]), Scope: key[head:]}
-	if f.Lane != Durable && f.Lane != Register || !scopeForm.MatchString(f.Scope) {
+	if f.Lane != Durable && f.Lane != Register && f.Lane != Urgent || !scopeForm.MatchString(f.Scope) {
 		return Feed{}, fmt.Errorf("%w: bad feed", ErrMalformed)
 	}
 	return f, nil
@@ -234,7 +241,7 @@ func (c codec) parse(data []byte) (*Entry, error) {
 }
 
 func (e *Entry) check() error {
-	linked := e.Kind.Lane() == Durable && e.Seq > 1
+	linked := e.Kind.Lane().linked() && e.Seq > 1
 	switch {
 	case e.Version != entryVersion:
 		return fmt.Errorf("%w: version %d", ErrMalformed, e.Version)

@@ -167,7 +167,7 @@ func TestFormat(t *testing.T) {
 func TestParseFeed(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		f := ledger.Feed{Author: ident.NodeID(rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(rt, "author")),
-			Lane:  rapid.SampledFrom([]ledger.Lane{ledger.Durable, ledger.Register}).Draw(rt, "lane"),
+			Lane:  rapid.SampledFrom([]ledger.Lane{ledger.Durable, ledger.Register, ledger.Urgent}).Draw(rt, "lane"),
 			Scope: rapid.StringMatching(`([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?`).Draw(rt, "scope")}
 		back, err := ledger.ParseFeed(f.Key())
 		if err != nil || back != f {

@@ -143,7 +143,7 @@ func (f *feedState) mark() Mark {
 	switch {
 	case f.closed != nil:
 		return Mark{proofSeq, f.closed.digest}
-	case f.Lane == Durable:
+	case f.Lane.linked():
 		last := f.last()
 		return Mark{last.seq, [8]byte(last.hash[:8])}
 	}

@@ -159,7 +159,7 @@ type author struct {
 	id   ident.NodeID
 	now  time.Time
 
-	last, registers map[string]tip // by feed
+	last, registers, urgent map[string]tip // by feed
 }
 
 type tip struct {
@@ -169,7 +169,7 @@ type tip struct {
 
 func (f *fleet) author(name string) *author {
 	k := keyOf("node " + name)
-	return &author{f: f, name: name, key: k, id: ident.FromPrivateKey(k), last: map[string]tip{}, registers: map[string]tip{}, now: epoch}
+	return &author{f: f, name: name, key: k, id: ident.FromPrivateKey(k), last: map[string]tip{}, registers: map[string]tip{}, urgent: map[string]tip{}, now: epoch}
 }
 
 // backup is the author as it is now. What both write from here on forks the feeds of the lanes that
@@ -177,9 +177,12 @@ func (f *fleet) author(name string) *author {
 func (a *author) backup(lanes ...ledger.Lane) *author {
 	b := *a
 	for _, lane := range lanes {
-		if lane == ledger.Durable {
+		switch lane {
+		case ledger.Durable:
 			b.last = maps.Clone(a.last)
-		} else {
+		case ledger.Urgent:
+			b.urgent = maps.Clone(a.urgent)
+		default:
 			b.registers = maps.Clone(a.registers)
 		}
 	}
@@ -187,8 +190,11 @@ func (a *author) backup(lanes ...ledger.Lane) *author {
 }
 
 func (a *author) tips(lane ledger.Lane) map[string]tip {
-	if lane == ledger.Durable {
+	switch lane {
+	case ledger.Durable:
 		return a.last
+	case ledger.Urgent:
+		return a.urgent
 	}
 	return a.registers
 }
@@ -214,7 +220,7 @@ func (a *author) writeAt(at time.Time, kind ledger.Kind, scope, key string, body
 	last := a.tips(kind.Lane())[feed]
 	e := &ledger.Entry{Version: 1, Fleet: a.f.id, Author: a.id, Seq: last.seq + 1, Time: ledger.Timestamp(at.UnixMilli()) << 16,
 		Kind: kind, Scope: scope, Key: key, Body: body}
-	if kind.Lane() == ledger.Durable && last.seq > 0 {
+	if kind.Lane() != ledger.Register && last.seq > 0 {
 		e.Prev = last.hash[:]
 	}
 	r := a.f.record(e, a.key)
@@ -249,6 +255,22 @@ func releaseOf(name, version, blob string, created time.Duration) ledger.Release
 	sum := sha256.Sum256([]byte(blob))
 	return ledger.Release{Name: name, Version: version, Type: "process", Created: epoch.Add(created), Artifacts: []ledger.Artifact{{
 		Platform: "linux/amd64", Digest: fmt.Sprintf("%x", sum), Size: 10, Root: "bafyreigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi", File: "app"}}}
+}
+
+// revoke is a revocation as an entry's body, and its digest. What is missing in it is filled in.
+func (f *fleet) revoke(r ledger.Revocation, signers ...string) (body []byte, digest string) {
+	f.t.Helper()
+	if r.Fleet == (trust.FleetID{}) {
+		r.Fleet = f.id
+	}
+	if r.Declared.IsZero() {
+		r.Declared = epoch
+	}
+	env, err := ledger.SignRevocation(r, keysOf(signers...)...)
+	must(f.t, err)
+	digest, err = ledger.Digest(env)
+	must(f.t, err)
+	return marshal(f.t, env), digest
 }
 
 // deploy is a deployment statement as an entry's body, and its digest.

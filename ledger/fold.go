@@ -20,6 +20,7 @@ type fold struct {
 	forked     map[ident.NodeID]bool
 
 	statements map[string]*statement // by digest
+	revoked    revoked
 	taken      map[takenKey]int
 	heads      map[Feed]*head
 	reports    newest
@@ -40,14 +41,14 @@ type takenKey struct {
 // bounds say how many entries of a feed and kind are looked into. The first of a feed count, so
 // the answer is the same whatever the order of arrival; the others are kept and passed on only.
 type bounds struct {
-	statements int // releases, and deployments
+	statements int // releases, deployments, and revocations
 	grants     int // admissions, and charters
 }
 
 var usualBounds = bounds{statements: 1 << 14, grants: trust.MaxCharters}
 
 func (b bounds) of(k Kind) int {
-	if k == KindRelease || k == KindDeployment {
+	if k == KindRelease || k == KindDeployment || k == KindRevocation {
 		return b.statements
 	}
 	return b.grants
@@ -69,7 +70,7 @@ func (h *head) kept(k Kind) map[uint64]*Report {
 
 func newFold(fleet trust.FleetID, verify trust.VerifyFunc) *fold {
 	return &fold{charters: newCharters(fleet, verify), members: map[ident.NodeID]*member{}, unadmitted: map[[32]byte]trust.Credential{},
-		uses: map[string][]use{}, forked: map[ident.NodeID]bool{}, statements: map[string]*statement{},
+		uses: map[string][]use{}, forked: map[ident.NodeID]bool{}, statements: map[string]*statement{}, revoked: revoked{},
 		stood: map[ident.NodeID]standing{}, taken: map[takenKey]int{}, heads: map[Feed]*head{}, bounds: usualBounds}
 }
 
@@ -105,7 +106,7 @@ func (f *fold) add(e *Entry, received time.Time) {
 		if p, err := readProposal(e.Body); err == nil {
 			f.addCharter(p, true)
 		}
-	case KindRelease, KindDeployment:
+	case KindRelease, KindDeployment, KindRevocation:
 		f.addStatement(e)
 	}
 }

@@ -13,7 +13,7 @@ import (
 //	length                 of the first entry, 4 bytes, big endian
 //	first, second          two entries of one feed that contradict each other
 //
-// They do if they have one number, the smaller bytes first; or if the second, in a durable feed,
+// They do if they have one number, the smaller bytes first; or if the second, in a feed that is linked,
 // has the next number but does not name the first as the entry before it.
 var forkPrefix = []byte("selvage fork 1\x00")
 
@@ -62,5 +62,5 @@ func contradict(a, b *Entry, first, second []byte) bool {
 		return bytes.Compare(first, second) < 0
 	}
 	hash := sha256.Sum256(first)
-	return a.Kind.Lane() == Durable && b.Seq == a.Seq+1 && !bytes.Equal(b.Prev, hash[:])
+	return a.Kind.Lane().linked() && b.Seq == a.Seq+1 && !bytes.Equal(b.Prev, hash[:])
 }

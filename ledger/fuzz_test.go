@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"selvage/ledger"
@@ -125,6 +126,32 @@ func FuzzDecodeDeployment(f *testing.F) {
 		must(t, err)
 		if again.Name != d.Name || again.Generation != d.Generation || !again.Declared.Equal(d.Declared) {
 			t.Errorf("%+v became %+v", d, again)
+		}
+	})
+}
+
+// FuzzDecodeRevocation: what is read can be signed again, and says the same.
+func FuzzDecodeRevocation(f *testing.F) {
+	fl := newFleet(f, oneOperator())
+	for _, r := range []ledger.Revocation{
+		{Subject: ledger.SubjectNode, ID: keyedNode("x"), Site: "s1", Reason: "stolen"},
+		{Subject: ledger.SubjectKey, ID: keyID("op"), Keeps: []string{keyID("op"), "00112233445566778899aabbccddeeff"}},
+		{Subject: ledger.SubjectInvite, ID: "00112233445566778899aabbccddeeff", Keeps: []string{keyedNode("x")}},
+	} {
+		body, _ := fl.revoke(r, "op")
+		f.Add(payload(f, body))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := ledger.DecodeRevocation(data)
+		if err != nil {
+			return
+		}
+		env, err := ledger.SignRevocation(r, keyOf("op"))
+		must(t, err)
+		again, err := ledger.DecodeRevocation(payload(t, marshal(t, env)))
+		must(t, err)
+		if again.Subject != r.Subject || again.ID != r.ID || again.Site != r.Site || !slices.Equal(again.Keeps, r.Keeps) || !again.Declared.Equal(r.Declared) {
+			t.Errorf("%+v became %+v", r, again)
 		}
 	})
 }

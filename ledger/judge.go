@@ -22,12 +22,13 @@ type statement struct {
 	payload    []byte
 	release    Release
 	deployment Deployment
+	revocation Revocation
 
 	envelope trust.Envelope            // as it was read; dropped once it was shown
 	good     map[string]dsse.Signature // those that hold, by key ID
 	unknown  map[dsse.Signature]bool   // those by keys that no charter has named yet
 	shown    map[string]int            // how many each feed showed
-	signers  []string                  // whose signatures make it count under the newest charter; none: it does not
+	signers  []string                  // whose signatures make it count (see fold.verify); none: it does not
 }
 
 // maxShown is how many signatures of one statement are taken from one feed. The bound is each
@@ -35,23 +36,34 @@ type statement struct {
 const maxShown = 64
 
 func (s *statement) payloadType() string {
-	if s.kind == KindRelease {
+	switch s.kind {
+	case KindRelease:
 		return TypeRelease
+	case KindRevocation:
+		return TypeRevocation
 	}
 	return TypeDeployment
 }
 
 // authority returns the role that a statement needs and the name that its scope is matched with.
 func (s *statement) authority() (trust.Role, string) {
-	if s.kind == KindRelease {
+	switch {
+	case s.kind == KindRelease:
 		return trust.RoleRelease, s.release.Name
+	case s.kind == KindRevocation && s.revocation.Subject == SubjectKey:
+		return trust.RoleRoot, ""
+	case s.kind == KindRevocation:
+		return trust.RoleAdmit, "site:" + s.revocation.Site
 	}
 	return trust.RoleDeploy, s.deployment.Name
 }
 
 func (s *statement) time() time.Time {
-	if s.kind == KindRelease {
+	switch s.kind {
+	case KindRelease:
 		return s.release.Created
+	case KindRevocation:
+		return s.revocation.Declared
 	}
 	return s.deployment.Declared
 }
@@ -73,6 +85,8 @@ func readStatement(kind Kind, body []byte) (*statement, error) {
 		s.release, err = DecodeRelease(payload)
 	case KindDeployment:
 		s.deployment, err = DecodeDeployment(payload)
+	case KindRevocation:
+		s.revocation, err = DecodeRevocation(payload)
 	default:
 		return nil, fmt.Errorf("%s is no statement", kind)
 	}
@@ -148,38 +162,40 @@ func (s *statement) resolve(keys map[string]ed25519.PublicKey) {
 	}
 }
 
-// judge asks the newest charter who signed s.
+// judge asks the charters who signed s, and has a revocation take effect, or lose it.
 func (f *fold) judge(s *statement) {
-	s.signers = nil
+	counted := s.signers != nil
 	f.lists = lists{}
-	if f.chain() == nil {
-		return
-	}
-	c := f.chain().Latest()
-	signers, err := s.verify(c)
-	if err != nil {
-		return
-	}
+	signers, newest, err := f.verify(s)
 	s.signers = signers
-	if t := s.time(); t.After(f.raised) && t.Before(c.Expires) {
+	if t := s.time(); err == nil && newest && t.After(f.raised) && t.Before(f.chain().Latest().Expires) {
 		f.raised = t
+	}
+	if counts := err == nil; s.kind == KindRevocation && counts != counted {
+		f.revoke(s, counts)
 	}
 }
 
 // verify returns who of a charter's keys signed, if they are enough of those who may. Only
 // signatures that hold are shown to trust, which looks at a bounded number.
 func (s *statement) verify(c *trust.Charter) ([]string, error) {
-	env := trust.Envelope{PayloadType: s.payloadType(), Payload: base64.StdEncoding.EncodeToString(s.payload)}
-	for id, sig := range s.good {
-		if _, ok := c.Keys[id]; ok {
-			env.Signatures = append(env.Signatures, sig)
-		}
-	}
-	slices.SortFunc(env.Signatures, func(a, b dsse.Signature) int { return cmp.Compare(a.KeyID, b.KeyID) })
+	env := s.sealed(func(id string) bool { _, ok := c.Keys[id]; return ok })
 	role, name := s.authority()
 	_, signers, err := c.Verify(env, s.payloadType(), role, name)
 	slices.Sort(signers)
 	return signers, err
+}
+
+// sealed returns the statement in an envelope, with those of its signatures whose keys are asked for.
+func (s *statement) sealed(by func(keyID string) bool) trust.Envelope {
+	env := trust.Envelope{PayloadType: s.payloadType(), Payload: base64.StdEncoding.EncodeToString(s.payload)}
+	for id, sig := range s.good {
+		if by(id) {
+			env.Signatures = append(env.Signatures, sig)
+		}
+	}
+	slices.SortFunc(env.Signatures, func(a, b dsse.Signature) int { return cmp.Compare(a.KeyID, b.KeyID) })
+	return env
 }
 
 // decodeBase64 takes both alphabets, as DSSE asks.

@@ -150,7 +150,7 @@ func (l *Ledger) write(kind Kind, scope, key string, body []byte) (waiter, error
 	switch {
 	case f.closed != nil:
 		return waiter{}, ErrForked
-	case f.Lane == Durable && l.waiting.ahead(f.Feed, last.seq):
+	case f.Lane.linked() && l.waiting.ahead(f.Feed, last.seq):
 		return waiter{}, ErrBehind
 	case l.fold.full(f.key, kind):
 		return waiter{}, ErrFull
@@ -158,7 +158,7 @@ func (l *Ledger) write(kind Kind, scope, key string, body []byte) (waiter, error
 	l.clock = l.clock.next(l.now())
 	e := &Entry{Version: entryVersion, Fleet: l.cfg.Fleet, Author: l.self, Seq: last.seq + 1, Time: l.clock,
 		Kind: kind, Scope: scope, Key: key, Body: body}
-	if f.Lane == Durable && last.seq > 0 {
+	if f.Lane.linked() && last.seq > 0 {
 		e.Prev = last.hash[:]
 	}
 	data, err := l.codec.sign(e, l.cfg.Key)

@@ -109,7 +109,7 @@ func (l *Ledger) loadRecord(key string, seq uint64, data []byte) error {
 		return fmt.Errorf("%w: the log holds another entry as %d of %v", ErrMalformed, seq, feed)
 	case seq > proofSeq:
 		return nil // gathered when all are read
-	case feed.Lane == Durable && seq != f.last().seq+1:
+	case feed.Lane.linked() && seq != f.last().seq+1:
 		return fmt.Errorf("%w: the log lacks what is before %d of %v", ErrMalformed, seq, feed)
 	}
 	f.put(slot{seq, hash}, e.Key)

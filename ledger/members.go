@@ -133,10 +133,11 @@ func (f *fold) standing(id ident.NodeID) (trust.Member, string) {
 type standing struct {
 	member  trust.Member
 	problem string
+	revoked bool
 }
 
 // unsettle has standing work out anew what it answers for nodes: none is all of them. What it
-// rests on are a node's admissions and forks, the uses of its invites, and the charters.
+// rests on are a node's admissions and forks, the uses of its invites, the charters, and what is revoked.
 func (f *fold) unsettle(ids ...ident.NodeID) {
 	f.lists.nodes = nil
 	if len(ids) == 0 {
@@ -167,13 +168,25 @@ func (f *fold) judgeStanding(id ident.NodeID) standing {
 	if f.forked[id] {
 		problem = "signed two different entries with one number: it was restored from a backup, or copied"
 	}
-	return standing{best.Member, problem}
+	if s := f.revokedNode(id); s != nil {
+		return standing{best.Member, s.revocation.because("was revoked"), true}
+	}
+	return standing{best.Member, problem, false}
 }
 
 // fault says why an admission does not stand; "" if it does.
 func (f *fold) fault(a admission) string {
 	if !a.current {
 		return "was invited by a key that the newest charter does not let invite"
+	}
+	if f.forsaken(a) {
+		return byRevokedKey
+	}
+	// Whom a revocation keeps is vouched for: nobody who dates his joining back can push him out of his place.
+	if revoked, kept, why := f.invited(a.Member); kept {
+		return ""
+	} else if revoked {
+		return why
 	}
 	users := f.uses[a.Serial]
 	i, ok := slices.BinarySearchFunc(users, use{a.Bound, a.Node}, use.compare)
@@ -182,6 +195,15 @@ func (f *fold) fault(a admission) string {
 	}
 	last := users[a.Uses-1].node
 	return fmt.Sprintf("joined with a ticket for %d that was used up by %s (%s)", a.Uses, f.nameOf(last, a.Serial), last.Short())
+}
+
+// forsaken reports whether an invite lacks signatures since keys were revoked.
+func (f *fold) forsaken(a admission) bool {
+	if len(f.struck(a.Serial)) == 0 {
+		return false
+	}
+	_, err := f.inForce(a.Serial).Admit(f.charters.fleet, a.cred, time.Time{})
+	return err != nil
 }
 
 // nameOf returns the name under which a node joined with an invite.
@@ -195,7 +217,7 @@ func (f *fold) nameOf(id ident.NodeID, serial string) string {
 // node returns what the fleet knows of a member.
 func (f *fold) node(id ident.NodeID) Node {
 	m, problem := f.standing(id)
-	return Node{m, problem}
+	return Node{m, problem, f.stood[id].revoked}
 }
 
 // nodes lists the members by site, name, then ID.

@@ -130,10 +130,10 @@ func (l *Ledger) place(t *transaction, f *feedState, x waiter) (Outcome, error) 
 		return l.fork(t, f, old, x)
 	case f.superseded(e):
 		return Known, nil
-	case f.Lane == Durable && e.Seq > last.seq+1:
+	case f.Lane.linked() && e.Seq > last.seq+1:
 		l.waiting.add(x)
 		return Waiting, nil
-	case f.Lane == Durable && last.seq > 0 && string(e.Prev) != string(last.hash[:]):
+	case f.Lane.linked() && last.seq > 0 && string(e.Prev) != string(last.hash[:]):
 		return l.fork(t, f, last, x)
 	}
 	l.take(t, f, x)
@@ -158,7 +158,7 @@ func (l *Ledger) take(t *transaction, f *feedState, x waiter) {
 	switch {
 	case !known:
 		t.retry = append(t.retry, l.waiting.takeAuthor(e.Author)...)
-	case f.Lane == Durable:
+	case f.Lane.linked():
 		t.retry = append(t.retry, l.waiting.takeReady(f.Feed, e.Seq)...)
 	}
 }

@@ -35,7 +35,7 @@ func equalViews(t *testing.T, rt *rapid.T, want, got view, what string) {
 // restarts. Forks of register feeds are left out: see the limits in the package comment.
 func TestOrder(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		p := draw(t, rt, []ledger.Lane{ledger.Durable}, "s1", "s2")
+		p := draw(t, rt, []ledger.Lane{ledger.Durable, ledger.Urgent}, "s1", "s2")
 		straight := p.machine()
 		straight.feed(rt, p.records, false)
 		want := viewOf(t, straight.Ledger, "s1", "s2")

@@ -25,6 +25,7 @@ type program struct {
 	tickets   []trust.Ticket
 	authors   []*author // each once for every copy of it
 	heads     map[string][]string
+	digests   []string // of statements, for revocations to keep
 	records   []ledger.Record
 	operators []string
 }
@@ -88,7 +89,7 @@ func (p *program) admitWith(a *author, t trust.Ticket) {
 
 // step has an author write something.
 func (p *program) step(a *author) {
-	switch rapid.IntRange(0, 12).Draw(p.rt, "step") {
+	switch rapid.IntRange(0, 15).Draw(p.rt, "step") {
 	case 0:
 		if len(p.lanes) > 0 {
 			p.authors = append(p.authors, a.backup(p.lanes...))
@@ -100,7 +101,13 @@ func (p *program) step(a *author) {
 	case 5, 6:
 		version := pick(p.rt, []string{"1", "2"}, "version")
 		blob := pick(p.rt, []string{"x", "y"}, "blob")
-		p.add(a, ledger.KindRelease, "", p.release("app", version, blob, p.hour(), p.signers()...))
+		body := p.release("app", version, blob, p.hour(), p.signers()...)
+		env, err := ledger.ReadEnvelope(body)
+		must(p.t, err)
+		digest, err := ledger.Digest(env)
+		must(p.t, err)
+		p.digests = append(p.digests, digest)
+		p.add(a, ledger.KindRelease, "", body)
 	case 7, 8:
 		p.deployment(a)
 	case 9, 10, 11:
@@ -109,6 +116,8 @@ func (p *program) step(a *author) {
 	case 12:
 		kind := ledger.Kind(rapid.IntRange(0, 10).Draw(p.rt, "kind"))
 		p.add(a, kind, "", rapid.SliceOfN(rapid.Byte(), 0, 8).Draw(p.rt, "garbage"))
+	case 13, 14, 15:
+		p.revocation(a)
 	}
 }
 
@@ -119,6 +128,44 @@ func (p *program) charter(a *author) {
 		env.Signatures = env.Signatures[:1]
 	}
 	p.add(a, ledger.KindCharter, "", marshal(p.t, env))
+}
+
+// revocation writes a revocation, that keeps some of what there is.
+func (p *program) revocation(a *author) {
+	r := ledger.Revocation{Declared: epoch.Add(p.hour()), Keeps: []string{}, Reason: pick(p.rt, []string{"", "stolen"}, "reason")}
+	keep := func(from []string) {
+		if len(from) > 0 {
+			r.Keeps = rapid.SliceOfNDistinct(rapid.SampledFrom(from), 0, len(from), rapid.ID).Draw(p.rt, "keeps")
+		}
+	}
+	switch r.Subject = pick(p.rt, []ledger.Subject{ledger.SubjectNode, ledger.SubjectKey, ledger.SubjectInvite}, "subject"); r.Subject {
+	case ledger.SubjectNode:
+		r.ID, r.Site = pick(p.rt, p.authors, "whom").id.String(), pick(p.rt, []string{"", "s1", "s2"}, "where")
+	case ledger.SubjectKey:
+		r.ID = keyID(pick(p.rt, p.operators, "key"))
+		keep(append(p.serials(), p.digests...))
+	case ledger.SubjectInvite:
+		r.ID, r.Site = pick(p.rt, p.serials(), "serial"), pick(p.rt, []string{"", "s1", "s2"}, "where")
+		var nodes []string
+		for _, o := range p.authors {
+			if !slices.Contains(nodes, o.id.String()) {
+				nodes = append(nodes, o.id.String())
+			}
+		}
+		keep(nodes)
+	}
+	body, digest := p.revoke(r, p.signers()...)
+	p.digests = append(p.digests, digest)
+	p.add(a, ledger.KindRevocation, "", body)
+}
+
+func (p *program) serials() (out []string) {
+	for _, t := range p.tickets {
+		inv, err := t.Peek()
+		must(p.t, err)
+		out = append(out, inv.Serial)
+	}
+	return out
 }
 
 // deployment writes a deployment that takes the place of some that came before it.
@@ -134,6 +181,7 @@ func (p *program) deployment(a *author) {
 	body, digest := p.deploy(d, p.signers()...)
 	if !slices.Contains(p.heads[name], digest) {
 		p.heads[name] = append(p.heads[name], digest)
+		p.digests = append(p.digests, digest)
 	}
 	p.add(a, ledger.KindDeployment, "", body)
 }
@@ -143,6 +191,7 @@ type view struct {
 	Nodes       []ledger.Node
 	Releases    []ledger.SignedRelease
 	Deployments []ledger.DeploymentState
+	Revocations []ledger.SignedRevocation
 	Reports     []ledger.Report
 	Charters    []string
 	Forks       []string
@@ -151,7 +200,7 @@ type view struct {
 
 func viewOf(t testing.TB, l *ledger.Ledger, scopes ...string) view {
 	t.Helper()
-	v := view{Nodes: l.Nodes(), Releases: l.Releases(), Deployments: l.Deployments(), Reports: l.Reports(), Forks: l.Forks(), Root: l.Root(append(scopes, ""))}
+	v := view{Nodes: l.Nodes(), Releases: l.Releases(), Deployments: l.Deployments(), Revocations: l.Revocations(), Reports: l.Reports(), Forks: l.Forks(), Root: l.Root(append(scopes, ""))}
 	for i := range v.Reports {
 		v.Reports[i].Received = time.Time{}
 	}

@@ -15,6 +15,7 @@ import (
 type Node struct {
 	trust.Member
 	Quarantined string // why nothing that it says of itself is believed; "" if it is
+	Revoked     bool   // operators have said so; Quarantined has their reason
 }
 
 // Report is the newest report, or the newest beacon, of a node. Its body is package node's to read.
@@ -260,6 +261,6 @@ func (l *Ledger) Judge(kind Kind, envelope []byte) (string, error) {
 		return "", errNoCharter
 	}
 	s.show("", l.fold.charters.keys)
-	_, err = s.verify(l.fold.chain().Latest())
+	_, _, err = l.fold.verify(s)
 	return s.digest, err
 }

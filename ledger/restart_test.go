@@ -16,7 +16,7 @@ import (
 func TestReopen(t *testing.T) {
 	dir := t.TempDir()
 	histories := rapid.Custom(func(rt *rapid.T) *program {
-		p := draw(t, rt, []ledger.Lane{ledger.Durable, ledger.Register}, "s1")
+		p := draw(t, rt, []ledger.Lane{ledger.Durable, ledger.Register, ledger.Urgent}, "s1")
 		p.records = shuffled(rt, p.records)
 		return p
 	})

@@ -104,7 +104,7 @@ func (f *fleet) peer(site string) *peer { return &peer{f.machine(), site, 1 << 2
 // heard, also of feeds that were forked; and what is of a site stays there.
 func TestAntiEntropy(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		p := draw(t, rt, []ledger.Lane{ledger.Durable, ledger.Register}, "s1", "s2")
+		p := draw(t, rt, []ledger.Lane{ledger.Durable, ledger.Register, ledger.Urgent}, "s1", "s2")
 		peers := []*peer{p.peer("s1"), p.peer("s1"), p.peer("s2")}
 		for _, q := range peers {
 			q.page = rapid.SampledFrom([]int{1, 700, 1 << 20}).Draw(rt, "page")

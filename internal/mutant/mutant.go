@@ -16,6 +16,7 @@ const (
 	AcceptLowerCharter    Name = "accept-lower-charter"
 	DropTakeover          Name = "drop-takeover"
 	RelayUnverified       Name = "relay-unverified"
+	ForgetRevocation      Name = "forget-revocation"
 )
 
 // Mutant is a known bug, for people.
@@ -32,6 +33,7 @@ func All() []Mutant {
 		{AcceptLowerCharter, "whoever shows an older charter puts the node back to it"},
 		{DropTakeover, "a site waits for ever for the node on duty at the uplink"},
 		{RelayUnverified, "an entry that its author did not sign is passed on all the same"},
+		{ForgetRevocation, "who comes to the door is not asked whether it was revoked"},
 	}
 }
 

@@ -160,6 +160,24 @@ func (g Grant) covers(name string) bool {
 	})
 }
 
+// Without returns the charter with keys taken out of every role but root, whatever is left of the roles: nobody signed
+// it, and it is good for Verify and Admit only. Root is the charter's own matter: who holds it changes with the next
+// charter, and with nothing else.
+func (c *Charter) Without(keys ...string) *Charter {
+	if len(keys) == 0 {
+		return c
+	}
+	less := *c
+	less.Roles = map[Role]Grant{}
+	for r, g := range c.Roles {
+		if r != RoleRoot {
+			g.Keys = slices.DeleteFunc(slices.Clone(g.Keys), func(id string) bool { return slices.Contains(keys, id) })
+		}
+		less.Roles[r] = g
+	}
+	return &less
+}
+
 // SignCharter signs a charter with every key given.
 func SignCharter(c Charter, keys ...ed25519.PrivateKey) (Envelope, error) {
 	if err := c.check(); err != nil {

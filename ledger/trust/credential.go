@@ -39,6 +39,9 @@ const MaxCredential = 8 << 10
 // Node returns whose credential it says it is.
 func (c Credential) Node() ident.NodeID { return c.node }
 
+// Serial returns that of the invite that it says it was made of.
+func (c Credential) Serial() string { return c.binding.Serial }
+
 // Marshal returns the binary form.
 func (c Credential) Marshal() []byte {
 	invite, err := json.Marshal(c.invite)
