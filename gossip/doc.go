@@ -23,7 +23,9 @@
 // both directions. So sites and chosen links are a random graph in which each picks two, which is
 // connected almost surely, and a record crosses the edge of a site about twice each way, however
 // many links there are. A link that is chosen in the place of one that is gone has a session soon. What
-// a session finds to have been missed makes its link a chosen one for ten minutes. Within a site, a node pushes what it wrote, and what came over the edge, to all local
+// a session finds to have been missed makes its link a chosen one for ten minutes. A record of a feed
+// that is urgent overtakes all others: it crosses on every link, without that wait, before what waits in a
+// queue, and in a session it comes first; it waits for no more than the frame that is being written. Within a site, a node pushes what it wrote, and what came over the edge, to all local
 // peers; what came from a mate goes round once more only where a node is not connected to all its
 // mates, and then through the two that come first in the feed's rendezvous order.
 //
@@ -106,7 +108,8 @@
 //	a session              16 MiB of records each way, 10 min, 30 s without progress of a frame
 //	a frontier             262,144 feeds, 256 buckets
 //	a record across        waits up to 100 ms, for others and lest it is on its way here too
-//	a neighbour's queue    1,024 records, 4 MiB; beyond it a session is due in a second
+//	a neighbour's queue    1,024 records, 4 MiB; beyond it a session is due in a second; what is urgent
+//	                       takes the place of the newest that is not
 //	sessions               one initiated at a time; one served per peer, the newest
 //	packets to a member    64 wait; beyond that they are dropped
 package gossip

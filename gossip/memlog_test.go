@@ -14,7 +14,7 @@ import (
 )
 
 // memLog is a Log in memory. A feed is named SITE/LANE/AUTHOR: SITE is empty for the fleet, LANE
-// is "durable" (numbers without holes) or "register" (data is KEY=VALUE and the newest of a key is
+// is "durable" or "urgent" (numbers without holes) or "register" (data is KEY=VALUE and the newest of a key is
 // kept, so there are holes). Records of an author wait until the feed admitFeed names him. It
 // sorts last, so that they come first.
 type memLog struct {
@@ -34,6 +34,8 @@ func newMemLog(site string) *memLog {
 }
 
 func (l *memLog) Site(feed string) bool { return !strings.HasPrefix(feed, "/") }
+
+func (l *memLog) Urgent(feed string) bool { return strings.Contains(feed, "/urgent/") }
 
 func (l *memLog) Frontier(local bool) map[string]Mark {
 	l.mu.Lock()

@@ -52,6 +52,21 @@ func compare(mine map[string]Mark, theirs map[feedHash]Mark) plan {
 // them has had its turn.
 func (p plan) rotate() plan { return plan{rotated(p.Give), rotated(p.Want)} }
 
+// urgentFirst moves the spans of urgent feeds to the front, and leaves the order as it is otherwise.
+func urgentFirst(spans []span, urgent func(span) bool) []span {
+	spans = slices.Clone(spans)
+	slices.SortStableFunc(spans, func(a, b span) int {
+		switch {
+		case urgent(a) == urgent(b):
+			return 0
+		case urgent(a):
+			return -1
+		}
+		return 1
+	})
+	return spans
+}
+
 func rotated[T any](s []T) []T {
 	if len(s) < 2 {
 		return s

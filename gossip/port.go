@@ -70,4 +70,6 @@ type Log interface {
 	Offer(from ident.NodeID, rs []Record) ([]Outcome, []error)
 	// Site reports whether a feed must not leave the site. It looks at the name alone.
 	Site(feed string) bool
+	// Urgent reports whether a feed's records go before all others. It looks at the name alone.
+	Urgent(feed string) bool
 }

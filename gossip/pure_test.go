@@ -110,7 +110,7 @@ func TestCompare(t *testing.T) {
 func TestQueueIsBounded(t *testing.T) {
 	q := newQueue()
 	n := 0
-	for q.put(Record{Feed: "f", Seq: 1}) {
+	for q.put(Record{Feed: "f", Seq: 1}, false) {
 		n++
 	}
 	if n != maxQueued {
@@ -118,7 +118,7 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 	q = newQueue()
 	bytes := 0
-	for r := (Record{"f", 1, make([]byte, MaxData)}); q.put(r); {
+	for r := (Record{"f", 1, make([]byte, MaxData)}); q.put(r, false); {
 		bytes += r.size()
 	}
 	if bytes > maxQueuedBytes || bytes < maxQueuedBytes-2*MaxData {

@@ -27,7 +27,7 @@ func (r *Replicator) Push(rec Record, from ident.NodeID) {
 		r.cfg.Logger.Error("record out of bounds", "feed", rec.Feed, "bytes", len(rec.Data))
 		return
 	}
-	site := r.cfg.Log.Site(rec.Feed)
+	site, urgent := r.cfg.Log.Site(rec.Feed), r.cfg.Log.Urgent(rec.Feed)
 	mates := r.cfg.Mates()
 	r.mu.Lock()
 	again := !r.meshed(mates) && duty(rec.Feed, mates, r.cfg.Self)
@@ -39,10 +39,10 @@ func (r *Replicator) Push(rec Record, from ident.NodeID) {
 	}
 	var full []*peer
 	for id, p := range r.peers {
-		if id == from || !p.eager() || !relays(src, p.local, site, again) || r.ignoredUntil(id).After(time.Now()) {
+		if id == from || !p.eager() && !urgent || !relays(src, p.local, site, again) || r.ignoredUntil(id).After(time.Now()) {
 			continue
 		}
-		if !p.queue.put(rec) {
+		if !p.queue.put(rec, urgent) {
 			full = append(full, p)
 		}
 	}
@@ -58,7 +58,7 @@ type source struct {
 	local bool // from a peer of this site
 }
 
-// relays reports whether a record is pushed to a neighbour, if that is an eager one. All goes across
+// relays reports whether a record is pushed to a neighbour, if that is an eager one or the record urgent. All goes across
 // the edge. What this node wrote, and what came over the edge, goes to all inside. Anything else has
 // been pushed to this node's mates by the one that it came from; it goes round inside once more if
 // again says so.
@@ -91,7 +91,7 @@ func (r *Replicator) push(p *peer) {
 	defer func() { conn.close() }()
 	failures := 0
 	for p.queue.wait(p.ctx) {
-		if !p.local && !sleep(p.ctx, rand.N(relayDelay)) {
+		if !p.local && !p.queue.hurried() && !sleep(p.ctx, rand.N(relayDelay)) {
 			return
 		}
 		if conn.broken() {

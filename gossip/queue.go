@@ -16,36 +16,63 @@ type queue struct {
 	ready chan struct{} // holds a token if records may be there, or something else is to be said
 
 	mu      sync.Mutex
-	records []Record
+	records []Record // urgent ones first
+	urgent  int      // how many of these are
 	bytes   int
 }
 
 func newQueue() *queue { return &queue{ready: make(chan struct{}, 1)} }
 
-// put reports whether there was room for r.
-func (q *queue) put(r Record) bool {
+// put reports whether there was room for r. An urgent record goes before those that are not, the newest of
+// which make room for it; then put reports that they found none.
+func (q *queue) put(r Record, urgent bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.records) == maxQueued || q.bytes+r.size() > maxQueuedBytes {
-		return false
+	room := true
+	for len(q.records) == maxQueued || q.bytes+r.size() > maxQueuedBytes {
+		if !urgent || q.urgent == len(q.records) {
+			return false
+		}
+		q.bytes -= q.records[len(q.records)-1].size()
+		q.records = q.records[:len(q.records)-1]
+		room = false
 	}
-	q.records = append(q.records, r)
+	at := len(q.records)
+	if urgent {
+		at = q.urgent
+		q.urgent++
+	}
+	q.records = slices.Insert(q.records, at, r)
 	q.bytes += r.size()
 	q.signal()
-	return true
+	return room
+}
+
+// hurried reports whether an urgent record waits.
+func (q *queue) hurried() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.urgent > 0
 }
 
 // drop takes out what the neighbour turns out to have.
 func (q *queue) drop(rs []Record) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.records = slices.DeleteFunc(q.records, func(r Record) bool {
-		has := slices.ContainsFunc(rs, func(o Record) bool { return o.Seq == r.Seq && o.Feed == r.Feed })
-		if has {
-			q.bytes -= r.size()
+	kept := q.records[:0]
+	urgent := q.urgent
+	for i, r := range q.records {
+		if !slices.ContainsFunc(rs, func(o Record) bool { return o.Seq == r.Seq && o.Feed == r.Feed }) {
+			kept = append(kept, r)
+			continue
 		}
-		return has
-	})
+		q.bytes -= r.size()
+		if i < urgent {
+			q.urgent--
+		}
+	}
+	clear(q.records[len(kept):])
+	q.records = kept
 }
 
 func (q *queue) signal() {
@@ -65,18 +92,24 @@ func (q *queue) wait(ctx context.Context) bool {
 	}
 }
 
-// next returns as many records as a frame holds; nil if there are none.
+// next returns as many records as a frame holds; nil if there are none. Urgent ones have a frame to themselves, which
+// is small: they need not wait until the others have come.
 func (q *queue) next() []Record {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	most := len(q.records)
+	if q.urgent > 0 {
+		most = q.urgent
+	}
 	n, size := 0, 0
-	for n < len(q.records) && size+q.records[n].size() <= maxPayload {
+	for n < most && size+q.records[n].size() <= maxPayload {
 		size += q.records[n].size()
 		n++
 	}
 	if n == 0 {
 		return nil
 	}
+	q.urgent = max(0, q.urgent-n)
 	rs := q.records[:n:n]
 	q.records = q.records[n:]
 	q.bytes -= size

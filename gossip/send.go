@@ -6,10 +6,18 @@ import "time"
 // records to a slow disk.
 const sessionPause = time.Minute
 
-// sendRecords sends spans of feeds in frames, up to the session's bound.
+// sendRecords sends spans of feeds in frames, up to the session's bound. Urgent ones come first, in frames of their own,
+// so that what is late need not wait for what is much.
 func (s *session) sendRecords(spans []span) error {
 	b := batch{send: s.link.send}
-	for _, sp := range spans {
+	urgent := func(sp span) bool { return s.r.cfg.Log.Urgent(sp.Feed) }
+	for i, sp := range urgentFirst(spans, urgent) {
+		if i > 0 && !urgent(sp) && b.urgent {
+			if err := b.flush(); err != nil {
+				return err
+			}
+		}
+		b.urgent = urgent(sp)
 		if s.r.cfg.Log.Site(sp.Feed) && !s.local {
 			continue
 		}
@@ -54,6 +62,7 @@ type batch struct {
 	records []Record
 	size    int
 	total   int // bytes added so far
+	urgent  bool
 }
 
 func (b *batch) add(r Record) error {
