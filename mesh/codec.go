@@ -17,7 +17,7 @@ import (
 const (
 	maxHello     = 32 << 10
 	maxCharters  = 256 << 10
-	maxVerdict   = 1 << 10
+	maxVerdict   = maxProof + 1<<10
 	maxPeers     = 128 << 10
 	maxProtocol  = 64
 	maxAddrs     = 8
@@ -84,9 +84,10 @@ func (c codec) read(r io.Reader, most int, v any) error {
 
 // verdict ends the hello: whether this end lets the other in.
 type verdict struct {
-	OK   bool   `cbor:"1,keyasint"`
-	Code string `cbor:"2,keyasint,omitempty"`
-	Text string `cbor:"3,keyasint,omitempty"`
+	OK    bool   `cbor:"1,keyasint"`
+	Code  string `cbor:"2,keyasint,omitempty"`
+	Text  string `cbor:"3,keyasint,omitempty"`
+	Proof []byte `cbor:"4,keyasint,omitempty"`
 }
 
 // listed is a node in a list of peers.
@@ -121,7 +122,7 @@ func (c codec) readVerdict(r io.Reader) (*Refusal, error) {
 	if err := c.read(r, maxVerdict, &v); err != nil || v.OK {
 		return nil, err
 	}
-	return foreignRefusal(v.Code, v.Text), nil
+	return foreignRefusal(v), nil
 }
 
 func (c codec) readList(r io.Reader) ([]listed, error) {

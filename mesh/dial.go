@@ -85,7 +85,7 @@ func (h *Host) dialChosen() (wait time.Duration, known int) {
 	all := make([]candidate, 0, len(h.known))
 	for _, k := range h.ranked {
 		id := k.id
-		if h.isBanned(id) {
+		if h.isBanned(id) || h.isShunned(id) {
 			continue
 		}
 		sooner(k.next)
@@ -279,6 +279,8 @@ func (h *Host) way(to ident.NodeID) (*attempt, *link, error) {
 		return nil, nil, ErrUnknown
 	case h.uplink.Held && k.site != "" && k.site != h.cfg.Site:
 		return nil, nil, ErrHeld
+	case h.isShunned(to):
+		return nil, nil, errShunned
 	case h.isBanned(to):
 		return nil, nil, &Refusal{Code: CodeDropped, Text: "it has misbehaved, and is kept out for a while"}
 	case k.attempt == nil && k.fails > 0 && k.last != nil && time.Since(k.tried) < openGap:

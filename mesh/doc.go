@@ -19,7 +19,7 @@
 //
 //	hello     {1 fleet, 2 credential, 3 charter version, 4 protocols, 5 ledger digest, 6 addresses, 7 incarnation}
 //	charters  [envelope as JSON, ...]    the versions that the other lacks, at most 16
-//	verdict   {1 ok, 2 code, 3 text}
+//	verdict   {1 ok, 2 code, 3 text, 4 proof}
 //
 // The incarnation is a random number made at start: a peer that comes with another one has
 // restarted, and its old connections are closed at once instead of when they time out. A peer that

@@ -78,6 +78,7 @@ func FuzzVerdict(f *testing.F) {
 	c := fuzzCodec(f)
 	f.Add(encoded(f, verdict{OK: true}))
 	f.Add(encoded(f, verdict{Code: CodeHeld, Text: "the uplink is held"}))
+	f.Add(encoded(f, verdict{Code: CodeCredential, Text: "node was revoked", Proof: []byte("{}")}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := c.readVerdict(bytes.NewReader(data))
 		if err != nil || r == nil {
@@ -86,7 +87,7 @@ func FuzzVerdict(f *testing.F) {
 		if len(r.Text) > maxText || r.Text != plain(r.Text) || !r.ByRemote || strings.ContainsAny(r.Error(), "\n\x1b") {
 			t.Fatalf("%+v", r)
 		}
-		if err := c.write(&bytes.Buffer{}, maxVerdict, verdict{Code: r.Code, Text: r.Text}); err != nil {
+		if err := c.write(&bytes.Buffer{}, maxVerdict, verdict{Code: r.Code, Text: r.Text, Proof: r.Proof}); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -77,7 +77,7 @@ func (l *link) exchange(s network.Stream) (Peer, Hello, error) {
 	p, refusal := l.judge(mine, theirs, charters)
 	v := verdict{OK: refusal == nil}
 	if refusal != nil {
-		v.Code, v.Text = refusal.Code, refusal.Text
+		v.Code, v.Text, v.Proof = refusal.Code, refusal.Text, refusal.Proof
 	}
 	if err := c.write(s, maxVerdict, v); err != nil {
 		return Peer{}, Hello{}, fmt.Errorf("send verdict: %w", err)
@@ -168,6 +168,8 @@ func (l *link) judge(mine, theirs Hello, charters [][]byte) (Peer, *Refusal) {
 // mu.
 func (h *Host) objection(p Peer) *Refusal {
 	switch {
+	case h.retired:
+		return &Refusal{Code: CodeOther, Text: "this node was revoked, and lets nobody in"}
 	case h.isBanned(p.ID):
 		return &Refusal{Code: CodeDropped, Text: "you have misbehaved, and may come again later"}
 	case h.uplink.Held && p.Site != h.cfg.Site:

@@ -322,19 +322,32 @@ func TestFloodIsBoundedAndStarvesNobody(t *testing.T) {
 }
 
 func TestRefusalTextIsPlainAndBounded(t *testing.T) {
-	r := foreignRefusal("sudo", "\x1b[31mred\x00\n"+strings.Repeat("é", 1000)+"\xff")
+	r := foreignRefusal(verdict{Code: "sudo", Text: "\x1b[31mred\x00\n" + strings.Repeat("é", 1000) + "\xff"})
 	if r.Code != CodeOther || !r.ByRemote || strings.ContainsAny(r.Text, "\x1b\x00\n") || len(r.Text) > maxText || !strings.HasPrefix(r.Text, " [31mred  é") {
 		t.Errorf("%q", r)
 	}
-	long := refusalOf(fmt.Errorf("gate: %w", &Refusal{Code: CodeCredential, Text: strings.Repeat("x", 5000)}))
+	long := refusalOf(fmt.Errorf("gate: %w", &Refusal{Code: CodeCredential, Text: strings.Repeat("x", 5000), Proof: make([]byte, maxProof)}))
 	c, err := newCodec()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.write(io.Discard, maxVerdict, verdict{Code: long.Code, Text: long.Text}); err != nil {
+	if err := c.write(io.Discard, maxVerdict, verdict{Code: long.Code, Text: long.Text, Proof: long.Proof}); err != nil {
 		t.Errorf("a long refusal cannot be sent: %v", err)
+	}
+	if refusalOf(&Refusal{Proof: make([]byte, maxProof+1)}).Proof != nil {
+		t.Error("a proof that is too long is not left out")
 	}
 	if refusalOf(os.ErrClosed).Code != CodeOther {
 		t.Error("an error is not a refusal of another kind")
 	}
+}
+
+// TestRefusalCarriesProof: the refused one gets what it may check for itself.
+func TestRefusalCarriesProof(t *testing.T) {
+	a := testConfig("a", "s1")
+	a.Gate.(*testGate).charters = []string{"prove b"}
+	na, b := start(t, a), start(t, testConfig("b", "s1"))
+	b.gate.charters = []string{"v1"} // of the same number, so that b does not learn a's
+	b.Learn(na.Addrs()...)
+	eventually(t, "b is told", func() bool { return slices.Contains(b.refusals(), "credential revoked by remote with proof") })
 }

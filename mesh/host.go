@@ -98,6 +98,8 @@ type Host struct {
 	learned   uint64                     // grows when anything in known may have changed that the book has
 	trimmed   time.Time                  // when a connection was last closed as there were too many
 	banned    map[ident.NodeID]time.Time // until when; only nodes that were admitted get here
+	shunned   map[ident.NodeID]bool      // see Shun; replaced as a whole
+	retired   bool                       // see Retire
 	listeners []*listener
 	changed   []ident.NodeID // nodes that listeners may not know the newest of, each once
 	uplink    Uplink

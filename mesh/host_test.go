@@ -234,3 +234,30 @@ func TestCloseWaitsForHandlers(t *testing.T) {
 	}
 	b.stop() // once more is fine
 }
+
+// TestShun: who is shunned loses its connections, is not dialled, and others do not hear of it; it may come back.
+func TestShun(t *testing.T) {
+	a, b := start(t, testConfig("a", "s1")), start(t, testConfig("b", "s1"))
+	meet(t, a, b)
+	a.Shun([]ident.NodeID{b.self})
+	eventually(t, "b is gone", func() bool { return len(a.Connected()) == 0 })
+	if _, err := a.Open(context.Background(), b.self, echoProtocol); !errors.Is(err, errShunned) {
+		t.Errorf("open: %v", err)
+	}
+	if listed := a.list(a.self); len(listed) != 0 {
+		t.Errorf("a tells of %v", listed)
+	}
+	a.Shun(nil)
+	eventually(t, "a dials b again", func() bool { return len(a.Connected()) == 1 })
+}
+
+// TestRetire: who is retired has no connections any more, whoever dials.
+func TestRetire(t *testing.T) {
+	a, b := start(t, testConfig("a", "s1")), start(t, testConfig("b", "s1"))
+	meet(t, a, b)
+	a.Retire()
+	eventually(t, "b is refused", func() bool { return slices.Contains(b.refusals(), "other this node was revoked, and lets nobody in by remote") })
+	if len(a.Connected()) != 0 {
+		t.Error("a is connected")
+	}
+}

@@ -92,6 +92,9 @@ func (g *testGate) Judge(remote ident.NodeID, h Hello) (Peer, error) {
 	if slices.Contains(g.charters, "revoke "+f[0]) {
 		return Peer{}, fmt.Errorf("%s is revoked", f[0])
 	}
+	if slices.Contains(g.charters, "prove "+f[0]) {
+		return Peer{}, &Refusal{Code: CodeCredential, Text: "revoked", Proof: []byte("proof")}
+	}
 	return Peer{ID: remote, Name: f[0], Site: f[1]}, nil
 }
 
@@ -128,6 +131,9 @@ func start(t testing.TB, cfg Config) *testNode {
 		s := r.Code + " " + r.Text
 		if r.ByRemote {
 			s += " by remote"
+		}
+		if r.Proof != nil {
+			s += " with " + string(r.Proof)
 		}
 		n.refused = append(n.refused, s)
 	}

@@ -38,7 +38,7 @@ func (h *Host) list(to ident.NodeID) []listed {
 		addrs := k.addrs()
 		addrs = addrs[:min(len(addrs), maxAddrs)]
 		switch l := (listed{id[:], k.site, addrs}); {
-		case id == to || k.trust < met || len(addrs) == 0 || k.fails > 0 || len(k.site) > maxSite:
+		case id == to || h.isShunned(id) || k.trust < met || len(addrs) == 0 || k.fails > 0 || len(k.site) > maxSite:
 		case k.site == m.peer.Site:
 			mates = append(mates, l)
 		case len(foreign) < maxForeign: // any: the order of a map is good enough

@@ -51,6 +51,9 @@ const (
 type Refusal struct {
 	Code, Text string
 	ByRemote   bool // the peer refused us
+	// Proof is what the refused one may check for itself instead of taking the other's word; nil if there is none. It
+	// is the gate's to write and to read, at most 64 KiB; of a peer it may be anything.
+	Proof []byte
 }
 
 func (r *Refusal) Error() string {

@@ -8,8 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// maxText bounds a refusal's text, bytes; longer ones are cut.
-const maxText = 512
+// Bounds of a refusal, bytes. A text that is longer is cut, a proof left out.
+const (
+	maxText  = 512
+	maxProof = 64 << 10
+)
 
 var codes = []string{CodeFleet, CodeCredential, CodeHeld, CodeDropped, codeTwice, CodeOther}
 
@@ -19,15 +22,23 @@ func refusalOf(err error) *Refusal {
 	if !errors.As(err, &r) {
 		return &Refusal{Code: CodeOther, Text: plain(err.Error())}
 	}
-	return &Refusal{Code: r.Code, Text: plain(r.Text)}
+	out := &Refusal{Code: r.Code, Text: plain(r.Text)}
+	if len(r.Proof) <= maxProof {
+		out.Proof = r.Proof
+	}
+	return out
 }
 
 // foreignRefusal makes a refusal of what a peer wrote, which may be anything.
-func foreignRefusal(code, text string) *Refusal {
-	if !slices.Contains(codes, code) {
-		code = CodeOther
+func foreignRefusal(v verdict) *Refusal {
+	r := &Refusal{Code: CodeOther, Text: plain(v.Text), ByRemote: true}
+	if slices.Contains(codes, v.Code) {
+		r.Code = v.Code
 	}
-	return &Refusal{Code: code, Text: plain(text), ByRemote: true}
+	if len(v.Proof) <= maxProof {
+		r.Proof = v.Proof
+	}
+	return r
 }
 
 // plain cuts a text to its bound, and takes out what could play tricks on a terminal or a log.
