@@ -28,6 +28,9 @@ func (n *Node) refused(remote ident.NodeID, r *mesh.Refusal) {
 	text := fmt.Sprintf("%s was not let in: %s", n.nameOf(remote), r.Text)
 	if r.ByRemote {
 		text = fmt.Sprintf("%s does not let this node in: %s", n.nameOf(remote), r.Text)
+		if r.Proof != nil {
+			n.wg.Go(func() { n.convince(r) })
+		}
 	}
 	n.alert(text)
 }

@@ -44,6 +44,7 @@ func (n *Node) census() []seen {
 		if here[m.Node] || connected[m.Node] && (s.reachable || len(beacons[m.Site]) == 0) {
 			s.lastSeen, s.reachable = now, true
 		}
+		s.reachable = s.reachable && !s.Revoked
 		out = append(out, s)
 	}
 	return out

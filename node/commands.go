@@ -44,13 +44,12 @@ func (n *Node) Publish(kind string, envelope []byte) (string, error) {
 	if n.ledger.Chain() == nil {
 		return "", notAdmitted(errNoCharter)
 	}
-	var env trust.Envelope
-	if err := json.Unmarshal(envelope, &env); err != nil {
-		return "", api.Refuse(fmt.Errorf("decode envelope: %w", err), "")
+	if err := n.refuseRevoked(); err != nil {
+		return "", err
 	}
-	payload, err := env.DecodeB64Payload()
+	payload, err := payloadOf(envelope)
 	if err != nil {
-		return "", api.Refuse(fmt.Errorf("decode envelope: %w", err), "")
+		return "", api.Refuse(err, "")
 	}
 	switch kind {
 	case api.KindRelease:
@@ -58,9 +57,24 @@ func (n *Node) Publish(kind string, envelope []byte) (string, error) {
 	case api.KindDeployment:
 		return n.publishDeployment(envelope, payload)
 	case api.KindCharter:
-		return n.publishCharter(envelope, env)
+		return n.publishCharter(envelope)
+	case api.KindRevocation:
+		return n.publishRevocation(envelope, payload)
 	}
 	return "", api.Refuse(fmt.Errorf("%q is no kind of statement", kind), "")
+}
+
+// payloadOf decodes an envelope, and says nothing of who signed it.
+func payloadOf(envelope []byte) ([]byte, error) {
+	var env trust.Envelope
+	if err := json.Unmarshal(envelope, &env); err != nil {
+		return nil, fmt.Errorf("decode envelope: %w", err)
+	}
+	payload, err := env.DecodeB64Payload()
+	if err != nil {
+		return nil, fmt.Errorf("decode envelope: %w", err)
+	}
+	return payload, nil
 }
 
 func (n *Node) publishRelease(envelope, payload []byte) (string, error) {
@@ -86,7 +100,11 @@ func (n *Node) publishDeployment(envelope, payload []byte) (string, error) {
 }
 
 // publishCharter takes the charter that follows the newest which this node knows.
-func (n *Node) publishCharter(envelope []byte, env trust.Envelope) (string, error) {
+func (n *Node) publishCharter(envelope []byte) (string, error) {
+	var env trust.Envelope
+	if err := json.Unmarshal(envelope, &env); err != nil {
+		return "", api.Refuse(fmt.Errorf("decode envelope: %w", err), "")
+	}
 	digest, err := ledger.Digest(env)
 	if err != nil {
 		return "", api.Refuse(err, "")
@@ -146,6 +164,9 @@ func (n *Node) CheckInvite(envelope []byte) error {
 	chain := n.ledger.Chain()
 	if chain == nil {
 		return notAdmitted(errNoCharter)
+	}
+	if err := n.refuseRevoked(); err != nil {
+		return err
 	}
 	var env trust.Envelope
 	if err := json.Unmarshal(envelope, &env); err != nil {

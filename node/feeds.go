@@ -106,6 +106,9 @@ func (f *feeds) Read(feed string, after uint64, maxBytes int) ([]gossip.Record, 
 	return out, err
 }
 
+// Urgent implements gossip.Log.
+func (f *feeds) Urgent(feed string) bool { return ledger.Overtakes(feed) }
+
 // Site implements gossip.Log.
 func (f *feeds) Site(feed string) bool {
 	parsed, err := ledger.ParseFeed(feed)

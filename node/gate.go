@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"selvage/internal/ident"
+	"selvage/ledger"
 	"selvage/ledger/trust"
 	"selvage/mesh"
 )
@@ -73,20 +74,22 @@ func (g *gate) Judge(remote ident.NodeID, h mesh.Hello) (mesh.Peer, error) {
 	if string(h.Fleet) != string(n.home.Fleet[:]) {
 		return mesh.Peer{}, &mesh.Refusal{Code: mesh.CodeFleet, Text: fmt.Sprintf("this node is of fleet %.12s, not of yours", n.home.Fleet)}
 	}
-	chain := n.ledger.Chain()
-	if chain == nil {
+	if n.ledger.Chain() == nil {
 		return mesh.Peer{}, &mesh.Refusal{Code: mesh.CodeOther, Text: "this node does not know the fleet's charter yet"}
 	}
-	m, err := n.judgeCredential(chain.Latest(), remote, h.Credential)
+	m, err := n.judgeCredential(remote, h.Credential)
 	if err != nil {
-		return mesh.Peer{}, &mesh.Refusal{Code: mesh.CodeCredential, Text: err.Error()}
+		r := &mesh.Refusal{Code: mesh.CodeCredential, Text: err.Error()}
+		if revoked := (*ledger.RevokedError)(nil); errors.As(err, &revoked) {
+			r.Proof = revoked.Envelope
+		}
+		return mesh.Peer{}, r
 	}
 	return mesh.Peer{ID: remote, Name: m.Name, Site: m.Site}, nil
 }
 
-// judgeCredential checks a credential by the charter, by the time, and by what the ledger knows
-// of its ticket.
-func (n *Node) judgeCredential(c *trust.Charter, remote ident.NodeID, data []byte) (trust.Member, error) {
+// judgeCredential checks whose credential a peer has shown, and has the ledger judge it.
+func (n *Node) judgeCredential(remote ident.NodeID, data []byte) (trust.Member, error) {
 	cred, err := trust.ParseCredential(data)
 	if err != nil {
 		return trust.Member{}, err
@@ -94,22 +97,5 @@ func (n *Node) judgeCredential(c *trust.Charter, remote ident.NodeID, data []byt
 	if cred.Node() != remote {
 		return trust.Member{}, errors.New("credential is of another node")
 	}
-	now := n.ledger.Now()
-	m, err := c.Admit(n.home.Fleet, cred, now)
-	if err != nil {
-		return trust.Member{}, err
-	}
-	if known, ok := n.ledger.Node(remote); ok {
-		if known.Quarantined != "" {
-			return trust.Member{}, fmt.Errorf("node is quarantined: it %s", known.Quarantined)
-		}
-		return m, nil
-	}
-	if now.After(m.InviteExpires) {
-		return trust.Member{}, fmt.Errorf("ticket has expired on %s", m.InviteExpires.UTC().Format("2006-01-02 15:04 UTC"))
-	}
-	if users := n.ledger.Invited(m.Serial); len(users) >= m.Uses {
-		return trust.Member{}, fmt.Errorf("ticket is used up: it was for %d, and %s (%s) joined with it", m.Uses, users[0].Name, users[0].Node.Short())
-	}
-	return m, nil
+	return n.ledger.Admit(cred, n.ledger.Now())
 }

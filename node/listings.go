@@ -16,7 +16,7 @@ func (n *Node) Nodes() []api.Node {
 	for _, s := range n.census() {
 		out = append(out, api.Node{
 			Node: s.Node.Node, Name: s.Name, Site: s.Site, Labels: s.Labels, LastSeen: s.lastSeen, Reachable: s.reachable,
-			UplinkHeld: s.Held, Quarantined: s.Quarantined, Deployments: s.running(),
+			UplinkHeld: s.Held, Quarantined: s.Quarantined, Revoked: s.Revoked, Deployments: s.running(),
 		})
 	}
 	return out

@@ -91,6 +91,8 @@ type Node struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	news   chan struct{} // holds one: this node's own state has changed
+	// revoked holds one: a revocation has come.
+	revoked chan struct{}
 
 	admitting lock.Mutex
 	changing  lock.Mutex // one change of the uplink at a time
@@ -110,7 +112,7 @@ var _ api.Backend = (*Node)(nil)
 // Start brings a node up. On an error nothing of it is left running.
 func Start(cfg Config) (*Node, error) {
 	cfg.fill()
-	n := &Node{cfg: cfg, started: time.Now(), news: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, decoded: map[ident.NodeID]decodedReport{},
+	n := &Node{cfg: cfg, started: time.Now(), news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, decoded: map[ident.NodeID]decodedReport{},
 		heard: map[ident.NodeID]decodedBeacon{}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openWork} {
@@ -119,7 +121,9 @@ func Start(cfg Config) (*Node, error) {
 		}
 	}
 	n.mesh.OnPeer(n.onPeer)
+	n.expel() // before anybody is dialled
 	n.mesh.Learn(n.home.Bootstrap...)
+	n.wg.Go(n.guard)
 	n.wg.Go(n.reconcile)
 	n.wg.Go(n.report)
 	n.wg.Go(n.announce)
@@ -212,7 +216,10 @@ func (n *Node) openGossip() (err error) {
 		return err
 	}
 	n.replicator = gossip.NewReplicator(gossip.Config{Network: n.mesh, Log: n.feeds, Self: n.home.Node, Mates: n.mates, Misbehaved: n.misbehaved, Logger: n.log})
-	n.ledger.OnStored(func(r ledger.Record) { n.replicator.Push(gossip.Record(r), n.feeds.origin()) })
+	n.ledger.OnStored(func(r ledger.Record) {
+		n.replicator.Push(gossip.Record(r), n.feeds.origin())
+		n.urgent(r)
+	})
 	return nil
 }
 
@@ -313,11 +320,12 @@ func (n *Node) learnSite() {
 	n.siteMembers.Store(&members)
 }
 
-// mates returns the live nodes of the site, this one included.
+// mates returns the live nodes of the site, this one included. One that was put out is none, though membership may
+// not have missed it yet.
 func (n *Node) mates() []ident.NodeID {
 	var out []ident.NodeID
 	for _, m := range n.members.Members() {
-		if m.Alive {
+		if m.Alive && (m.ID == n.home.Node || n.inSite(m.ID)) {
 			out = append(out, m.ID)
 		}
 	}

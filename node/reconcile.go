@@ -53,6 +53,7 @@ func (n *Node) follow(told map[ident.NodeID]uint64) {
 	if err := n.admitSelf(); err != nil {
 		n.log.Error("node: cannot publish its admission", "err", err)
 	}
+	n.expel()
 	n.learnSite()
 	n.deployer.Set(n.desired())
 	n.learnReports(told)
@@ -65,6 +66,7 @@ func (n *Node) review() {
 	for _, id := range n.mesh.Connected() {
 		m, known := n.ledger.Node(id)
 		switch {
+		case known && m.Revoked: // expel has seen to it
 		case known && m.Quarantined != "":
 			n.misbehaved(id, "it "+m.Quarantined)
 		case known && !now.Before(m.Expires):

@@ -3,7 +3,9 @@
 // what only an operator may say is signed by the caller, and the node merely carries it.
 //
 //	GET  /v1/status                      Status
-//	GET  /v1/nodes /sites /releases /deployments /blobs /entries     a list each
+//	GET  /v1/nodes /sites /releases /deployments /blobs /entries
+//	     /v1/revocations /keys                                       a list each
+//	GET  /v1/draft?subject=node|key|invite&id=ID[&site=SITE]         Draft, of a revocation to sign
 //	GET  /v1/rollout?name=NAME           Rollout
 //	GET  /v1/holders?release=NAME@VERSION[&platform=OS/ARCH]         []Holder
 //	POST /v1/blobs                       the body is the blob; answers Added

@@ -18,6 +18,9 @@ type Backend interface {
 	Deployments() []Deployment
 	Blobs() []Blob
 	Entries() ([]Entry, error)
+	Revocations() []Revocation
+	Keys() []Key
+	Draft(subject, id, site string) (Draft, error)
 	Rollout(name string) (Rollout, error)
 	Holders(ctx context.Context, release, platform string) ([]Holder, error)
 	AddBlob(ctx context.Context, r io.Reader) (Added, error)
@@ -39,6 +42,11 @@ func NewHandler(b Backend) http.Handler {
 	get(mux, "deployments", func(*http.Request) (any, error) { return b.Deployments(), nil })
 	get(mux, "blobs", func(*http.Request) (any, error) { return b.Blobs(), nil })
 	get(mux, "entries", func(*http.Request) (any, error) { return b.Entries() })
+	get(mux, "revocations", func(*http.Request) (any, error) { return b.Revocations(), nil })
+	get(mux, "keys", func(*http.Request) (any, error) { return b.Keys(), nil })
+	get(mux, "draft", func(r *http.Request) (any, error) {
+		return b.Draft(r.FormValue("subject"), r.FormValue("id"), r.FormValue("site"))
+	})
 	get(mux, "rollout", func(r *http.Request) (any, error) { return b.Rollout(r.FormValue("name")) })
 	get(mux, "holders", func(r *http.Request) (any, error) {
 		return b.Holders(r.Context(), r.FormValue("release"), r.FormValue("platform"))

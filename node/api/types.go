@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"time"
 
 	"selvage/internal/ident"
@@ -26,6 +27,7 @@ type Status struct {
 	Platform      string       `json:"platform"`
 	Time          time.Time    `json:"time"` // the later of the clock and the newest time an operator signed
 	Alerts        []string     `json:"alerts,omitempty"`
+	Revoked       string       `json:"revoked,omitempty"` // that it was, and why: it exchanges nothing with the fleet any more
 }
 
 // Peer is a connected, admitted node.
@@ -63,6 +65,7 @@ type Node struct {
 	Reachable   bool              `json:"reachable"`
 	UplinkHeld  bool              `json:"uplink_held"`
 	Quarantined string            `json:"quarantined,omitempty"` // why nothing of it is believed
+	Revoked     bool              `json:"revoked,omitempty"`     // operators have revoked it; Quarantined has their reason
 	Deployments []Running         `json:"deployments"`
 }
 
@@ -187,9 +190,37 @@ type Holder struct {
 	Source    string       `json:"source"` // "asked" just now, or "reported" in the ledger
 }
 
+// Draft is a revocation to be signed, as the asked node has drawn it up.
+type Draft struct {
+	Revocation json.RawMessage `json:"revocation"`     // a ledger.Revocation
+	Name       string          `json:"name,omitempty"` // of the node
+	Left       int             `json:"left"`           // statements of a key, the oldest, that there is no room to keep
+}
+
+// Revocation is a signed revocation that counts.
+type Revocation struct {
+	Subject   string    `json:"subject"` // node, key or invite
+	ID        string    `json:"id"`
+	Name      string    `json:"name,omitempty"` // of the node
+	Site      string    `json:"site,omitempty"`
+	Reason    string    `json:"reason,omitempty"`
+	Declared  time.Time `json:"declared"`
+	Keeps     int       `json:"keeps"` // how many nodes, statements or invites stay in force
+	Statement string    `json:"statement"`
+	Signers   []string  `json:"signers"` // key IDs
+}
+
+// Key is an operator's key that a charter of the fleet names.
+type Key struct {
+	Key     string   `json:"key"`
+	Roles   []string `json:"roles"` // by the charter in force
+	Revoked bool     `json:"revoked"`
+}
+
 // Statement kinds that can be published.
 const (
 	KindRelease    = "release"
 	KindDeployment = "deployment"
 	KindCharter    = "charter" // the fleet's next
+	KindRevocation = "revocation"
 )
