@@ -170,7 +170,7 @@ func (n *Node) revocableNode(what, site string) (id, name, at string, err error)
 	case len(found) > 1:
 		return "", "", "", ambiguous(what, could)
 	case found[0].Revoked:
-		return "", "", "", api.Refuse(fmt.Errorf("%s %s already", found[0].Name, found[0].Quarantined), "")
+		return "", "", "", api.Refuse(fmt.Errorf("%s is revoked already", found[0].Name), "")
 	}
 	m := found[0]
 	if site == "" {

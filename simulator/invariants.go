@@ -35,12 +35,16 @@ func invariants() map[string]invariant {
 		"nobody_quarantined":     {doc: "no node holds another to be forked, or to have used a ticket too often", each: nobodyQuarantined},
 		"somebody_dropped":       {arg: scenario.OptionalPlace, doc: "some node has dropped a peer; with a place, one of it", all: somebodyDropped},
 		"somebody_quarantined":   {arg: scenario.OptionalPlace, doc: "some node is quarantined; with a place, one of it", all: somebodyQuarantined},
-		"ledgers_equal":          {doc: "all nodes that are up hold the same of the fleet's ledger", all: ledgersEqual},
+		"revoked_shut_out":       {doc: "no node holds a connection with one that it knows to be revoked, or a moment only", each: revokedShutOut},
+		"revoked_get_nothing":    {doc: "no revoked node runs what was declared after it was revoked", all: revokedGetNothing},
+		"revoked_know_it":        {doc: "every revoked node is up and says that it was revoked", all: revokedKnowIt},
+		"all_know_revoked":       {doc: "every node that is up knows who is revoked", each: knowsRevoked},
+		"ledgers_equal":          {doc: "all nodes that are up, and not revoked, hold the same of the fleet's ledger", all: ledgersEqual},
 		"all_up":                 {doc: "every machine's node is up", all: allUp},
-		"all_know_all":           {doc: "every node that is up knows all nodes", each: knowsAll},
+		"all_know_all":           {doc: "every node that is up, and not revoked, knows all nodes", each: knowsAll},
 		"charters_never_go_back": {doc: "no node goes back to an older charter", each: chartersNeverGoBack},
-		"all_have_charter":       {doc: "every node that is up goes by the newest charter that the operator signed", each: hasCharter},
-		"all_run":                {arg: scenario.Release, doc: "every node that is up, and meant, runs the release and is ready", all: allRun},
+		"all_have_charter":       {doc: "every node that is up, and not revoked, goes by the newest charter that the operator signed", each: hasCharter},
+		"all_run":                {arg: scenario.Release, doc: "every node that is up, meant, and not revoked, runs the release and is ready", all: allRun},
 		"none_runs":              {arg: scenario.Release, doc: "no node runs the release", all: noneRuns},
 		"all_reachable_run":      {arg: scenario.Release, doc: "'rollout status' says at every node that all reachable targets run the release", all: allReachableRun},
 	}
@@ -178,7 +182,10 @@ func chartersNeverGoBack(t *story, m Machine, n Agent, _ string) string {
 	return ""
 }
 
-func hasCharter(t *story, _ Machine, n Agent, _ string) string {
+func hasCharter(t *story, m Machine, n Agent, _ string) string {
+	if t.member(m) == nil {
+		return ""
+	}
 	if version := n.Status().Charter; version != t.charter {
 		return fmt.Sprintf("goes by charter %d, the newest is %d", version, t.charter)
 	}
@@ -187,8 +194,66 @@ func hasCharter(t *story, _ Machine, n Agent, _ string) string {
 
 func nobodyQuarantined(_ *story, _ Machine, n Agent, _ string) string {
 	for _, o := range n.Nodes() {
-		if o.Quarantined != "" {
+		if o.Quarantined != "" && !o.Revoked {
 			return fmt.Sprintf("holds that %s %s", o.Name, o.Quarantined)
+		}
+	}
+	return ""
+}
+
+// shutTime is how long a connection with a revoked node may last after the news of it: what nodes tell, they may
+// tell a moment apart.
+const shutTime = 2 * time.Second
+
+func revokedShutOut(t *story, m Machine, n Agent, _ string) string {
+	now, peers := t.trace.Now(), n.Status().Peers
+	for _, o := range n.Nodes() {
+		if !o.Revoked {
+			continue
+		}
+		key := Place(m) + " " + o.Node.String()
+		since, knew := t.knew[key]
+		if !knew {
+			t.knew[key], since = now, now
+		}
+		if now-since > shutTime && slices.ContainsFunc(peers, func(p api.Peer) bool { return p.Node == o.Node }) {
+			return fmt.Sprintf("is connected to %s, which it knows to be revoked", o.Name)
+		}
+	}
+	return ""
+}
+
+func revokedGetNothing(t *story, _ string) string {
+	for _, r := range t.revoked {
+		n := r.machine.Agent()
+		if n == nil {
+			continue
+		}
+		for _, d := range t.deploys {
+			if runs := running(n, d.name); d.at >= r.at && runs.Release == d.release {
+				return fmt.Sprintf("%s runs %s, declared after it was revoked", Place(r.machine), d.release)
+			}
+		}
+	}
+	return ""
+}
+
+func revokedKnowIt(t *story, _ string) string {
+	for _, r := range t.revoked {
+		if n := r.machine.Agent(); n == nil || n.Status().Revoked == "" {
+			return Place(r.machine) + " is down, or does not know that it was revoked"
+		}
+	}
+	return ""
+}
+
+func knowsRevoked(t *story, m Machine, n Agent, _ string) string {
+	if t.member(m) == nil {
+		return ""
+	}
+	for id, r := range t.revoked {
+		if !slices.ContainsFunc(n.Nodes(), func(o api.Node) bool { return o.Node == id && o.Revoked }) {
+			return "does not know that " + Place(r.machine) + " is revoked"
 		}
 	}
 	return ""
@@ -236,7 +301,7 @@ func ledgersEqual(t *story, _ string) string {
 	var first Machine
 	var root string
 	for _, m := range t.Machines() {
-		n := m.Agent()
+		n := t.member(m)
 		if n == nil {
 			continue
 		}
@@ -259,7 +324,10 @@ func allUp(t *story, _ string) string {
 	return ""
 }
 
-func knowsAll(t *story, _ Machine, n Agent, _ string) string {
+func knowsAll(t *story, m Machine, n Agent, _ string) string {
+	if t.member(m) == nil {
+		return ""
+	}
 	if got := len(n.Nodes()); got < len(t.Machines()) {
 		return fmt.Sprintf("knows %d of %d nodes", got, len(t.Machines()))
 	}
@@ -272,7 +340,7 @@ func allRun(t *story, ref string) string {
 		return ref + " was not deployed"
 	}
 	for _, m := range t.Machines() {
-		if n := m.Agent(); n != nil && t.meant(m, selector) {
+		if n := t.member(m); n != nil && t.meant(m, selector) {
 			if d := running(n, name); d.Release != ref || !d.Ready {
 				return fmt.Sprintf("%s runs %q, %s %s", Place(m), d.Release, d.Phase, d.Why)
 			}
@@ -297,7 +365,7 @@ func noneRuns(t *story, ref string) string {
 func allReachableRun(t *story, ref string) string {
 	name, _ := t.deployed(ref)
 	for _, m := range t.Machines() {
-		n := m.Agent()
+		n := t.member(m)
 		if n == nil {
 			continue
 		}
@@ -307,6 +375,14 @@ func allReachableRun(t *story, ref string) string {
 		}
 	}
 	return ""
+}
+
+// member returns the node of a machine if it is up and was not revoked; nil otherwise.
+func (t *story) member(m Machine) Agent {
+	if _, gone := t.revoked[m.ID()]; gone {
+		return nil
+	}
+	return m.Agent()
 }
 
 // deployed returns the newest declaration of a release.

@@ -36,6 +36,8 @@ func (t *story) do(k scenario.Work) error {
 		return t.Join(*k.Join)
 	case k.Charter != nil:
 		return t.amend(*k.Charter)
+	case k.Revoke != nil:
+		return t.revoke(*k.Revoke)
 	case k.Uplink != nil:
 		t.trace.Note(k.Uplink.On, "uplink", "%s", DescribeUplink(*k.Uplink))
 		return t.Uplink(*k.Uplink)
@@ -99,6 +101,29 @@ func (t *story) amend(c scenario.Charter) error {
 	}
 	t.charter = version
 	t.trace.Note(c.From, "charter", "version %d", version)
+	return nil
+}
+
+// revocation is when, and where, a node was revoked.
+type revocation struct {
+	at      time.Duration
+	machine Machine
+}
+
+// revoke has a node put out of the fleet.
+func (t *story) revoke(r scenario.Revoke) error {
+	if _, err := t.up(r.From); err != nil {
+		return fmt.Errorf("revoke %s: %w", r.Node, err)
+	}
+	at := Placed(t.Machines(), r.Node)
+	if len(at) != 1 {
+		return fmt.Errorf("revoke %s: there is no such node", r.Node)
+	}
+	if err := t.Revoke(r); err != nil {
+		return fmt.Errorf("revoke %s: %w", r.Node, err)
+	}
+	t.revoked[at[0].ID()] = revocation{t.trace.Now(), at[0]}
+	t.trace.Note(r.From, "revoke", "%s: %s", r.Node, r.Reason)
 	return nil
 }
 

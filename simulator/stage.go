@@ -36,6 +36,9 @@ type Stage interface {
 	// returns the version.
 	Charter(scenario.Charter) (version uint64, err error)
 
+	// Revoke has a machine's node revoked, at another.
+	Revoke(scenario.Revoke) error
+
 	// Settle returns when nothing is half done, so that what Machines show is of one moment.
 	Settle()
 	// Changed has a value when what the machines show may have changed.

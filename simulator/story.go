@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"selvage/internal/ident"
 	"selvage/simulator/scenario"
 )
 
@@ -50,6 +51,9 @@ type story struct {
 	charter  uint64             // the newest that the operator has signed
 	shown    map[string]uint64  // the newest charter that each machine has shown, by place
 
+	revoked map[ident.NodeID]revocation
+	knew    map[string]time.Duration // since when who knows of a revoked node; see revokedShutOut
+
 	right map[string]rightFile // files that were found right, by place and name
 }
 
@@ -76,7 +80,8 @@ type Progress struct {
 // that failed is in the Result.
 func Tell(ctx context.Context, s scenario.Scenario, stage Stage, trace *Trace, o Options) (Result, error) {
 	t := &story{Stage: stage, scenario: s, trace: trace, rand: Rand(s.Seed, "story"), progress: o.Progress, recorder: newRecorder(o), ends: map[int]func() error{},
-		releases: map[string]release{}, latest: map[string]string{}, right: map[string]rightFile{}, charter: 1, shown: map[string]uint64{}}
+		releases: map[string]release{}, latest: map[string]string{}, right: map[string]rightFile{}, charter: 1, shown: map[string]uint64{},
+		revoked: map[ident.NodeID]revocation{}, knew: map[string]time.Duration{}}
 	if t.progress == nil {
 		t.progress = func(Progress) {}
 	}

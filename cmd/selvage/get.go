@@ -60,6 +60,10 @@ func nouns() []noun {
 			func(d api.Deployment, n string) bool { return d.Name == n }, deploymentRow),
 		listOf("blobs", []string{"DIGEST", "SIZE", "HAVE", "RATE", "RELEASES"}, []string{"FROM SITE", "FROM UPLINK", "LOCAL"},
 			func(b api.Blob, n string) bool { return prefixed(b.Digest, n) || prefixed("sha256:"+b.Digest, n) }, blobRow),
+		listOf("keys", []string{"KEY", "ROLES", "NOTE"}, nil,
+			func(k api.Key, n string) bool { return prefixed(k.Key, n) }, keyRow),
+		listOf("revocations", []string{"SUBJECT", "ID", "NAME", "SITE", "DECLARED", "REASON"}, []string{"KEEPS", "STATEMENT", "SIGNERS"},
+			func(r api.Revocation, n string) bool { return r.Subject == n || r.Name == n || prefixed(r.ID, n) }, revocationRow),
 		listOf("entries", []string{"TIME", "KIND", "AUTHOR", "SEQ", "KEY", "BYTES"}, []string{"SCOPE", "FEED"},
 			func(e api.Entry, n string) bool { return e.Kind == n || e.Name == n || prefixed(e.Author.String(), n) }, entryRow),
 	}
@@ -139,7 +143,9 @@ func nodeRow(n api.Node) []string {
 	if !n.Reachable {
 		seen += ", unreachable"
 	}
-	if n.Quarantined != "" {
+	if n.Revoked {
+		seen += ", " + strings.TrimPrefix(n.Quarantined, "was ")
+	} else if n.Quarantined != "" {
 		seen += ", quarantined: " + n.Quarantined
 	}
 	var labels []string
@@ -185,6 +191,18 @@ func blobRow(b api.Blob) []string {
 
 func entryRow(e api.Entry) []string {
 	return []string{e.Time.UTC().Format(time.RFC3339), e.Kind, e.Name, fmt.Sprint(e.Seq), e.Key, fmt.Sprint(e.Bytes), e.Scope, short(e.Feed)}
+}
+
+func keyRow(k api.Key) []string {
+	note := ""
+	if k.Revoked {
+		note = "revoked"
+	}
+	return []string{k.Key, strings.Join(k.Roles, ", "), note}
+}
+
+func revocationRow(r api.Revocation) []string {
+	return []string{r.Subject, r.ID, r.Name, r.Site, age(r.Declared, time.Now()), r.Reason, fmt.Sprint(r.Keeps), short(r.Statement), sortedJoin(shortAll(r.Signers))}
 }
 
 func percent(part, whole int64) int64 {

@@ -82,6 +82,7 @@ func invite(ctx context.Context, env *environment, o inviteOptions) error {
 	}
 	fmt.Fprintln(env.out, ticket)
 	env.hint("good for %d until %s; on the other machine: selvage join TICKET, then selvage up", inv.Uses, inv.Expires.Format("2006-01-02 15:04 UTC"))
+	env.hint("'selvage revoke invite %s' takes it back", inv.Serial)
 	return nil
 }
 

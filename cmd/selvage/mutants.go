@@ -28,6 +28,7 @@ func hunts() map[mutant.Name]string {
 		mutant.AcceptLowerCharter:    "charter-amended",
 		mutant.DropTakeover:          "lost-uplink",
 		mutant.RelayUnverified:       "forger",
+		mutant.ForgetRevocation:      "revoked",
 	}
 }
 

@@ -56,6 +56,9 @@ func printStatus(env *environment, s api.Status) error {
 // problems are the lines about what is not as it should be.
 func problems(s api.Status) []string {
 	out := s.Alerts
+	if s.Revoked != "" {
+		out = append(out, "this node "+s.Revoked+"; it exchanges nothing with the fleet any more, and what it runs goes on running; enrol the machine anew, with a new ticket, to bring it back")
+	}
 	if !s.Admitted {
 		out = append(out, "not admitted yet: no node of the fleet was reached since this one was enrolled")
 	}

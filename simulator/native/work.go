@@ -112,6 +112,28 @@ func (w *world) Charter(c scenario.Charter) (version uint64, err error) {
 	return next.Version, nil
 }
 
+// Revoke implements simulator.Stage.
+func (w *world) Revoke(r scenario.Revoke) error {
+	n, err := w.at(r.From)
+	if err != nil {
+		return err
+	}
+	draft, err := n.Draft(string(ledger.SubjectNode), w.byName[r.Node].ID().String(), "")
+	if err != nil {
+		return err
+	}
+	rev, err := ledger.DecodeRevocation(draft.Revocation)
+	if err != nil {
+		return err
+	}
+	rev.Reason = r.Reason
+	env, err := ledger.SignRevocation(rev, w.operator)
+	if err != nil {
+		return err
+	}
+	return publish(n, api.KindRevocation, env)
+}
+
 // Join implements simulator.Stage.
 func (w *world) Join(j scenario.Join) error {
 	var labels map[string]string

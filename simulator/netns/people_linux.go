@@ -125,6 +125,20 @@ func (st *stage) Uplink(u scenario.UplinkWork) error {
 	return nil
 }
 
+// Revoke implements simulator.Stage.
+func (st *stage) Revoke(r scenario.Revoke) error {
+	m, err := st.at(r.From)
+	if err != nil {
+		return err
+	}
+	whom, err := st.at(r.Node)
+	if err != nil {
+		return err
+	}
+	_, err = st.run(m.dir, "revoke", "node", whom.ID().String(), "--reason", r.Reason, "--yes", "--key", st.key)
+	return err
+}
+
 // Charter implements simulator.Stage: it cannot be done, and check has said so.
 func (st *stage) Charter(scenario.Charter) (uint64, error) { return 0, noCharter }
 

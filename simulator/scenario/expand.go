@@ -89,6 +89,8 @@ func (d *drawer) reserve() {
 			d.hold(downKind, w.Deploy.From, at)
 		case w.Charter != nil:
 			d.hold(downKind, w.Charter.From, at)
+		case w.Revoke != nil:
+			d.hold(downKind, w.Revoke.From, at)
 		}
 	}
 }

@@ -121,6 +121,7 @@ type Work struct {
 	Join    *Join
 	Uplink  *UplinkWork
 	Charter *Charter
+	Revoke  *Revoke
 }
 
 // Seed makes a release at a node.
@@ -145,6 +146,13 @@ type Join struct{ Site, Name string }
 
 // Charter amends the fleet's charter at a node: there is one more key that may sign releases.
 type Charter struct{ From string }
+
+// Revoke puts a node out of the fleet.
+type Revoke struct {
+	From   string // a node: where it is done
+	Node   string
+	Reason string
+}
 
 // UplinkWork holds the uplink of a node or site, lets it go, or limits it.
 type UplinkWork struct {

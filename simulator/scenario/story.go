@@ -181,6 +181,7 @@ func workFields() mapping[Work] {
 		job("join", joinFields(), func(w *Work) **Join { return &w.Join }, "a node joins a site"),
 		job("uplink", heldFields(), func(w *Work) **UplinkWork { return &w.Uplink }, "the use of an uplink is held, let go or limited"),
 		job("charter", charterFields(), func(w *Work) **Charter { return &w.Charter }, "the fleet's charter is amended: one more key may sign releases"),
+		job("revoke", revokeFields(), func(w *Work) **Revoke { return &w.Revoke }, "a node is revoked: put out of the fleet"),
 	}}
 }
 
@@ -217,6 +218,24 @@ func charterFields() mapping[Charter] {
 		needed("from", node(), func(c *Charter) *string { return &c.From }, "at which node"),
 	}}
 }
+
+func revokeFields() mapping[Revoke] {
+	return mapping[Revoke]{fields: []field[Revoke]{
+		needed("node", node(), func(r *Revoke) *string { return &r.Node }, "which node"),
+		needed("from", node(), func(r *Revoke) *string { return &r.From }, "at which node, another one"),
+		of("reason", word("a line of text", checkReason), func(r *Revoke) *string { return &r.Reason }, "why").or("none"),
+	}}
+}
+
+// checkReason wants what a revocation can hold.
+func checkReason(s string) error {
+	if len(s) > maxReason || strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) }) {
+		return fmt.Errorf("it is not one printable line of at most %d bytes", maxReason)
+	}
+	return nil
+}
+
+const maxReason = 256
 
 func heldFields() mapping[UplinkWork] {
 	limit := func() codec[*int64] { return maybe(rate()) }

@@ -53,10 +53,11 @@ type state struct {
 	inside  map[string]stop // by site: the last of its nodes to be up again
 	seeded  map[string]bool // releases
 	joined  map[string]bool // nodes
+	revoked map[string]bool // nodes
 }
 
 func (c *checker) timeline() {
-	now := &state{map[string]stop{}, map[string]stop{}, map[string]bool{}, map[string]bool{}}
+	now := &state{map[string]stop{}, map[string]stop{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
 	for _, e := range c.s.events() {
 		if len(c.found) >= enough {
 			return
@@ -78,9 +79,13 @@ func (c *checker) place(field, place string, at time.Duration) bool {
 	return why == ""
 }
 
-// acting wants a node to be there, and up.
+// acting wants a node to be there, up, and of the fleet.
 func (c *checker) acting(now *state, field, node string, at time.Duration) {
 	if !c.place(field, node, at) {
+		return
+	}
+	if now.revoked[node] {
+		c.want(false, field, "%s is revoked by %s: nothing spreads from it", node, durationText(at))
 		return
 	}
 	for _, place := range []string{node, siteOf(node)} {
@@ -114,11 +119,23 @@ func (c *checker) work(now *state, e event) {
 		now.joined[node] = true
 	case w.Charter != nil:
 		c.acting(now, e.path+".charter.from", w.Charter.From, e.at)
+	case w.Revoke != nil:
+		c.acting(now, e.path+".revoke.from", w.Revoke.From, e.at)
+		c.revoke(now, e.path+".revoke.node", w.Revoke, e.at)
 	case w.Uplink != nil:
 		u := w.Uplink
 		c.place(e.path+".uplink.on", u.On, e.at)
 		c.want(u.Held != nil || u.Up != nil || u.Down != nil, e.path+".uplink", "says nothing to do: write held, up or down")
 	}
+}
+
+// revoke wants a node to be put out once, and not by itself.
+func (c *checker) revoke(now *state, field string, r *Revoke, at time.Duration) {
+	if c.place(field, r.Node, at) {
+		c.want(r.Node != r.From, field, "is where it is revoked: a node cannot revoke itself")
+		c.want(!now.revoked[r.Node], field, "%s is revoked already", r.Node)
+	}
+	now.revoked[r.Node] = true
 }
 
 func (c *checker) fault(now *state, e event) {
