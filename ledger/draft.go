@@ -84,7 +84,9 @@ func (f *fold) saidBy(id string) []string {
 			said = append(said, s)
 		}
 	}
-	weight := func(s *statement) int { return slices.Index([]Kind{KindRevocation, KindDeployment, KindRelease}, s.kind) }
+	weight := func(s *statement) int {
+		return slices.Index([]Kind{KindRevocation, KindDeployment, KindRelease}, s.kind)
+	}
 	slices.SortFunc(said, func(a, b *statement) int {
 		return cmp.Or(cmp.Compare(weight(a), weight(b)), b.time().Compare(a.time()), strings.Compare(a.digest, b.digest))
 	})

@@ -256,7 +256,9 @@ func TestRetire(t *testing.T) {
 	a, b := start(t, testConfig("a", "s1")), start(t, testConfig("b", "s1"))
 	meet(t, a, b)
 	a.Retire()
-	eventually(t, "b is refused", func() bool { return slices.Contains(b.refusals(), "other this node was revoked, and lets nobody in by remote") })
+	eventually(t, "b is refused", func() bool {
+		return slices.Contains(b.refusals(), "other this node was revoked, and lets nobody in by remote")
+	})
 	if len(a.Connected()) != 0 {
 		t.Error("a is connected")
 	}

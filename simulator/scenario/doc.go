@@ -158,6 +158,10 @@
 //	    down: a rate, 0 to 1000gbit; limit, where 0 is none; otherwise as it was
 //	  charter: a mapping; the fleet's charter is amended: one more key may sign releases
 //	    from: a SITE/NODE; at which node; has to be given
+//	  revoke: a mapping; a node is revoked: put out of the fleet
+//	    node: a SITE/NODE; which node; has to be given
+//	    from: a SITE/NODE; at which node, another one; has to be given
+//	    reason: a line of text; why; otherwise none
 //	always: a list of at most 100 of INVARIANT or INVARIANT: ARGUMENT; invariants that hold at every
 //	    moment
 //	sometimes: a list of at most 100 of INVARIANT or INVARIANT: ARGUMENT; invariants that hold at one

@@ -52,9 +52,10 @@ func TestParse(t *testing.T) {
 		"uplink":  {s.Work[3].Uplink, &UplinkWork{On: "s2", Held: &held}},
 		"forge":   {s.Faults[10], Fault{Line: 18, At: 4 * time.Minute, For: 5 * time.Minute, Kind: Forge, On: "s2/n1"}},
 		"charter": {s.Work[5].Charter, &Charter{From: "s1/n0"}},
-		"eventually": {s.Eventually, []Eventually{{Line: 31, Within: 2 * time.Minute, Of: OfHeal,
-			Checks: []Check{{31, "ledgers_equal", ""}, {31, "all_run", "app@v1"}}}}},
-		"budget": {s.Budget, Budget{32, 1.10, 1.02, time.Minute}},
+		"revoke":  {s.Work[6].Revoke, &Revoke{From: "s1/n0", Node: "s2/n1", Reason: "stolen"}},
+		"eventually": {s.Eventually, []Eventually{{Line: 32, Within: 2 * time.Minute, Of: OfHeal,
+			Checks: []Check{{32, "ledgers_equal", ""}, {32, "all_run", "app@v1"}}}}},
+		"budget": {s.Budget, Budget{33, 1.10, 1.02, time.Minute}},
 	} {
 		if diff := cmp.Diff(c.want, c.got); diff != "" {
 			t.Errorf("%s: %s", name, diff)
