@@ -15,6 +15,7 @@ import (
 type agent struct {
 	status api.Status
 	asked  func() // when its status is
+	nodes  []api.Node
 }
 
 func (a *agent) Status() api.Status {
@@ -24,7 +25,7 @@ func (a *agent) Status() api.Status {
 	return a.status
 }
 func (a *agent) Blobs() []api.Blob                   { return nil }
-func (a *agent) Nodes() []api.Node                   { return nil }
+func (a *agent) Nodes() []api.Node                   { return a.nodes }
 func (a *agent) Rollout(string) (api.Rollout, error) { return api.Rollout{}, nil }
 
 // machine is one of site s.
@@ -37,7 +38,7 @@ type machine struct {
 func (m *machine) Site() string     { return "s" }
 func (m *machine) Name() string     { return m.name }
 func (m *machine) NodeName() string { return "s-" + m.name }
-func (m *machine) ID() ident.NodeID { return ident.NodeID{} }
+func (m *machine) ID() ident.NodeID { return ident.NodeID{m.name[1]} }
 func (m *machine) Disk() disk.FS    { return nil }
 func (m *machine) Busy() bool       { return m.busy }
 func (m *machine) Agent() Agent {
@@ -92,6 +93,37 @@ func TestCharterInvariants(t *testing.T) {
 	holds(t, s, back, "")
 	n1.agent = nil
 	holds(t, s, back, "")
+}
+
+func TestRevokedInvariants(t *testing.T) {
+	s, n0, n1 := pair()
+	shut, nothing, know, all := scenario.Check{Name: "revoked_shut_out"}, scenario.Check{Name: "revoked_get_nothing"}, scenario.Check{Name: "revoked_know_it"},
+		scenario.Check{Name: "all_know_revoked"}
+	n0.agent.nodes = []api.Node{{Node: n1.ID(), Name: "s-n1"}}
+	n0.agent.status.Peers = []api.Peer{{Node: n1.ID()}}
+	s.revoked[n1.ID()] = revocation{time.Minute, n1}
+	holds(t, s, shut, "") // it does not know yet
+	holds(t, s, all, "s/n0: does not know that s/n1 is revoked")
+	holds(t, s, know, "s/n1 is down, or does not know that it was revoked")
+	n0.agent.nodes[0].Revoked, n1.agent.status.Revoked = true, "was revoked: stolen"
+	holds(t, s, shut, "") // it has just learned of it
+	holds(t, s, all, "")
+	holds(t, s, know, "")
+	s.knew["s/n0 "+n1.ID().String()] = -time.Minute
+	holds(t, s, shut, "s/n0: is connected to s-n1, which it knows to be revoked")
+	n0.agent.status.Peers = nil
+	holds(t, s, shut, "")
+
+	s.deploys = []*deploy{{name: "app", release: "app@1", at: time.Second}, {name: "app", release: "app@2", at: 2 * time.Minute}}
+	n1.agent.status.Deployments = []api.Running{{Name: "app", Release: "app@1"}}
+	holds(t, s, nothing, "")
+	n1.agent.status.Deployments[0].Release = "app@2"
+	holds(t, s, nothing, "s/n1 runs app@2, declared after it was revoked")
+
+	n0.agent.status.Ledger, n1.agent.status.Ledger = "a", "b"
+	holds(t, s, scenario.Check{Name: "ledgers_equal"}, "")
+	delete(s.revoked, n1.ID())
+	holds(t, s, scenario.Check{Name: "ledgers_equal"}, "s/n0 and s/n1 hold different ledgers")
 }
 
 func TestOnlyDropped(t *testing.T) {
