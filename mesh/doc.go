@@ -21,6 +21,7 @@
 //	charters  [envelope as JSON, ...]    the versions that the other lacks, at most 16
 //	verdict   {1 ok, 2 code, 3 text, 4 proof}
 //
+// The proof is the gate's own: with it the refused one need not take the other's word for the reason.
 // The incarnation is a random number made at start: a peer that comes with another one has
 // restarted, and its old connections are closed at once instead of when they time out. A peer that
 // dials though this end takes it for connected has lost its end, and is treated likewise. When both
@@ -38,6 +39,8 @@
 // twelve together), and stand-ins for those that do not answer. Stand-ins are given up when they are
 // not needed any more, since every connection costs the uplink 40 bit/s though nothing happens. All who want a node share one dial, and a failed dial is followed by a back-off,
 // which any sign of life of the node, its address or its site gives up.
+//
+// Whom its owner shuns, a host does not dial, nor tell others of. One that is retired has no connections at all.
 //
 // # Peers, /selvage/peers/1
 //

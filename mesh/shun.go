@@ -1,6 +1,10 @@
 package mesh
 
-import "selvage/internal/ident"
+import (
+	"maps"
+
+	"selvage/internal/ident"
+)
 
 // Shun sets whom the host has nothing to do with any more: connections with them are closed, none is dialled, and no
 // other peer is told of them. That they are not let in is for the gate to say. Who is left out later is as others are.
@@ -10,13 +14,16 @@ func (h *Host) Shun(ids []ident.NodeID) {
 		shunned[id] = true
 	}
 	h.mu.Lock()
+	news := !maps.Equal(h.shunned, shunned)
 	h.shunned = shunned
 	links := h.linksWith(func(m *member) bool { return shunned[m.peer.ID] })
 	h.mu.Unlock()
 	for _, l := range links {
 		l.close()
 	}
-	h.wake()
+	if news {
+		h.wake()
+	}
 }
 
 // Retire closes all connections, for good: none is dialled, and nobody is let in.

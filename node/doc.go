@@ -8,6 +8,7 @@
 //	ledger: an entry was stored ──► gossip pushes it on
 //	ledger: the view changed    ──► what this node should run ──► deploy; addresses ──► mesh
 //	deploy, store: news         ──► the node's report, a register entry in the ledger
+//	ledger: a revocation came   ──► mesh has nothing to do with who was revoked, or with anybody
 //	gossip: a mate came or went ──► the site's beacon, a register entry in the ledger
 //
 // # Who is alive
