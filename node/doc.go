@@ -33,6 +33,15 @@
 // for dead or alive, and nobody of other sites. It is what people are shown and what a rollout waits
 // for; no right follows from it.
 //
+// # Revocation
+//
+// The ledger says who is revoked, and the node has nothing to do with them: on sight of a revocation
+// connections with the node close, and none is made any more. A node that learns that it was revoked
+// itself closes all of its connections for good, takes nothing to publish, and says so in its status. What
+// it runs goes on running: to stop a till is for people to decide. Since nobody talks to it any more, it
+// would not learn of its revocation: who refuses it hands it the statement, which it checks, and puts
+// into its own ledger, so that it knows after a restart too.
+//
 // What touches the outside is handed in by the caller through Config: files, the ledger's storage,
 // drivers, packet sockets, the clock.
 package node

@@ -13,16 +13,6 @@ import (
 	"selvage/node/api"
 )
 
-// Revocation
-//
-// The ledger says what is revoked; the node sees to it that it has nothing to do with who is. On sight of a
-// revocation connections with the node close, and none is made any more (expel). A node that learns that it
-// was revoked itself closes all of its connections for good, and says so in its status; what it runs goes on
-// running, as stopping a till is for people to decide, and its disk is out of everybody's reach anyway.
-//
-// Since nobody talks to it any more, it would not learn of that by itself: who refuses it hands it the
-// revocation, which it checks, and puts into its own ledger, so that it knows after a restart too.
-
 // guard has the node look at once whom to have nothing to do with, when a revocation comes.
 func (n *Node) guard() {
 	for {
