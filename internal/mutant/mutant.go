@@ -1,10 +1,12 @@
-// Package mutant has the known bugs that the simulator has to find: each breaks one promise of Selvage, at the place
-// that keeps it. A scenario that does not notice has no teeth ('selvage sim mutants').
+// Package mutant has the known bugs that the simulator and the model checker have to find: each breaks one promise of
+// Selvage, at the place that keeps it. A scenario that does not notice has no teeth ('selvage sim mutants').
 //
 // The code that a mutant changes asks On. In an ordinary build the answer is the constant false, so the compiler
 // leaves nothing of the bug. A build with the tag mutants takes the one mutant that is on from SELVAGE_MUTANT.
-// Such a build is for simulations only, and never goes to a machine.
+// Such a build is for simulations and tests only, and never goes to a machine.
 package mutant
+
+import "slices"
 
 // Name names a mutant.
 type Name string
@@ -19,13 +21,31 @@ const (
 	ForgetRevocation      Name = "forget-revocation"
 )
 
+// The mutants of the site lease. The first six are the variants that are known to be unsafe; the rest break what
+// changes of the voters, renewals and tokens rest on.
+const (
+	LeaseTimerAtQuorum     Name = "lease-timer-at-quorum"
+	LeaseOverwriteLive     Name = "lease-overwrite-live"
+	LeaseCountMessages     Name = "lease-count-messages"
+	LeaseReleaseByOwner    Name = "lease-release-by-owner"
+	LeaseNoIncarnation     Name = "lease-no-incarnation"
+	LeaseShortQuarantine   Name = "lease-short-quarantine"
+	LeaseTwoVotersAtOnce   Name = "lease-two-voters-at-once"
+	LeaseChangeUnagreed    Name = "lease-change-unagreed"
+	LeaseChangeUninstalled Name = "lease-change-uninstalled"
+	LeaseForgetPending     Name = "lease-forget-pending"
+	LeaseStaleEpoch        Name = "lease-stale-epoch"
+	LeaseStaleRound        Name = "lease-stale-round"
+	LeaseForgetPromise     Name = "lease-forget-promise"
+)
+
 // Mutant is a known bug, for people.
 type Mutant struct {
 	Name   Name
 	Breaks string
 }
 
-// All returns every mutant, in the order of the list in which they are shown.
+// All returns the mutants that scenarios have to find, in the order of the list in which they are shown.
 func All() []Mutant {
 	return []Mutant{
 		{SkipChunkVerification, "a chunk is stored without a look at its digest"},
@@ -37,12 +57,27 @@ func All() []Mutant {
 	}
 }
 
+// Lease returns the mutants of the site lease, which its model checker finds.
+func Lease() []Mutant {
+	return []Mutant{
+		{LeaseTimerAtQuorum, "a lease counts from when a majority answered, not from when it was asked"},
+		{LeaseOverwriteLive, "an acceptor gives a lease away while another's lives"},
+		{LeaseCountMessages, "an acceptor that answers twice counts as two"},
+		{LeaseReleaseByOwner, "a late release ends a lease that its owner took later"},
+		{LeaseNoIncarnation, "an answer to a node's former life counts in its next"},
+		{LeaseShortQuarantine, "an acceptor votes again before what it forgot has ended"},
+		{LeaseTwoVotersAtOnce, "two voters come or go in one step"},
+		{LeaseChangeUnagreed, "a holder goes to new voters before anybody has agreed"},
+		{LeaseChangeUninstalled, "voters change again while the old ones do not know of the last change"},
+		{LeaseForgetPending, "a new holder does not finish the change that an old one may have got agreed"},
+		{LeaseStaleEpoch, "an acceptor serves those who ask under voters that have been replaced"},
+		{LeaseStaleRound, "an answer to an earlier round prolongs the lease as one to this round does"},
+		{LeaseForgetPromise, "an acceptor's promise is told before it is durable"},
+	}
+}
+
 // known reports whether a mutant has that name.
 func known(n Name) bool {
-	for _, m := range All() {
-		if m.Name == n {
-			return true
-		}
-	}
-	return false
+	is := func(m Mutant) bool { return m.Name == n }
+	return slices.ContainsFunc(All(), is) || slices.ContainsFunc(Lease(), is)
 }

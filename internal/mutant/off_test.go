@@ -6,7 +6,7 @@ import "testing"
 
 // TestOrdinaryBuildHasNone: whatever the environment says.
 func TestOrdinaryBuildHasNone(t *testing.T) {
-	for _, m := range All() {
+	for _, m := range append(All(), Lease()...) {
 		t.Setenv("SELVAGE_MUTANT", string(m.Name))
 		if On(m.Name) {
 			t.Errorf("%s is on", m.Name)

@@ -14,7 +14,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestOneIsOn(t *testing.T) {
-	for _, m := range All() {
+	for _, m := range append(All(), Lease()...) {
 		if on := On(m.Name); on != (m.Name == DropTakeover) {
 			t.Errorf("%s: %v", m.Name, on)
 		}
