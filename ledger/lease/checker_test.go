@@ -72,7 +72,8 @@ type checker struct {
 	messages interned[posted]
 	tokens   interned[Token]
 	memo     map[stepKey]stepped
-	seen     map[uint64]struct{}
+	seen     map[uint64][]string // by everything but the messages: the sets of messages that no other set contains
+	states   int
 	seed     maphash.Seed
 	trail    []footstep
 	limit    int // states, after which it gives up
@@ -179,7 +180,7 @@ func voters(of ...int) []Voter {
 }
 
 func newChecker(m model, limit int) *checker {
-	c := &checker{model: m, memo: map[stepKey]stepped{}, seen: map[uint64]struct{}{}, seed: maphash.MakeSeed(), limit: limit}
+	c := &checker{model: m, memo: map[stepKey]stepped{}, seen: map[uint64][]string{}, seed: maphash.MakeSeed(), limit: limit}
 	for i := range m.nodes {
 		c.ids = append(c.ids, nodeID(i))
 	}
@@ -237,29 +238,31 @@ type verdict struct {
 func (c *checker) run() verdict {
 	w := c.initial()
 	c.trail = []footstep{{-1, event{}}}
-	c.seen[c.hash(w)] = struct{}{}
+	c.fresh(w)
 	layer, at := []world{w}, []int32{0}
 	for len(layer) > 0 {
 		var next []world
 		var nextAt []int32
 		for i, w := range layer {
+			if !slices.Contains(c.seen[c.hash(w)], bitset(w.net)) {
+				continue // another can do all that it can
+			}
 			for _, e := range c.events(w) {
 				v, changed, broken := c.apply(w, e)
 				if broken != "" {
 					c.trail = append(c.trail, footstep{at[i], e})
-					return verdict{len(c.seen), false, broken, c.story(int32(len(c.trail) - 1))}
+					return verdict{c.states, false, broken, c.story(int32(len(c.trail) - 1))}
 				}
 				if !changed {
 					continue
 				}
-				h := c.hash(v)
-				if _, ok := c.seen[h]; ok {
+				v = c.close(v)
+				if !c.fresh(v) {
 					continue
 				}
-				if len(c.seen) >= c.limit {
-					return verdict{states: len(c.seen)}
+				if c.states > c.limit {
+					return verdict{states: c.states}
 				}
-				c.seen[h] = struct{}{}
 				c.trail = append(c.trail, footstep{at[i], e})
 				next, nextAt = append(next, v), append(nextAt, int32(len(c.trail)-1))
 			}
@@ -267,19 +270,82 @@ func (c *checker) run() verdict {
 		}
 		layer, at = next, nextAt
 	}
-	return verdict{states: len(c.seen), whole: true}
+	return verdict{states: c.states, whole: true}
 }
 
 func (c *checker) hash(w world) uint64 {
 	b := make([]byte, 0, 128)
 	b = append(b, byte(w.time), byte(w.crashes), byte(w.yields), byte(w.changes))
 	b = binary.LittleEndian.AppendUint32(b, uint32(w.highest))
-	for _, list := range [][]int32{w.nodes, w.disks, w.net} {
+	for _, list := range [][]int32{w.nodes, w.disks} {
 		for _, i := range list {
 			b = binary.LittleEndian.AppendUint32(b, uint32(i))
 		}
 	}
 	return maphash.Bytes(c.seed, b)
+}
+
+// fresh reports whether a world can do what none that was seen can, and notes it. Messages stay for ever and none of
+// them keeps anything from happening, so of two worlds that differ in messages only, the one with more of them can do
+// all that the other can.
+func (c *checker) fresh(w world) bool {
+	h, net := c.hash(w), bitset(w.net)
+	kept := c.seen[h][:0:0]
+	for _, other := range c.seen[h] {
+		if within(net, other) {
+			return false
+		}
+		if !within(other, net) {
+			kept = append(kept, other)
+		}
+	}
+	c.seen[h] = append(kept, net)
+	c.states++
+	return true
+}
+
+// bitset writes a set of numbers down, a bit each.
+func bitset(set []int32) string {
+	if len(set) == 0 {
+		return ""
+	}
+	b := make([]byte, set[len(set)-1]/8+1)
+	for _, i := range set {
+		b[i/8] |= 1 << (i % 8)
+	}
+	return string(b)
+}
+
+// within reports whether a set is part of another.
+func within(a, b string) bool {
+	if len(a) > len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if a[i]&^b[i] != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// close adds the messages that nodes can be had to send without any change in themselves: the world that has them can
+// do all that the one without can.
+func (c *checker) close(w world) world {
+	for i := 0; i < len(w.net); i++ {
+		e := event{opReceive, c.messages.all[w.net[i]].to, w.net[i]}
+		s := c.step(w, e)
+		if s.beyond || s.broken != "" || s.machine != w.nodes[e.node] || s.record >= 0 {
+			continue
+		}
+		for _, sent := range s.sends {
+			if at, ok := slices.BinarySearch(w.net, sent); !ok {
+				w.net = slices.Insert(slices.Clone(w.net), at, sent)
+				i = -1
+			}
+		}
+	}
+	return w
 }
 
 // now is what a node's clock shows in a world.
