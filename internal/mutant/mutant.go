@@ -24,19 +24,18 @@ const (
 // The mutants of the site lease. The first six are the variants that are known to be unsafe; the rest break what
 // changes of the voters, renewals and tokens rest on.
 const (
-	LeaseTimerAtQuorum     Name = "lease-timer-at-quorum"
-	LeaseOverwriteLive     Name = "lease-overwrite-live"
-	LeaseCountMessages     Name = "lease-count-messages"
-	LeaseReleaseByOwner    Name = "lease-release-by-owner"
-	LeaseNoIncarnation     Name = "lease-no-incarnation"
-	LeaseShortQuarantine   Name = "lease-short-quarantine"
-	LeaseTwoVotersAtOnce   Name = "lease-two-voters-at-once"
-	LeaseChangeUnagreed    Name = "lease-change-unagreed"
-	LeaseChangeUninstalled Name = "lease-change-uninstalled"
-	LeaseForgetPending     Name = "lease-forget-pending"
-	LeaseStaleEpoch        Name = "lease-stale-epoch"
-	LeaseStaleRound        Name = "lease-stale-round"
-	LeaseForgetPromise     Name = "lease-forget-promise"
+	LeaseTimerAtQuorum   Name = "lease-timer-at-quorum"
+	LeaseOverwriteLive   Name = "lease-overwrite-live"
+	LeaseCountMessages   Name = "lease-count-messages"
+	LeaseReleaseByOwner  Name = "lease-release-by-owner"
+	LeaseNoIncarnation   Name = "lease-no-incarnation"
+	LeaseShortQuarantine Name = "lease-short-quarantine"
+	LeaseTwoVotersAtOnce Name = "lease-two-voters-at-once"
+	LeaseChangeUnagreed  Name = "lease-change-unagreed"
+	LeaseForgetPending   Name = "lease-forget-pending"
+	LeaseStaleEpoch      Name = "lease-stale-epoch"
+	LeaseStaleRound      Name = "lease-stale-round"
+	LeaseForgetPromise   Name = "lease-forget-promise"
 )
 
 // Mutant is a known bug, for people.
@@ -68,7 +67,6 @@ func Lease() []Mutant {
 		{LeaseShortQuarantine, "an acceptor votes again before what it forgot has ended"},
 		{LeaseTwoVotersAtOnce, "two voters come or go in one step"},
 		{LeaseChangeUnagreed, "a holder goes to new voters before anybody has agreed"},
-		{LeaseChangeUninstalled, "voters change again while the old ones do not know of the last change"},
 		{LeaseForgetPending, "a new holder does not finish the change that an old one may have got agreed"},
 		{LeaseStaleEpoch, "an acceptor serves those who ask under voters that have been replaced"},
 		{LeaseStaleRound, "an answer to an earlier round prolongs the lease as one to this round does"},

@@ -23,15 +23,16 @@ func (m *Machine) serve(now time.Duration, msg Message) (Message, bool) {
 		m.overhear(now, msg)
 		return Message{}, false
 	}
-	switch {
-	case msg.Config.Epoch < m.rec.Config.Epoch && mutant.On(mutant.LeaseStaleEpoch):
-		answer := m.promise(msg)
-		if msg.Kind == Accept {
-			answer, _ = m.accept(now, msg)
-		}
+	answer, ok := m.decide(now, msg)
+	if mutant.On(mutant.LeaseStaleEpoch) {
 		answer.Config = msg.Config
-		return answer, answer.Kind != 0
-	case msg.Config.Epoch < m.rec.Config.Epoch:
+	}
+	return answer, ok
+}
+
+func (m *Machine) decide(now time.Duration, msg Message) (Message, bool) {
+	switch {
+	case msg.Config.Epoch < m.rec.Config.Epoch && !mutant.On(mutant.LeaseStaleEpoch):
 		return m.refuse(msg, 0), true
 	case m.obstructs(now, msg.Ballot):
 		return m.refuse(msg, m.granted.expiry-now), true

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// maxRemaining bounds what a lease may have left.
+const maxRemaining = 1000 * time.Hour
+
 // check refuses a message that no machine sends: each kind has its own fields, and no others.
 func (m Message) check() error {
 	if m.Kind < Prepare || m.Kind > Release {
@@ -16,7 +19,7 @@ func (m Message) check() error {
 		return fmt.Errorf("%w: numbers of a %s", ErrMalformed, m.Kind)
 	case m.Change != nil && m.Kind != Accept && m.Kind != Promise:
 		return fmt.Errorf("%w: a %s with a change", ErrMalformed, m.Kind)
-	case m.Kind != Refuse && (!m.Promised.IsZero() || m.Remaining != 0), m.Remaining < 0 || m.Remaining > 48*time.Hour*10:
+	case m.Kind != Refuse && (!m.Promised.IsZero() || m.Remaining != 0), m.Remaining < 0 || m.Remaining > maxRemaining:
 		return fmt.Errorf("%w: a %s that refuses", ErrMalformed, m.Kind)
 	case m.Doubt && m.Kind != Accept:
 		return fmt.Errorf("%w: a %s with doubt", ErrMalformed, m.Kind)
@@ -75,5 +78,5 @@ func (c *Change) check(from Config) error {
 	if err := checkBallot(c.Ballot); err != nil {
 		return err
 	}
-	return from.next(c.Voters).check()
+	return from.checkNext(c.Voters)
 }

@@ -46,7 +46,6 @@ type wireConfig struct {
 	_      struct{} `cbor:",toarray"`
 	Epoch  uint64
 	Voters []wireVoter
-	Prior  []wireVoter
 }
 
 type wireChange struct {
@@ -187,7 +186,7 @@ func (r *reader) voters(ws []wireVoter) []Voter {
 }
 
 func (r *reader) config(w wireConfig) Config {
-	return Config{w.Epoch, r.voters(w.Voters), r.voters(w.Prior)}
+	return Config{w.Epoch, r.voters(w.Voters)}
 }
 
 func (r *reader) change(w *wireChange) *Change {
@@ -221,7 +220,7 @@ func wireVoters(vs []Voter) []wireVoter {
 }
 
 func (c Config) wire() wireConfig {
-	return wireConfig{Epoch: c.Epoch, Voters: wireVoters(c.Voters), Prior: wireVoters(c.Prior)}
+	return wireConfig{Epoch: c.Epoch, Voters: wireVoters(c.Voters)}
 }
 
 func (c *Change) wire() *wireChange {

@@ -23,10 +23,9 @@ type Config struct {
 	// Invariant: two configs with one epoch are equal, on whatever nodes.
 	Epoch uint64
 	// Voters are in the order of their nodes; 1 to MaxVoters of them, once there is an epoch.
+	// Invariant: those of two epochs in a row differ by one node at most, so a majority of one meets every majority of
+	// the other.
 	Voters []Voter
-	// Prior are the voters of the epoch before; none in the first.
-	// Invariant: Voters and Prior differ by one node at most, so a majority of one meets every majority of the other.
-	Prior []Voter
 }
 
 // Found returns the config of a new site: its founder is the one voter.
@@ -51,16 +50,13 @@ func (c Config) mayLead(n ident.NodeID) bool {
 
 // equal reports whether both say the same.
 func (c Config) equal(o Config) bool {
-	return c.Epoch == o.Epoch && slices.Equal(c.Voters, o.Voters) && slices.Equal(c.Prior, o.Prior)
+	return c.Epoch == o.Epoch && slices.Equal(c.Voters, o.Voters)
 }
 
 // next is the config that follows, with these voters.
 func (c Config) next(voters []Voter) Config {
-	return Config{Epoch: c.Epoch + 1, Voters: voters, Prior: c.Voters}
+	return Config{Epoch: c.Epoch + 1, Voters: voters}
 }
-
-// lost are the nodes that voted in the epoch before and vote no more.
-func (c Config) lost() []Voter { return without(c.Prior, c.Voters) }
 
 // without are those of a that are not in b.
 func without(a, b []Voter) []Voter {
@@ -76,24 +72,15 @@ func without(a, b []Voter) []Voter {
 // check refuses what no config looks like.
 func (c Config) check() error {
 	if c.Epoch == 0 {
-		if len(c.Voters)+len(c.Prior) > 0 {
+		if len(c.Voters) > 0 {
 			return fmt.Errorf("%w: voters without an epoch", ErrMalformed)
 		}
 		return nil
 	}
-	if err := checkVoters(c.Voters); err != nil {
-		return err
+	if c.Epoch >= maxNumber {
+		return fmt.Errorf("%w: epoch %d", ErrMalformed, c.Epoch)
 	}
-	if (c.Epoch == 1) != (len(c.Prior) == 0) {
-		return fmt.Errorf("%w: epoch %d with %d prior voters", ErrMalformed, c.Epoch, len(c.Prior))
-	}
-	if c.Epoch == 1 {
-		return nil
-	}
-	if err := checkVoters(c.Prior); err != nil {
-		return err
-	}
-	return checkStep(c.Prior, c.Voters)
+	return checkVoters(c.Voters)
 }
 
 // checkVoters wants them in order, each once, with one among them that may lead.
@@ -114,6 +101,14 @@ func checkVoters(voters []Voter) error {
 		return fmt.Errorf("%w: witnesses only", ErrMalformed)
 	}
 	return nil
+}
+
+// checkNext refuses voters that cannot follow on these.
+func (c Config) checkNext(voters []Voter) error {
+	if err := c.next(voters).check(); err != nil {
+		return err
+	}
+	return checkStep(c.Voters, voters)
 }
 
 // checkStep keeps R10: one node comes or goes, at most. Who is a witness is no matter of safety.

@@ -2,6 +2,7 @@ package lease
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -103,8 +104,8 @@ func (m *Machine) tellFarewell(now time.Duration) {
 
 // Change has the holder propose other voters for the next epoch: one more, or one fewer. It takes a few rounds, and
 // may come to nothing if this node loses the lease or a newcomer does not answer; Config tells. It returns
-// ErrNotHolder, ErrChanging while an earlier change is not known to a majority of those who voted before it, or an
-// error that wraps ErrMalformed.
+// ErrNotHolder; ErrChanging while an earlier change is under way, and until a majority of its voters has promised; or
+// an error that wraps ErrMalformed.
 func (m *Machine) Change(now time.Duration, voters []Voter) (Effects, error) {
 	m.begin(now)
 	err := m.mayChange(now, voters)
@@ -121,14 +122,16 @@ func (m *Machine) mayChange(now time.Duration, voters []Voter) error {
 	switch {
 	case !m.held.Active(now):
 		return ErrNotHolder
-	case !m.Settled(now) && !mutant.On(mutant.LeaseChangeUninstalled), m.try.phase != accepting, m.try.change != nil:
+	case !m.Settled(now):
 		return ErrChanging
 	}
-	next := m.rec.Config.next(voters)
-	if !next.mayLead(m.self) {
-		return ErrNotHolder
+	if err := m.rec.Config.checkNext(voters); err != nil {
+		return err
 	}
-	return next.check()
+	if !m.rec.Config.next(voters).mayLead(m.self) {
+		return fmt.Errorf("%w: the holder goes itself", ErrMalformed)
+	}
+	return nil
 }
 
 // takeOver has a new ballot propose what it may be that an earlier one has got agreed: the change that came with its

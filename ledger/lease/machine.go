@@ -30,7 +30,6 @@ type Machine struct {
 	held     Lease         // Invariant: held.Token.Ballot is of this life
 	retry    time.Duration // it does not ask before
 	failures int           // tries in a row that failed
-	adopters uint32        // who of Config.Prior is known to have Config, a bit each
 	farewell farewell
 
 	watch watch
@@ -243,9 +242,6 @@ func (m *Machine) adopt(now time.Duration, from ident.NodeID, c Config) {
 	case c.Epoch > m.rec.Config.Epoch:
 		m.install(now, c)
 	}
-	if i := find(m.rec.Config.Prior, from); i >= 0 && c.Epoch >= m.rec.Config.Epoch {
-		m.adopters |= 1 << i
-	}
 }
 
 // install makes a config this node's own. A lease that was held goes on to its deadline under the token that it has;
@@ -253,27 +249,19 @@ func (m *Machine) adopt(now time.Duration, from ident.NodeID, c Config) {
 func (m *Machine) install(now time.Duration, c Config) {
 	m.rec.Config, m.rec.Pending = c, nil
 	m.save()
-	m.try, m.adopters = try{}, 0
-	if i := find(c.Prior, m.self); i >= 0 {
-		m.adopters |= 1 << i
-	}
+	m.try = try{}
 	if m.held.Active(now) {
 		m.retry = now
 	}
 }
 
-// installed reports whether so many of the voters of the epoch before have this config that they grant nothing more.
-func (m *Machine) installed() bool {
-	prior := len(m.rec.Config.Prior)
-	return prior == 0 || count(m.adopters) >= majority(prior)
-}
-
 // Config returns who votes, as far as this node has heard.
 func (m *Machine) Config() Config { return m.rec.Config }
 
-// Settled reports whether a holder may change the voters: Change does not refuse for the time.
+// Settled reports whether this node may change the voters now: it holds the lease, a majority has promised under the
+// present ones, and no change is under way.
 func (m *Machine) Settled(now time.Duration) bool {
-	return m.held.Active(now) && m.try.phase == accepting && m.try.change == nil && m.installed()
+	return m.held.Active(now) && m.try.phase == accepting && m.try.change == nil
 }
 
 // Leader returns the node whose lease this one accepted and takes to be alive, and that lease's token; false for

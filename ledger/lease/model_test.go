@@ -14,19 +14,18 @@ import (
 
 // hunted names the world in which each mutant has to be found, and what has to break.
 var hunted = map[mutant.Name]string{
-	mutant.LeaseTimerAtQuorum:     "renewals",
-	mutant.LeaseOverwriteLive:     "three voters",
-	mutant.LeaseCountMessages:     "four voters",
-	mutant.LeaseReleaseByOwner:    "a release",
-	mutant.LeaseNoIncarnation:     "a disk put back",
-	mutant.LeaseShortQuarantine:   "a restart",
-	mutant.LeaseTwoVotersAtOnce:   "two voters come",
-	mutant.LeaseChangeUnagreed:    "other changes",
-	mutant.LeaseChangeUninstalled: "two changes",
-	mutant.LeaseForgetPending:     "other changes",
-	mutant.LeaseStaleEpoch:        "a change",
-	mutant.LeaseStaleRound:        "renewals",
-	mutant.LeaseForgetPromise:     "a restart",
+	mutant.LeaseTimerAtQuorum:   "renewals",
+	mutant.LeaseOverwriteLive:   "three voters",
+	mutant.LeaseCountMessages:   "four voters",
+	mutant.LeaseReleaseByOwner:  "a release",
+	mutant.LeaseNoIncarnation:   "a disk put back",
+	mutant.LeaseShortQuarantine: "a restart",
+	mutant.LeaseTwoVotersAtOnce: "two voters go",
+	mutant.LeaseChangeUnagreed:  "other changes",
+	mutant.LeaseForgetPending:   "other changes",
+	mutant.LeaseStaleEpoch:      "a change",
+	mutant.LeaseStaleRound:      "renewals",
+	mutant.LeaseForgetPromise:   "a restart",
 }
 
 // models are the worlds that are explored to their end. Those that are deep take minutes and gigabytes.
@@ -38,13 +37,14 @@ func models() []model {
 		{name: "three proposers", nodes: 3, voters: 3, proposers: []int{0, 1, 2}, rates: drift, ticks: 0, counter: 2, rounds: 1, quiet: true},
 		{name: "renewals", nodes: 3, voters: 3, proposers: []int{0, 2}, rates: drift, ticks: 3, counter: 1, rounds: 2, quiet: true},
 		{name: "a restart", nodes: 3, voters: 3, proposers: []int{0, 2}, rates: drift, ticks: 2, counter: 1, rounds: 1, crashes: 1, quiet: true},
-		{name: "a release", nodes: 3, voters: 3, proposers: []int{0, 2}, rates: drift, ticks: 0, counter: 3, rounds: 1, yields: 1, quiet: true},
+		{name: "a release", nodes: 3, voters: 3, proposers: []int{0, 2}, rates: drift, ticks: 2, counter: 2, rounds: 1, yields: 1, quiet: true},
 		{name: "a disk put back", nodes: 3, voters: 3, proposers: []int{0, 2}, rates: []time.Duration{fast, fast, fast}, ticks: 3, counter: 1, rounds: 1, crashes: 1, rollback: true, crashable: []int{0}, quiet: true},
 		{name: "four voters", nodes: 4, voters: 4, proposers: []int{0, 2}, rates: drift, ticks: 0, counter: 1, rounds: 1, quiet: true},
-		{name: "a change", nodes: 3, voters: 2, proposers: []int{0, 1}, rates: drift, ticks: 1, counter: 2, rounds: 3, changes: [][]int{{0, 1, 2}}, quiet: true},
+		{name: "a newcomer", nodes: 3, voters: 2, proposers: []int{0, 1}, rates: drift, ticks: 0, counter: 2, rounds: 3, yields: 1, changes: [][]int{{0, 1, 2}}, quiet: true},
+		{name: "a change", nodes: 3, voters: 3, proposers: []int{0, 2}, rates: drift, ticks: 0, counter: 2, rounds: 2, yields: 1, changes: [][]int{{0, 1}}, quiet: true},
 		{name: "other changes", nodes: 3, voters: 3, proposers: []int{0, 2}, rates: drift, ticks: 2, counter: 2, rounds: 2, changes: [][]int{{0, 1}, {1, 2}}, quiet: true},
 		{name: "two changes", nodes: 3, voters: 3, proposers: []int{0, 1}, rates: drift, ticks: 1, counter: 3, rounds: 2, changes: [][]int{{0, 1}, {0}}, quiet: true},
-		{name: "two voters come", nodes: 3, voters: 1, proposers: []int{0, 1}, rates: drift, ticks: 2, counter: 2, rounds: 3, crashes: 1, crashable: []int{0}, changes: [][]int{{0, 1, 2}}, quiet: true},
+		{name: "two voters go", nodes: 3, voters: 3, proposers: []int{0, 2}, rates: drift, ticks: 2, counter: 2, rounds: 2, changes: [][]int{{0}}, quiet: true},
 	}
 }
 

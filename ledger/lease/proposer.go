@@ -41,12 +41,10 @@ type try struct {
 
 func count(set uint32) int { return bits.OnesCount32(set) }
 
-// panel are the nodes that may be asked: the voters, those of the epoch before who have to hear of this one, a
-// newcomer. A node's place in it stays the same during a try: 9 at most.
+// panel are the nodes that are asked: the voters, then a newcomer. A node's place in it stays the same during a round.
 func (m *Machine) panel() []Voter {
-	c := m.rec.Config
-	p := append(c.Voters[:len(c.Voters):len(c.Voters)], c.lost()...)
-	return append(p, without(m.try.change, p)...)
+	now := m.rec.Config.Voters
+	return append(now[:len(now):len(now)], without(m.try.change, now)...)
 }
 
 // votesOf counts who of some voters has answered.
@@ -146,7 +144,7 @@ func (m *Machine) ask() {
 	own := false
 	for i, v := range m.panel() {
 		switch {
-		case t.votes&(1<<i) != 0 || !m.concerned(v.Node):
+		case t.votes&(1<<i) != 0:
 		case v.Node == m.self:
 			own = true
 		default:
@@ -159,12 +157,6 @@ func (m *Machine) ask() {
 	if answer, ok := m.serve(now, m.stamp(m.question(m.self))); ok {
 		m.answered(now, m.self, answer)
 	}
-}
-
-// concerned reports whether a node of the panel is to be asked. Who voted in the epoch before only is, until enough
-// of that epoch's voters have the new config.
-func (m *Machine) concerned(n ident.NodeID) bool {
-	return has(m.rec.Config.Voters, n) || has(m.try.change, n) || !m.installed()
 }
 
 func (m *Machine) question(to ident.NodeID) Message {
