@@ -168,8 +168,9 @@ func (m *Machine) Receive(now time.Duration, from ident.NodeID, msg Message) Eff
 	m.begin(now)
 	if m.plausible(from, msg) {
 		m.recognise(now, msg)
-		m.adopt(now, from, msg.Config)
-		m.dispatch(now, from, msg)
+		if m.adopt(now, from, msg.Config) {
+			m.dispatch(now, from, msg)
+		}
 	}
 	return m.end(now)
 }
@@ -234,14 +235,16 @@ func (m *Machine) recognise(now time.Duration, msg Message) {
 	}
 }
 
-// adopt takes over a config that is newer than this node's own.
-func (m *Machine) adopt(now time.Duration, from ident.NodeID, c Config) {
+// adopt takes over a config that is newer than this node's own. It reports false for one that contradicts it.
+func (m *Machine) adopt(now time.Duration, from ident.NodeID, c Config) bool {
 	switch {
 	case c.Epoch == m.rec.Config.Epoch && !c.equal(m.rec.Config):
 		m.alarm(ConfigsConflict, from)
+		return false
 	case c.Epoch > m.rec.Config.Epoch:
 		m.install(now, c)
 	}
+	return true
 }
 
 // install makes a config this node's own. A lease that was held goes on to its deadline under the token that it has;
