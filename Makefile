@@ -35,7 +35,9 @@ test: ## unit tests, the small scenarios of the simulator, the command line
 	$(GO) test ./...
 
 SEEDS ?= 20
-soak: build ## the mutants, every scenario under SEEDS seeds, and the long ones once
+soak: build ## the lease's models that take minutes, the mutants, every scenario under SEEDS seeds, and the long ones once
+	SELVAGE_DEEP=1 $(GO) test -count=1 -run '^Test(Models|Mutants)$$' -timeout 60m -v ./ledger/lease
+	$(GO) test -count=1 -run '^TestDeep$$' -timeout 60m ./ledger/lease -rapid.checks=20000
 	$(BIN)/selvage sim mutants --seeds $(SEEDS)
 	$(BIN)/selvage sim sweep simulator/scenarios/*.yaml --seeds $(SEEDS)
 	$(BIN)/selvage sim sweep simulator/scenarios/long/*.yaml --seeds 1
