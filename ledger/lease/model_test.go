@@ -70,7 +70,7 @@ func deeper() []model {
 
 const (
 	most       = 1_000_000 // states of a model
-	mostDeeper = 2_000_000 // some 400 bytes each
+	mostDeeper = 2_000_000 // of a deep one
 )
 
 // deep reports whether the worlds that take minutes are to be explored too.
