@@ -28,6 +28,27 @@ func BenchmarkOffer(b *testing.B) {
 	}
 }
 
+// BenchmarkOfferAmongMany takes entries one by one in a fleet of a thousand nodes.
+func BenchmarkOfferAmongMany(b *testing.B) {
+	f := newFleet(b, oneOperator())
+	l := f.open("watcher", new(memlog.Log))
+	var authors []*author
+	var records []ledger.Record
+	for i := range 1000 {
+		a, admission := f.admitted(fmt.Sprint("n", i), "s1")
+		authors, records = append(authors, a), append(records, admission)
+	}
+	l.OfferAll(records)
+	i := 0
+	for b.Loop() {
+		b.StopTimer()
+		r := authors[i%len(authors)].write(ledger.KindReport, "", "report", make([]byte, 500))
+		i++
+		b.StartTimer()
+		offer(b, l, ledger.Stored, r)
+	}
+}
+
 // thousand is a log of a fleet of a thousand nodes, each with an admission and a report, and of a
 // thousand releases.
 func thousand(b *testing.B) (*fleet, *memlog.Log) {

@@ -11,9 +11,10 @@ import (
 	"selvage/internal/mutant"
 )
 
-// transaction is one change of the ledger: what is stored at once, and told of after that.
+// transaction is one change of the ledger: what is stored at once, and shown and told of after that.
 type transaction struct {
 	batch    Batch
+	feeds    map[string]*feedState // those that it changes, each a copy
 	tell     []Record
 	retry    []waiter // records that waited and may be judged now
 	charters uint64   // the length of the chain that all was judged by
@@ -38,29 +39,62 @@ func (t *transaction) remove(feed string, seq uint64) {
 	t.batch.Delete = append(t.batch.Delete, Item{Feed: feed, Seq: seq})
 }
 
-// change runs f, stores what it changed, and tells of it. If f or the storing fails, what is in
-// memory is made anew from the log.
+// feed returns a feed as a change has it so far; nil if there is none.
+func (l *Ledger) feed(t *transaction, key string) *feedState {
+	if f := t.feeds[key]; f != nil {
+		return f
+	}
+	return l.feeds[key]
+}
+
+// edit returns the change's own copy of a feed.
+func (t *transaction) edit(f *feedState) *feedState {
+	if own := t.feeds[f.key]; own != nil {
+		return own
+	}
+	if t.feeds == nil {
+		t.feeds = map[string]*feedState{}
+	}
+	own := f.clone()
+	t.feeds[f.key] = own
+	return own
+}
+
+// change runs f, stores what it changed, and then shows and tells of it. If f or the storing fails,
+// what is in memory is made anew from the log.
 func (l *Ledger) change(f func(*transaction) error) error {
-	l.mu.Lock()
+	l.writing.Lock()
 	t, err := l.attempt(f)
 	if err != nil {
-		defer l.mu.Unlock()
+		defer l.writing.Unlock()
 		l.undo(t)
 		return err
 	}
-	l.roots = nil
-	if t.news {
-		if t.stored == 0 || t.stored > t.beacons {
-			l.revision++
-		}
-		close(l.changed)
-		l.changed = make(chan struct{})
-	}
+	l.show(t)
 	l.stored.Lock()
 	defer l.stored.Unlock()
-	l.mu.Unlock()
+	l.writing.Unlock()
 	l.tell(t)
 	return nil
+}
+
+// show has queries answer what a change that is durable has come to.
+func (l *Ledger) show(t *transaction) {
+	v := l.fold.view(l.floor)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range t.feeds {
+		l.hold(f)
+	}
+	l.shown.view, l.shown.feeds, l.shown.keys, l.shown.roots = v, l.feeds, l.keys, nil
+	if !t.news {
+		return
+	}
+	if t.stored == 0 || t.stored > t.beacons {
+		l.shown.revision++
+	}
+	close(l.shown.changed)
+	l.shown.changed = make(chan struct{})
 }
 
 // tell has others told, once, of what a transaction stored.
@@ -129,8 +163,10 @@ func (l *Ledger) settle(t *transaction) error {
 
 // gatherAll looks through all closed feeds again.
 func (l *Ledger) gatherAll(t *transaction) error {
-	for _, key := range slices.Sorted(maps.Keys(l.feeds)) {
-		if f := l.feeds[key]; f.closed != nil {
+	all := maps.Clone(l.feeds)
+	maps.Copy(all, t.feeds)
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if f := all[key]; f.closed != nil {
 			if err := l.gather(t, f); err != nil {
 				return err
 			}
@@ -158,16 +194,16 @@ func (l *Ledger) note(t *transaction) error {
 	return nil
 }
 
-// undo forgets in memory what could not be stored. If the log cannot be read either, that waits
-// for the next change; until then the ledger may know more than it could keep, and shows no
-// bytes of it.
+// undo forgets in memory what could not be stored, and nobody was shown. If the log cannot be read
+// either, that waits for the next change.
 func (l *Ledger) undo(t *transaction) {
 	if !t.news && t.batch.empty() && t.charters == l.fold.charters.latest() {
 		return
 	}
-	l.stale, l.roots = true, nil
-	l.revision++
+	l.stale = true
 	if err := l.load(); err != nil {
 		l.cfg.Logger.Error("ledger: the log cannot be read", "err", err)
+		return
 	}
+	l.show(&transaction{})
 }

@@ -20,7 +20,7 @@ type charters struct {
 	verify   trust.VerifyFunc
 	versions []*trust.Charter             // the chain's, from 1 on
 	digests  []string                     // of their payloads
-	keys     map[string]ed25519.PublicKey // of all versions, by key ID
+	keys     map[string]ed25519.PublicKey // of all versions, by key ID; handed out, so a longer chain makes another
 	waiting  map[string]proposal          // charters whose predecessors are missing, by envelope
 	rivals   map[string]uint64            // charters that root signed beside one in the chain: their versions, by digest
 	admitted admission                    // what admit has found last, by the newest charter: an entry is judged before it is added
@@ -98,6 +98,7 @@ func (c *charters) extend(p proposal) bool {
 	c.chain, c.admitted = longer, admission{}
 	c.versions = append(c.versions, longer.Latest())
 	c.digests = append(c.digests, p.digest)
+	c.keys = maps.Clone(c.keys)
 	for id, key := range longer.Latest().Keys {
 		c.keys[id] = key
 	}

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"crypto/sha256"
+	"maps"
 	"slices"
 )
 
@@ -33,6 +34,10 @@ func newClosedFeed(hash [sha256.Size]byte) *closedFeed {
 	c.keep(hash)
 	toggle(&c.digest, sha256.Sum256(forkPrefix))
 	return c
+}
+
+func (c *closedFeed) clone() *closedFeed {
+	return &closedFeed{kept: slices.Clone(c.kept), words: maps.Clone(c.words), digest: c.digest}
 }
 
 // keep gives a number to what is kept besides the feed's own branch.

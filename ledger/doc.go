@@ -121,6 +121,9 @@
 // Nothing is told to anyone (OnStored, queries, Read) before it is durable. A batch is stored
 // whole or not at all; if that fails, nothing was taken, and nobody else is to blame.
 //
+// Changes come one at a time, and wait for the log. Queries, Root and Frontier wait for neither: while a
+// change is being stored they answer with what was before it. Read and Entries read the log.
+//
 // The answers to queries, but for Report.Received and Now, depend on the set of entries, and not
 // on the order in which they came, how often, in which batches, or what was restarted in between;
 // so do Root and Frontier. A node tells everyone of its entries with rising times and numbers.

@@ -21,9 +21,10 @@ var (
 
 // Draft returns the revocation of something as it is to be signed: what it keeps is all that this node knows to be in
 // force. left is how many statements of a key it has no room for, the oldest. Reason is the caller's to fill in.
+// It waits for the change that is under way.
 func (l *Ledger) Draft(subject Subject, id, site string) (r Revocation, left int, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	if l.fold.chain() == nil {
 		return Revocation{}, 0, errNoCharter
 	}
@@ -119,15 +120,20 @@ func (f *fold) invitedBy(id string) (serials []string) {
 // Keys returns the keys that any charter of the chain names, with the roles that the newest gives them, and whether
 // they are revoked, by ID.
 func (l *Ledger) Keys() []OperatorKey {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.fold.chain() == nil {
+	v := l.view()
+	if v.chain == nil {
 		return nil
 	}
-	c := l.fold.chain().Latest()
+	revoked := map[string]bool{}
+	for _, r := range v.revocations {
+		if r.Subject == SubjectKey {
+			revoked[r.ID] = true
+		}
+	}
+	c := v.chain.Latest()
 	out := []OperatorKey{}
-	for _, id := range slices.Sorted(maps.Keys(l.fold.charters.keys)) {
-		k := OperatorKey{ID: id, Revoked: len(l.fold.revoked[target{SubjectKey, id}]) > 0}
+	for _, id := range slices.Sorted(maps.Keys(v.keys)) {
+		k := OperatorKey{ID: id, Revoked: revoked[id]}
 		for _, role := range slices.Sorted(maps.Keys(c.Roles)) {
 			if slices.Contains(c.Roles[role].Keys, id) {
 				k.Roles = append(k.Roles, role)

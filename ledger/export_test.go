@@ -42,14 +42,14 @@ const (
 
 // WaitingRoom returns how many records wait, and their bytes.
 func (l *Ledger) WaitingRoom() (count, bytes int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	return l.waiting.count, l.waiting.bytes
 }
 
 // BoundStatements has only the first n statements of a feed looked into.
 func (l *Ledger) BoundStatements(n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	l.fold.bounds.statements = n
 }

@@ -3,6 +3,7 @@ package ledger
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"maps"
 	"slices"
 )
 
@@ -21,6 +22,19 @@ type feedState struct {
 
 func newFeed(f Feed) *feedState {
 	return &feedState{Feed: f, key: f.Key(), byKey: map[string]uint64{}}
+}
+
+// clone returns a copy for a change to work on. The entries of a linked feed are shared: they are only
+// added to at their end, which nobody sees who holds fewer of them.
+func (f *feedState) clone() *feedState {
+	own := *f
+	if !f.Lane.linked() {
+		own.entries, own.byKey = slices.Clone(f.entries), maps.Clone(f.byKey)
+	}
+	if f.closed != nil {
+		own.closed = f.closed.clone()
+	}
+	return &own
 }
 
 // slot is where an entry is in the log, and its hash.

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"cmp"
-	"slices"
 	"time"
 
 	"selvage/internal/ident"
@@ -23,8 +22,6 @@ type fold struct {
 	revoked    revoked
 	taken      map[takenKey]int
 	heads      map[Feed]*head
-	reports    newest
-	beacons    newest
 	stood      map[ident.NodeID]standing // what standing has worked out; see unsettle
 	raised     time.Time                 // the latest time in a statement that counts
 
@@ -71,7 +68,7 @@ func (h *head) kept(k Kind) map[uint64]*Report {
 func newFold(fleet trust.FleetID, verify trust.VerifyFunc) *fold {
 	return &fold{charters: newCharters(fleet, verify), members: map[ident.NodeID]*member{}, unadmitted: map[[32]byte]trust.Credential{},
 		uses: map[string][]use{}, forked: map[ident.NodeID]bool{}, statements: map[string]*statement{}, revoked: revoked{},
-		stood: map[ident.NodeID]standing{}, taken: map[takenKey]int{}, heads: map[Feed]*head{}, bounds: usualBounds}
+		stood: map[ident.NodeID]standing{}, taken: map[takenKey]int{}, heads: map[Feed]*head{}, bounds: usualBounds, lists: newLists()}
 }
 
 // believes reports whether entries of the author can be judged: it is a member, or e makes it one.
@@ -124,9 +121,9 @@ func (f *fold) addHead(e *Entry, received time.Time) {
 	}
 	h.kept(e.Kind)[e.Seq] = &Report{e.Author, e.Seq, e.Time, received, e.Body}
 	if e.Kind == KindBeacon {
-		f.beacons.doubt(e.Author)
+		f.lists.beacons.doubt(e.Author)
 	} else {
-		f.reports.doubt(e.Author)
+		f.lists.reports.doubt(e.Author)
 	}
 }
 
@@ -135,8 +132,8 @@ func (f *fold) forget(feed Feed, seq uint64) {
 	if h := f.heads[feed]; h != nil {
 		delete(h.reports, seq)
 		delete(h.beacons, seq)
-		f.reports.doubt(feed.Author)
-		f.beacons.doubt(feed.Author)
+		f.lists.reports.doubt(feed.Author)
+		f.lists.beacons.doubt(feed.Author)
 	}
 }
 
@@ -176,45 +173,16 @@ func (f *fold) newestOf(id ident.NodeID, k Kind) (Report, bool) {
 	return *newest, true
 }
 
-// newest is a list of the newest reports, or beacons, of members that are not quarantined, by node. It is
-// handed out, so a change makes another.
-type newest struct {
-	list  []Report
-	stale map[ident.NodeID]bool // nodes for which it has to be worked out anew
-}
+// report returns the newest report of a member that is not quarantined.
+func (f *fold) report(id ident.NodeID) (Report, bool) { return f.believed(id, KindReport) }
 
-func (n *newest) doubt(id ident.NodeID) {
-	if n.stale == nil {
-		n.stale = map[ident.NodeID]bool{}
-	}
-	n.stale[id] = true
-}
+// beacon is report for beacons.
+func (f *fold) beacon(id ident.NodeID) (Report, bool) { return f.believed(id, KindBeacon) }
 
-// answer brings a list up to date.
-func (n *newest) answer(f *fold, k Kind) []Report {
-	if len(n.stale) == 0 {
-		return n.list
-	}
-	fresh := make([]Report, 0, len(n.stale))
-	for id := range n.stale {
-		r, ok := f.newestOf(id, k)
-		if _, problem := f.standing(id); ok && problem == "" && f.members[id] != nil {
-			fresh = append(fresh, r)
-		}
-	}
-	byNode := func(a, b Report) int { return a.Node.Compare(b.Node) }
-	slices.SortFunc(fresh, byNode)
-	out := make([]Report, 0, len(n.list)+len(fresh))
-	for _, r := range n.list {
-		for len(fresh) > 0 && byNode(fresh[0], r) < 0 {
-			out, fresh = append(out, fresh[0]), fresh[1:]
-		}
-		if !n.stale[r.Node] {
-			out = append(out, r)
-		}
-	}
-	n.list, n.stale = append(out, fresh...), nil
-	return n.list
+func (f *fold) believed(id ident.NodeID, k Kind) (Report, bool) {
+	r, ok := f.newestOf(id, k)
+	_, problem := f.standing(id)
+	return r, ok && problem == "" && f.members[id] != nil
 }
 
 // addCharter takes a charter; if the chain grows by it, everything is judged anew.

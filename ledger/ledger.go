@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"selvage/internal/ident"
@@ -44,22 +45,23 @@ type Ledger struct {
 	codec codec
 	self  ident.NodeID
 
-	mu lock.Mutex
+	// writing is held by the one change that is under way, while it is being stored too. It guards the
+	// state, which is ahead of the log until then: no query looks at it.
+	writing lock.Mutex
 	state
 	waiting *waitingRoom
-	changed chan struct{} // closed at the next change
-	stale   bool          // the state holds what the log could not keep
+	stale   bool // the state holds what the log could not keep
 
-	revision uint64                       // see Revision
-	roots    map[string][sha256.Size]byte // what Root has answered since the last change
+	mu    sync.Mutex // guards shown; taken while writing is held; never held across a wait
+	shown shown
 
-	stored   lock.Mutex // keeps OnStored's calls in order; taken while mu is held
+	stored   lock.Mutex // keeps OnStored's calls in order; taken while writing is held
 	onStored []func(Record)
 }
 
 // state is what the log holds, in memory.
 type state struct {
-	feeds map[string]*feedState // by Feed.Key
+	feeds map[string]*feedState // by Feed.Key; a change works on copies until it is stored
 	keys  []string              // of feeds, in order
 	fold  *fold
 	clock Timestamp
@@ -91,10 +93,12 @@ func Open(cfg Config) (*Ledger, error) {
 	if cfg.Verify != nil {
 		c.verify = cfg.Verify
 	}
-	l := &Ledger{cfg: cfg, codec: c, self: ident.FromPrivateKey(cfg.Key), changed: make(chan struct{}), waiting: newWaitingRoom()}
+	l := &Ledger{cfg: cfg, codec: c, self: ident.FromPrivateKey(cfg.Key), waiting: newWaitingRoom()}
 	if err := l.load(); err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
+	l.shown.changed = make(chan struct{})
+	l.show(&transaction{})
 	return l, nil
 }
 
@@ -122,7 +126,7 @@ func (l *Ledger) Learn(envelopes []trust.Envelope) error {
 func (l *Ledger) Publish(kind Kind, scope, key string, body []byte) (*Entry, error) {
 	var e *Entry
 	err := l.change(func(t *transaction) error {
-		x, err := l.write(kind, scope, key, bytes.Clone(body))
+		x, err := l.write(t, kind, scope, key, bytes.Clone(body))
 		if err != nil {
 			return err
 		}
@@ -141,9 +145,9 @@ func (l *Ledger) Publish(kind Kind, scope, key string, body []byte) (*Entry, err
 }
 
 // write signs the next entry of one of this node's feeds.
-func (l *Ledger) write(kind Kind, scope, key string, body []byte) (waiter, error) {
+func (l *Ledger) write(t *transaction, kind Kind, scope, key string, body []byte) (waiter, error) {
 	f := newFeed(Feed{l.self, kind.Lane(), scope})
-	if known := l.feeds[f.key]; known != nil {
+	if known := l.feed(t, f.key); known != nil {
 		f = known
 	}
 	last := f.last()
@@ -168,15 +172,11 @@ func (l *Ledger) write(kind Kind, scope, key string, body []byte) (waiter, error
 	return waiter{entry: e, rec: Record{Feed: f.key, Seq: e.Seq, Data: data}, hash: sha256.Sum256(data)}, nil
 }
 
-// now is the effective time. The caller holds mu.
+// now is the effective time for a change. The caller holds writing.
 func (l *Ledger) now() time.Time { return l.floor.Now(l.cfg.Now()) }
 
 // Now returns the later of the machine's clock and the highest time that an operator has signed.
-func (l *Ledger) Now() time.Time {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.now()
-}
+func (l *Ledger) Now() time.Time { return l.view().floor.Now(l.cfg.Now()) }
 
 // OnStored has f called for every entry after it is durable, in order. f must not block, nor call
 // the ledger. Register it before the ledger is shared.
@@ -187,7 +187,7 @@ func (l *Ledger) OnStored(f func(Record)) { l.onStored = append(l.onStored, f) }
 func (l *Ledger) Changed() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.changed
+	return l.shown.changed
 }
 
 // Revision is a number that grows with every change but the coming of beacons, which come all the time
@@ -195,7 +195,7 @@ func (l *Ledger) Changed() <-chan struct{} {
 func (l *Ledger) Revision() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.revision
+	return l.shown.revision
 }
 
 // EntryInfo is an entry as lists show it.

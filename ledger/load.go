@@ -33,8 +33,12 @@ func (l *Ledger) load() (err error) {
 	if err := l.cfg.Log.Scan(l.loadRecord); err != nil {
 		return err
 	}
-	if err := l.gatherAll(&transaction{}); err != nil {
+	t := &transaction{}
+	if err := l.gatherAll(t); err != nil {
 		return err
+	}
+	for _, f := range t.feeds {
+		l.hold(f)
 	}
 	l.stale = false
 	return nil

@@ -1,14 +1,12 @@
 package ledger
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"selvage/internal/ident"
@@ -105,8 +103,9 @@ func (f *fold) admit(a admission) {
 	m.admissions[a.Serial] = a
 	i, _ := slices.BinarySearchFunc(users, use{a.Bound, id}, use.compare)
 	f.uses[a.Serial] = slices.Insert(users, i, use{a.Bound, id})
+	f.lists.uses.doubt(a.Serial)
 	f.unsettle(id)
-	for _, u := range f.uses[a.Serial] { // who comes after it may be one too many now
+	for _, u := range f.uses[a.Serial][i:] { // who comes after it may be one too many now
 		f.unsettle(u.node)
 	}
 }
@@ -139,14 +138,15 @@ type standing struct {
 // unsettle has standing work out anew what it answers for nodes: none is all of them. What it
 // rests on are a node's admissions and forks, the uses of its invites, the charters, and what is revoked.
 func (f *fold) unsettle(ids ...ident.NodeID) {
-	f.lists.nodes = nil
 	if len(ids) == 0 {
 		ids = slices.Collect(maps.Keys(f.members))
 	}
 	for _, id := range ids {
 		delete(f.stood, id)
-		f.reports.doubt(id)
-		f.beacons.doubt(id)
+		f.lists.nodes.doubt(id)
+		f.lists.byID.doubt(id)
+		f.lists.reports.doubt(id)
+		f.lists.beacons.doubt(id)
 	}
 }
 
@@ -220,18 +220,14 @@ func (f *fold) node(id ident.NodeID) Node {
 	return Node{m, problem, f.stood[id].revoked}
 }
 
-// nodes lists the members by site, name, then ID.
-func (f *fold) nodes() []Node {
-	if f.lists.nodes != nil {
-		return f.lists.nodes
+// known is node for who may be none.
+func (f *fold) known(id ident.NodeID) (Node, bool) { return f.node(id), f.members[id] != nil }
+
+// usesOf returns who joined with an invite.
+func (f *fold) usesOf(serial string) (uses, bool) {
+	u := uses{serial: serial}
+	for _, use := range f.uses[serial] {
+		u.nodes = append(u.nodes, use.node)
 	}
-	out := make([]Node, 0, len(f.members))
-	for id := range f.members {
-		out = append(out, f.node(id))
-	}
-	slices.SortFunc(out, func(a, b Node) int {
-		return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.Name, b.Name), bytes.Compare(a.Node[:], b.Node[:]))
-	})
-	f.lists.nodes = out
-	return out
+	return u, true
 }

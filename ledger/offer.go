@@ -45,7 +45,7 @@ func (l *Ledger) OfferAll(records []Record) ([]Outcome, []error) {
 			return err
 		}
 		for i, r := range records {
-			if outcomes[i] == Waiting && l.holds(r.Feed, r.Seq, sha256.Sum256(r.Data)) {
+			if outcomes[i] == Waiting && l.holds(t, r.Feed, r.Seq, sha256.Sum256(r.Data)) {
 				outcomes[i] = Stored // what it waited for came later in the batch
 			}
 		}
@@ -59,15 +59,15 @@ func (l *Ledger) OfferAll(records []Record) ([]Outcome, []error) {
 	return outcomes, errs
 }
 
-func (l *Ledger) holds(feed string, seq uint64, hash [sha256.Size]byte) bool {
-	f := l.feeds[feed]
+func (l *Ledger) holds(t *transaction, feed string, seq uint64, hash [sha256.Size]byte) bool {
+	f := l.feed(t, feed)
 	return f != nil && f.holds(seq, hash)
 }
 
 // offer judges one record and takes it into memory and the transaction's batch.
 func (l *Ledger) offer(t *transaction, r Record) (Outcome, error) {
 	hash := sha256.Sum256(r.Data)
-	if l.holds(r.Feed, r.Seq, hash) {
+	if l.holds(t, r.Feed, r.Seq, hash) {
 		return Known, nil // saves checking a signature again
 	}
 	x, err := l.read(r, hash)
@@ -101,7 +101,7 @@ func (l *Ledger) read(r Record, hash [sha256.Size]byte) (waiter, error) {
 
 // judge decides what becomes of a record that is right by itself.
 func (l *Ledger) judge(t *transaction, x waiter) (Outcome, error) {
-	f := l.feeds[x.rec.Feed]
+	f := l.feed(t, x.rec.Feed)
 	if f == nil {
 		f = newFeed(x.entry.Feed())
 	}
@@ -143,7 +143,7 @@ func (l *Ledger) place(t *transaction, f *feedState, x waiter) (Outcome, error) 
 // take stores an entry that fits.
 func (l *Ledger) take(t *transaction, f *feedState, x waiter) {
 	e := x.entry
-	l.hold(f)
+	f = t.edit(f)
 	for _, seq := range f.put(slot{e.Seq, x.hash}, e.Key) {
 		t.remove(f.key, seq)
 		l.fold.forget(f.Feed, seq)
@@ -172,14 +172,14 @@ func (l *Ledger) fork(t *transaction, f *feedState, old slot, x waiter) (Outcome
 	if err := l.close(t, f, encodeProof(mine, x.rec.Data, old.seq == x.entry.Seq)); err != nil {
 		return Rejected, err
 	}
-	_, err = l.placeBranch(t, f, x)
+	_, err = l.placeBranch(t, t.edit(f), x)
 	return Stored, err
 }
 
 // close ends a forked feed: its author is quarantined, the proof is what others are given of it,
 // and nothing more is taken into it but what operators say.
 func (l *Ledger) close(t *transaction, f *feedState, proof []byte) error {
-	l.hold(f)
+	f = t.edit(f)
 	f.closed = newClosedFeed(sha256.Sum256(proof))
 	l.fold.forked[f.Author] = true
 	l.fold.unsettle(f.Author)
@@ -195,6 +195,7 @@ func (l *Ledger) placeBranch(t *transaction, f *feedState, x waiter) (Outcome, e
 		return Known, nil
 	}
 	words, more := l.fold.vouch(x.entry)
+	f = t.edit(f)
 	switch {
 	case f.closed.learn(words):
 		t.store(Record{f.key, f.closed.keep(x.hash), x.rec.Data})
@@ -209,6 +210,7 @@ func (l *Ledger) placeBranch(t *transaction, f *feedState, x waiter) (Outcome, e
 // gather finds what operators say in what is kept of a closed feed. It is called when the feed is
 // closed, and again when the chain of charters has grown.
 func (l *Ledger) gather(t *transaction, f *feedState) error {
+	f = t.edit(f)
 	for _, s := range f.after(0) {
 		if s.seq == proofSeq {
 			continue

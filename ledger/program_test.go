@@ -200,7 +200,7 @@ type view struct {
 
 func viewOf(t testing.TB, l *ledger.Ledger, scopes ...string) view {
 	t.Helper()
-	v := view{Nodes: l.Nodes(), Releases: l.Releases(), Deployments: l.Deployments(), Revocations: l.Revocations(), Reports: l.Reports(), Forks: l.Forks(), Root: l.Root(append(scopes, ""))}
+	v := view{Nodes: l.Nodes(), Releases: l.Releases(), Deployments: l.Deployments(), Revocations: l.Revocations(), Reports: slices.Clone(l.Reports()), Forks: l.Forks(), Root: l.Root(append(scopes, ""))}
 	for i := range v.Reports {
 		v.Reports[i].Received = time.Time{}
 	}

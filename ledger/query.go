@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -41,13 +40,6 @@ type DeploymentState struct {
 	Digest     string   // of its statement
 	Heads      []string // all that nothing supersedes; more than one is a conflict
 	Signers    []string
-}
-
-// lists are answers that take long to work out. A change of what they rest on drops them.
-type lists struct {
-	releases    []SignedRelease
-	deployments []DeploymentState
-	nodes       []Node // by site, name, then ID
 }
 
 // valid returns the statements of a kind that count, grouped by name.
@@ -118,25 +110,22 @@ func (f *fold) deployments() []DeploymentState {
 	return out
 }
 
-// Chain returns the fleet's charters; nil until one is known.
-func (l *Ledger) Chain() *trust.Chain {
+// view returns what queries answer now. It does not wait for the change that is under way.
+func (l *Ledger) view() *view {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.fold.chain()
+	return l.shown.view
 }
 
+// Chain returns the fleet's charters; nil until one is known.
+func (l *Ledger) Chain() *trust.Chain { return l.view().chain }
+
 // Nodes returns the fleet's members by site, name, then ID. The caller must not change the list.
-func (l *Ledger) Nodes() []Node {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.fold.nodes()
-}
+func (l *Ledger) Nodes() []Node { return l.view().nodes }
 
 // NodesOf is Nodes for one site.
 func (l *Ledger) NodesOf(site string) []Node {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	all := l.fold.nodes()
+	all := l.view().nodes
 	from, _ := slices.BinarySearchFunc(all, site, func(n Node, site string) int { return strings.Compare(n.Site, site) })
 	to := from
 	for to < len(all) && all[to].Site == site {
@@ -147,10 +136,8 @@ func (l *Ledger) NodesOf(site string) []Node {
 
 // Sites returns how many sites have members.
 func (l *Ledger) Sites() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	sites, last := 0, ""
-	for _, n := range l.fold.nodes() {
+	for _, n := range l.view().nodes {
 		if n.Site != last {
 			sites, last = sites+1, n.Site
 		}
@@ -159,37 +146,30 @@ func (l *Ledger) Sites() int {
 }
 
 // Node returns one member.
-func (l *Ledger) Node(id ident.NodeID) (Node, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.fold.members[id] == nil {
-		return Node{}, false
-	}
-	return l.fold.node(id), true
-}
+func (l *Ledger) Node(id ident.NodeID) (Node, bool) { return l.view().node(id) }
 
 // Invited returns the nodes that joined with an invite, the earliest first.
 func (l *Ledger) Invited(serial string) []Node {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	v := l.view()
+	i, ok := slices.BinarySearchFunc(v.uses, serial, func(u uses, serial string) int { return strings.Compare(u.serial, serial) })
+	if !ok {
+		return nil
+	}
 	var out []Node
-	for _, u := range l.fold.uses[serial] {
-		out = append(out, l.fold.node(u.node))
+	for _, id := range v.uses[i].nodes {
+		n, _ := v.node(id)
+		out = append(out, n)
 	}
 	return out
 }
 
 // Releases returns every release that counts, by name and time. The caller must not change what
 // the releases refer to; the same goes for the other queries.
-func (l *Ledger) Releases() []SignedRelease {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.fold.releases())
-}
+func (l *Ledger) Releases() []SignedRelease { return slices.Clone(l.view().releases) }
 
 // Release returns the release with this NAME@VERSION.
 func (l *Ledger) Release(ref string) (SignedRelease, bool) {
-	releases := l.Releases()
+	releases := l.view().releases
 	i := slices.IndexFunc(releases, func(r SignedRelease) bool { return r.Ref() == ref })
 	if i < 0 {
 		return SignedRelease{}, false
@@ -198,34 +178,21 @@ func (l *Ledger) Release(ref string) (SignedRelease, bool) {
 }
 
 // Deployments returns what is wanted, by name.
-func (l *Ledger) Deployments() []DeploymentState {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.fold.deployments())
-}
+func (l *Ledger) Deployments() []DeploymentState { return slices.Clone(l.view().deployments) }
 
 // Reports returns the newest report of each member that is not quarantined, by node. The caller must
 // not change the list either.
-func (l *Ledger) Reports() []Report {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.fold.reports.answer(l.fold, KindReport)
-}
+func (l *Ledger) Reports() []Report { return l.view().reports }
 
 // Beacons is Reports for beacons.
-func (l *Ledger) Beacons() []Report {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.fold.beacons.answer(l.fold, KindBeacon)
-}
+func (l *Ledger) Beacons() []Report { return l.view().beacons }
 
 // BeaconsOf returns the beacons of one site's members.
 func (l *Ledger) BeaconsOf(site string) []Report {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	v := l.view()
 	var out []Report
-	for _, b := range l.fold.beacons.answer(l.fold, KindBeacon) {
-		if m, _ := l.fold.standing(b.Node); m.Site == site {
+	for _, b := range v.beacons {
+		if n, _ := v.node(b.Node); n.Site == site {
 			out = append(out, b)
 		}
 	}
@@ -233,30 +200,18 @@ func (l *Ledger) BeaconsOf(site string) []Report {
 }
 
 // Forks returns, as text for people, who contradicted themselves: nodes that forked a feed, and
-// root keys that signed two charters of one version.
-func (l *Ledger) Forks() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var out []string
-	for id := range l.fold.forked {
-		out = append(out, fmt.Sprintf("%s (%s) has forked its feed", l.fold.node(id).Name, id.Short()))
-	}
-	for digest, version := range l.fold.charters.rivals {
-		out = append(out, fmt.Sprintf("root keys signed two charters of version %d; %.12s does not count here", version, digest))
-	}
-	slices.Sort(out)
-	return out
-}
+// root keys that signed two charters of one version. The caller must not change the list.
+func (l *Ledger) Forks() []string { return l.view().forks }
 
 // Judge says why a statement does not count here: it cannot be read, or who signed it may not
-// say it. It returns the statement's digest otherwise.
+// say it. It returns the statement's digest otherwise. It waits for the change that is under way.
 func (l *Ledger) Judge(kind Kind, envelope []byte) (string, error) {
 	s, err := readStatement(kind, envelope)
 	if err != nil {
 		return "", err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	if l.fold.chain() == nil {
 		return "", errNoCharter
 	}

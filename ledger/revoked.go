@@ -169,11 +169,15 @@ type SignedRevocation struct {
 }
 
 // Revocations returns every revocation that counts, the earliest first.
-func (l *Ledger) Revocations() []SignedRevocation {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (l *Ledger) Revocations() []SignedRevocation { return slices.Clone(l.view().revocations) }
+
+// revocations lists those that count, the earliest first.
+func (f *fold) revocations() []SignedRevocation {
+	if f.lists.revocations != nil {
+		return f.lists.revocations
+	}
 	var all []*statement
-	for _, list := range l.fold.revoked {
+	for _, list := range f.revoked {
 		all = append(all, list...)
 	}
 	slices.SortFunc(all, compareRevocations)
@@ -181,6 +185,7 @@ func (l *Ledger) Revocations() []SignedRevocation {
 	for _, s := range all {
 		out = append(out, SignedRevocation{s.revocation, s.digest, s.signers})
 	}
+	f.lists.revocations = out
 	return out
 }
 
@@ -191,10 +196,11 @@ func Overtakes(feed string) bool {
 }
 
 // Admit judges the credential that a node shows: by the newest charter at a time, by what was revoked, and by what is
-// known of the node and of its invite. The error is a *RevokedError if the node itself was revoked.
+// known of the node and of its invite. The error is a *RevokedError if the node itself was revoked. It waits for the
+// change that is under way.
 func (l *Ledger) Admit(cred trust.Credential, now time.Time) (trust.Member, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	if l.fold.chain() == nil {
 		return trust.Member{}, errNoCharter
 	}

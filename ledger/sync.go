@@ -14,21 +14,21 @@ func (l *Ledger) Root(scopes []string) [sha256.Size]byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	of := strings.Join(scopes, "\x00")
-	if root, ok := l.roots[of]; ok {
+	if root, ok := l.shown.roots[of]; ok {
 		return root
 	}
 	var b []byte
-	for _, key := range l.keys {
-		if f := l.feeds[key]; f.live(scopes) {
+	for _, key := range l.shown.keys {
+		if f := l.shown.feeds[key]; f.live(scopes) {
 			b = append(b, key...)
 			b = f.mark().appendTo(append(b, 0))
 		}
 	}
-	if l.roots == nil {
-		l.roots = map[string][sha256.Size]byte{}
+	if l.shown.roots == nil {
+		l.shown.roots = map[string][sha256.Size]byte{}
 	}
-	l.roots[of] = sha256.Sum256(b)
-	return l.roots[of]
+	l.shown.roots[of] = sha256.Sum256(b)
+	return l.shown.roots[of]
 }
 
 func (f *feedState) live(scopes []string) bool {
@@ -39,8 +39,8 @@ func (f *feedState) live(scopes []string) bool {
 func (l *Ledger) Frontier(scopes []string) map[string]Mark {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out := make(map[string]Mark, len(l.feeds))
-	for key, f := range l.feeds {
+	out := make(map[string]Mark, len(l.shown.feeds))
+	for key, f := range l.shown.feeds {
 		if f.live(scopes) {
 			out[key] = f.mark()
 		}
@@ -78,7 +78,7 @@ const minEntry = 128
 func (l *Ledger) slots(feed string, after uint64, max int) ([]slot, Lane) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f := l.feeds[feed]
+	f := l.shown.feeds[feed]
 	if f == nil {
 		return nil, Durable
 	}
