@@ -8,7 +8,6 @@ import (
 	"net"
 	goruntime "runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"selvage/distribute"
@@ -96,8 +95,6 @@ type Node struct {
 
 	admitting lock.Mutex
 	changing  lock.Mutex // one change of the uplink at a time
-
-	siteMembers atomic.Pointer[map[ident.NodeID]bool] // as of the last change of the ledger that was followed
 
 	mu       sync.Mutex
 	settings home.Settings
@@ -210,7 +207,6 @@ func (n *Node) openMesh() (err error) {
 }
 
 func (n *Node) openGossip() (err error) {
-	n.learnSite()
 	n.members, err = gossip.NewMembership(gossip.MembershipConfig{Network: n.mesh, Self: n.home.Node, InSite: n.inSite, Logger: n.log})
 	if err != nil {
 		return err
@@ -297,8 +293,8 @@ func (n *Node) onPeer(p mesh.Peer, up bool) {
 	n.swarm.PeerUp(p.ID, local)
 }
 
-// inSite reports whether a node is an admitted one of this site. It does not ask the ledger, which may wait for
-// the disk: gossip asks while nothing else of it goes on.
+// inSite reports whether a node is an admitted one of this site. Gossip asks while nothing else of it goes on, so
+// this must not wait for the disk.
 func (n *Node) inSite(id ident.NodeID) bool {
 	n.mu.Lock()
 	local := n.local[id]
@@ -306,18 +302,8 @@ func (n *Node) inSite(id ident.NodeID) bool {
 	if local {
 		return true
 	}
-	return (*n.siteMembers.Load())[id]
-}
-
-// learnSite notes who is a member of the site.
-func (n *Node) learnSite() {
-	members := map[ident.NodeID]bool{}
-	for _, m := range n.ledger.Nodes() {
-		if m.Site == n.home.Site && m.Quarantined == "" {
-			members[m.Node] = true
-		}
-	}
-	n.siteMembers.Store(&members)
+	m, ok := n.ledger.Node(id)
+	return ok && m.Site == n.home.Site && m.Quarantined == ""
 }
 
 // mates returns the live nodes of the site, this one included. One that was put out is none, though membership may

@@ -54,7 +54,6 @@ func (n *Node) follow(told map[ident.NodeID]uint64) {
 		n.log.Error("node: cannot publish its admission", "err", err)
 	}
 	n.expel()
-	n.learnSite()
 	n.deployer.Set(n.desired())
 	n.learnReports(told)
 	n.review()
