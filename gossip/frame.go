@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"selvage/internal/canon"
 )
 
 const (
@@ -69,22 +71,8 @@ type codec struct {
 }
 
 func newCodec() (codec, error) {
-	enc, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		return codec{}, fmt.Errorf("set up the encoder: %w", err)
-	}
-	dec, err := cbor.DecOptions{
-		DupMapKey:        cbor.DupMapKeyEnforcedAPF,
-		IndefLength:      cbor.IndefLengthForbidden,
-		TagsMd:           cbor.TagsForbidden,
-		MaxArrayElements: maxRecords,
-		MaxMapPairs:      16,
-		MaxNestedLevels:  4,
-	}.DecMode()
-	if err != nil {
-		return codec{}, fmt.Errorf("set up the decoder: %w", err)
-	}
-	return codec{enc, dec}, nil
+	enc, dec, err := canon.Modes(canon.Bounds{Array: maxRecords, Depth: 4})
+	return codec{enc, dec}, err
 }
 
 func (c codec) encode(f frame) ([]byte, error) {

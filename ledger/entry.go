@@ -12,6 +12,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
+	"selvage/internal/canon"
 	"selvage/internal/ident"
 	"selvage/ledger/trust"
 )
@@ -156,11 +157,7 @@ type codec struct {
 }
 
 func newCodec() (codec, error) {
-	enc, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		return codec{}, err
-	}
-	dec, err := cbor.DecOptions{IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden, MaxNestedLevels: 4, MaxArrayElements: 16}.DecMode()
+	enc, dec, err := canon.Modes(canon.Bounds{Array: 16, Depth: 4})
 	return codec{enc, dec, ed25519.Verify}, err
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
+	"selvage/internal/canon"
 	"selvage/internal/ident"
 )
 
@@ -36,14 +37,7 @@ type codec struct {
 }
 
 func newCodec() (codec, error) {
-	enc, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		return codec{}, err
-	}
-	dec, err := cbor.DecOptions{
-		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
-		MaxArrayElements: maxListed, MaxMapPairs: 16, MaxNestedLevels: 6,
-	}.DecMode()
+	enc, dec, err := canon.Modes(canon.Bounds{Array: maxListed, Depth: 6})
 	return codec{enc, dec}, err
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
+	"selvage/internal/canon"
 	"selvage/internal/ident"
 )
 
@@ -81,14 +82,7 @@ type beaconCodec struct {
 }
 
 func newBeaconCodec() (beaconCodec, error) {
-	enc, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		return beaconCodec{}, err
-	}
-	dec, err := cbor.DecOptions{
-		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
-		MaxArrayElements: maxBeaconEnds, MaxMapPairs: 16, MaxNestedLevels: 4,
-	}.DecMode()
+	enc, dec, err := canon.Modes(canon.Bounds{Array: maxBeaconEnds, Depth: 4})
 	return beaconCodec{enc, dec}, err
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
+	"selvage/internal/canon"
 	"selvage/node/api"
 )
 
@@ -62,14 +63,7 @@ type reportCodec struct {
 }
 
 func newReportCodec() (reportCodec, error) {
-	enc, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		return reportCodec{}, err
-	}
-	dec, err := cbor.DecOptions{
-		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
-		MaxArrayElements: maxReportItems, MaxMapPairs: 16, MaxNestedLevels: 4,
-	}.DecMode()
+	enc, dec, err := canon.Modes(canon.Bounds{Array: maxReportItems, Depth: 4})
 	return reportCodec{enc, dec}, err
 }
 

@@ -5,15 +5,23 @@ import (
 	"fmt"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"selvage/internal/canon"
 )
+
+// modes returns how to write and to read.
+func modes() (cbor.EncMode, cbor.DecMode) {
+	enc, dec, err := canon.Modes(canon.Bounds{Array: 16, Depth: 4, Known: true})
+	if err != nil { // the bounds are constant
+		panic(err)
+	}
+	return enc, dec
+}
 
 // marshal writes deterministic CBOR (RFC 8949, 4.2.1).
 func marshal(v any) []byte {
-	mode, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil { // the options are constant
-		panic(err)
-	}
-	b, err := mode.Marshal(v)
+	enc, _ := modes()
+	b, err := enc.Marshal(v)
 	if err != nil { // the types are plain
 		panic(err)
 	}
@@ -22,14 +30,8 @@ func marshal(v any) []byte {
 
 // unmarshal reads only what marshal writes, so that one value has one form.
 func unmarshal(data []byte, v any) error {
-	mode, err := cbor.DecOptions{
-		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField, MaxNestedLevels: 4, MaxArrayElements: 16, MaxMapPairs: 16,
-	}.DecMode()
-	if err != nil {
-		panic(err)
-	}
-	if err := mode.Unmarshal(data, v); err != nil {
+	_, dec := modes()
+	if err := dec.Unmarshal(data, v); err != nil {
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	if !bytes.Equal(marshal(v), data) {
