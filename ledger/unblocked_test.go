@@ -62,6 +62,7 @@ func TestQueriesDoNotWait(t *testing.T) {
 	b, earlier := join("b", time.Minute)
 	fork := a.backup(ledger.Durable)
 	deployment, _ := f.deploy(ledger.Deployment{Name: "app", Generation: 1, Declared: epoch.Add(2 * time.Hour)}, "op")
+	revocation, _ := f.revoke(ledger.Revocation{Subject: ledger.SubjectNode, ID: b.id.String(), Declared: epoch.Add(3 * time.Hour)}, "op")
 	records := []ledger.Record{
 		first,
 		a.write(ledger.KindReport, "", "report", []byte("one")),
@@ -75,6 +76,7 @@ func TestQueriesDoNotWait(t *testing.T) {
 		fork.write(ledger.KindCommand, "", "x", nil),
 		fork.write(ledger.KindRelease, "", "", f.release("app", "2", "x", 2*time.Hour, "op")),
 		b.write(ledger.KindRelease, "", "", f.release("app", "2", "x", 2*time.Hour, "op2")),
+		b.write(ledger.KindRevocation, "", "", revocation),
 	}
 	synctest.Test(t, func(t *testing.T) {
 		log := &slowLog{sync: time.Second}

@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
-
+	"selvage/internal/canon"
 	"selvage/internal/ident"
 )
 
@@ -118,23 +117,26 @@ func DecodeRecord(data []byte) (Record, error) {
 	return rec, r.done(data, w.Version, rec.check(), rec.Encode)
 }
 
+// bounds are those of what is decoded.
+func bounds() canon.Bounds { return canon.Bounds{Array: 16, Depth: 5} }
+
 func marshal(v any) ([]byte, error) {
-	mode, err := cbor.CoreDetEncOptions().EncMode()
+	enc, _, err := canon.Modes(bounds())
 	if err != nil {
 		return nil, err
 	}
-	return mode.Marshal(v)
+	return enc.Marshal(v)
 }
 
 func unmarshal(data []byte, v any) error {
 	if len(data) > MaxEncoded {
 		return fmt.Errorf("%w: %d bytes", ErrMalformed, len(data))
 	}
-	mode, err := cbor.DecOptions{IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden, MaxNestedLevels: 5, MaxArrayElements: 16}.DecMode()
+	_, dec, err := canon.Modes(bounds())
 	if err != nil {
 		return err
 	}
-	if err := mode.Unmarshal(data, v); err != nil {
+	if err := dec.Unmarshal(data, v); err != nil {
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return nil
