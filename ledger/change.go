@@ -19,6 +19,7 @@ type transaction struct {
 	retry    []waiter // records that waited and may be judged now
 	charters uint64   // the length of the chain that all was judged by
 	news     bool     // what is in memory has changed
+	anew     bool     // all was made anew from the log
 	stored   int      // records
 	beacons  int      // of these
 }
@@ -80,13 +81,17 @@ func (l *Ledger) change(f func(*transaction) error) error {
 
 // show has queries answer what a change that is durable has come to.
 func (l *Ledger) show(t *transaction) {
-	v := l.fold.view(l.floor)
+	base, news := l.fold.base(l.floor), l.fold.news()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, f := range t.feeds {
 		l.hold(f)
 	}
-	l.shown.view, l.shown.feeds, l.shown.keys, l.shown.roots = v, l.feeds, l.keys, nil
+	if t.anew {
+		l.shown.lists = newLists()
+	}
+	l.shown.take(base, news)
+	l.shown.feeds, l.shown.keys, l.shown.roots = l.feeds, l.keys, nil
 	if !t.news {
 		return
 	}
@@ -205,5 +210,5 @@ func (l *Ledger) undo(t *transaction) {
 		l.cfg.Logger.Error("ledger: the log cannot be read", "err", err)
 		return
 	}
-	l.show(&transaction{})
+	l.show(&transaction{anew: true})
 }

@@ -25,8 +25,11 @@ type fold struct {
 	stood      map[ident.NodeID]standing // what standing has worked out; see unsettle
 	raised     time.Time                 // the latest time in a statement that counts
 
-	bounds bounds
-	lists  lists
+	bounds      bounds
+	doubted     doubted
+	releaseList []SignedRelease    // what releases answers; nil: to be worked out
+	wantedList  []DeploymentState  // likewise deployments
+	revokedList []SignedRevocation // likewise revocations
 }
 
 // takenKey counts what one author can make others keep in memory and check anew with each charter.
@@ -68,7 +71,7 @@ func (h *head) kept(k Kind) map[uint64]*Report {
 func newFold(fleet trust.FleetID, verify trust.VerifyFunc) *fold {
 	return &fold{charters: newCharters(fleet, verify), members: map[ident.NodeID]*member{}, unadmitted: map[[32]byte]trust.Credential{},
 		uses: map[string][]use{}, forked: map[ident.NodeID]bool{}, statements: map[string]*statement{}, revoked: revoked{},
-		stood: map[ident.NodeID]standing{}, taken: map[takenKey]int{}, heads: map[Feed]*head{}, bounds: usualBounds, lists: newLists()}
+		stood: map[ident.NodeID]standing{}, taken: map[takenKey]int{}, heads: map[Feed]*head{}, bounds: usualBounds, doubted: newDoubted()}
 }
 
 // believes reports whether entries of the author can be judged: it is a member, or e makes it one.
@@ -121,9 +124,9 @@ func (f *fold) addHead(e *Entry, received time.Time) {
 	}
 	h.kept(e.Kind)[e.Seq] = &Report{e.Author, e.Seq, e.Time, received, e.Body}
 	if e.Kind == KindBeacon {
-		f.lists.beacons.doubt(e.Author)
+		f.doubted.beacons[e.Author] = true
 	} else {
-		f.lists.reports.doubt(e.Author)
+		f.doubted.reports[e.Author] = true
 	}
 }
 
@@ -132,8 +135,8 @@ func (f *fold) forget(feed Feed, seq uint64) {
 	if h := f.heads[feed]; h != nil {
 		delete(h.reports, seq)
 		delete(h.beacons, seq)
-		f.lists.reports.doubt(feed.Author)
-		f.lists.beacons.doubt(feed.Author)
+		f.doubted.reports[feed.Author] = true
+		f.doubted.beacons[feed.Author] = true
 	}
 }
 

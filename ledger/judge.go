@@ -165,7 +165,7 @@ func (s *statement) resolve(keys map[string]ed25519.PublicKey) {
 // judge asks the charters who signed s, and has a revocation take effect, or lose it.
 func (f *fold) judge(s *statement) {
 	counted := s.signers != nil
-	f.lists.releases, f.lists.deployments, f.lists.revocations = nil, nil, nil
+	f.releaseList, f.wantedList, f.revokedList = nil, nil, nil
 	signers, newest, err := f.verify(s)
 	s.signers = signers
 	if t := s.time(); err == nil && newest && t.After(f.raised) && t.Before(f.chain().Latest().Expires) {

@@ -98,7 +98,7 @@ func Open(cfg Config) (*Ledger, error) {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
 	l.shown.changed = make(chan struct{})
-	l.show(&transaction{})
+	l.show(&transaction{anew: true})
 	return l, nil
 }
 
@@ -176,7 +176,12 @@ func (l *Ledger) write(t *transaction, kind Kind, scope, key string, body []byte
 func (l *Ledger) now() time.Time { return l.floor.Now(l.cfg.Now()) }
 
 // Now returns the later of the machine's clock and the highest time that an operator has signed.
-func (l *Ledger) Now() time.Time { return l.view().floor.Now(l.cfg.Now()) }
+func (l *Ledger) Now() time.Time {
+	l.mu.Lock()
+	floor := l.shown.base.floor
+	l.mu.Unlock()
+	return floor.Now(l.cfg.Now())
+}
 
 // OnStored has f called for every entry after it is durable, in order. f must not block, nor call
 // the ledger. Register it before the ledger is shared.

@@ -103,7 +103,7 @@ func (f *fold) admit(a admission) {
 	m.admissions[a.Serial] = a
 	i, _ := slices.BinarySearchFunc(users, use{a.Bound, id}, use.compare)
 	f.uses[a.Serial] = slices.Insert(users, i, use{a.Bound, id})
-	f.lists.uses.doubt(a.Serial)
+	f.doubted.uses[a.Serial] = true
 	f.unsettle(id)
 	for _, u := range f.uses[a.Serial][i:] { // who comes after it may be one too many now
 		f.unsettle(u.node)
@@ -143,10 +143,7 @@ func (f *fold) unsettle(ids ...ident.NodeID) {
 	}
 	for _, id := range ids {
 		delete(f.stood, id)
-		f.lists.nodes.doubt(id)
-		f.lists.byID.doubt(id)
-		f.lists.reports.doubt(id)
-		f.lists.beacons.doubt(id)
+		f.doubted.nodes[id], f.doubted.reports[id], f.doubted.beacons[id] = true, true, true
 	}
 }
 

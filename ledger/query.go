@@ -56,8 +56,8 @@ func (f *fold) valid(kind Kind, name func(*statement) string) map[string][]*stat
 // releases lists the releases by name and version. Of statements that contradict each other the
 // one created first stands, so that a later one cannot replace bytes that nodes run already.
 func (f *fold) releases() []SignedRelease {
-	if f.lists.releases != nil {
-		return f.lists.releases
+	if f.releaseList != nil {
+		return f.releaseList
 	}
 	out := []SignedRelease{}
 	for _, all := range f.valid(KindRelease, func(s *statement) string { return s.release.Ref() }) {
@@ -73,15 +73,15 @@ func (f *fold) releases() []SignedRelease {
 	slices.SortFunc(out, func(a, b SignedRelease) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), a.Created.Compare(b.Created), strings.Compare(a.Version, b.Version))
 	})
-	f.lists.releases = out
+	f.releaseList = out
 	return out
 }
 
 // deployments lists what is wanted by name. Among several heads all nodes follow the one of the
 // highest generation, the latest declared, the highest digest, in this order.
 func (f *fold) deployments() []DeploymentState {
-	if f.lists.deployments != nil {
-		return f.lists.deployments
+	if f.wantedList != nil {
+		return f.wantedList
 	}
 	out := []DeploymentState{}
 	for _, all := range f.valid(KindDeployment, func(s *statement) string { return s.deployment.Name }) {
@@ -106,7 +106,7 @@ func (f *fold) deployments() []DeploymentState {
 		out = append(out, d)
 	}
 	slices.SortFunc(out, func(a, b DeploymentState) int { return strings.Compare(a.Name, b.Name) })
-	f.lists.deployments = out
+	f.wantedList = out
 	return out
 }
 
@@ -114,11 +114,15 @@ func (f *fold) deployments() []DeploymentState {
 func (l *Ledger) view() *view {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.shown.view
+	return l.shown.answer()
 }
 
 // Chain returns the fleet's charters; nil until one is known.
-func (l *Ledger) Chain() *trust.Chain { return l.view().chain }
+func (l *Ledger) Chain() *trust.Chain {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.shown.base.chain
+}
 
 // Nodes returns the fleet's members by site, name, then ID. The caller must not change the list.
 func (l *Ledger) Nodes() []Node { return l.view().nodes }
@@ -146,7 +150,11 @@ func (l *Ledger) Sites() int {
 }
 
 // Node returns one member.
-func (l *Ledger) Node(id ident.NodeID) (Node, bool) { return l.view().node(id) }
+func (l *Ledger) Node(id ident.NodeID) (Node, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.shown.lists.byID.find(id, compareID)
+}
 
 // Invited returns the nodes that joined with an invite, the earliest first.
 func (l *Ledger) Invited(serial string) []Node {

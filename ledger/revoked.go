@@ -173,8 +173,8 @@ func (l *Ledger) Revocations() []SignedRevocation { return slices.Clone(l.view()
 
 // revocations lists those that count, the earliest first.
 func (f *fold) revocations() []SignedRevocation {
-	if f.lists.revocations != nil {
-		return f.lists.revocations
+	if f.revokedList != nil {
+		return f.revokedList
 	}
 	var all []*statement
 	for _, list := range f.revoked {
@@ -185,7 +185,7 @@ func (f *fold) revocations() []SignedRevocation {
 	for _, s := range all {
 		out = append(out, SignedRevocation{s.revocation, s.digest, s.signers})
 	}
-	f.lists.revocations = out
+	f.revokedList = out
 	return out
 }
 

@@ -15,12 +15,35 @@ import (
 
 // shown is what others are shown: what the last change left behind that is durable.
 type shown struct {
-	view     *view
+	base     view                         // all but its lists
+	lists    lists                        // what the lists of the view are made of
+	view     *view                        // nil: nobody has asked since the last change
 	feeds    map[string]*feedState        // by Feed.Key
 	keys     []string                     // of feeds, in order
 	changed  chan struct{}                // closed at the next change
 	revision uint64                       // see Revision
 	roots    map[string][sha256.Size]byte // what Root has answered since the last change
+}
+
+// answer returns what queries answer.
+func (s *shown) answer() *view {
+	if s.view == nil {
+		v := s.base
+		v.nodes, v.byID, v.uses = s.lists.nodes.answer(), s.lists.byID.answer(), s.lists.uses.answer()
+		v.reports, v.beacons = s.lists.reports.answer(), s.lists.beacons.answer()
+		s.view = &v
+	}
+	return s.view
+}
+
+// take has queries answer what a change has come to.
+func (s *shown) take(base view, n news) {
+	s.base, s.view = base, nil
+	s.lists.nodes.change(n.nodes)
+	s.lists.byID.change(n.nodes)
+	s.lists.uses.change(n.uses)
+	s.lists.reports.change(n.reports)
+	s.lists.beacons.change(n.beacons)
 }
 
 // view is what queries answer. It is handed out, so it is never changed but replaced; two that follow each other
@@ -46,15 +69,34 @@ type uses struct {
 	nodes  []ident.NodeID
 }
 
-// view returns what the fold has come to.
-func (f *fold) view(floor trust.Floor) *view {
-	return &view{
-		chain: f.chain(), keys: f.charters.keys, floor: floor,
-		nodes: f.lists.nodes.renew(f.known), byID: f.lists.byID.renew(f.known), uses: f.lists.uses.renew(f.usesOf),
-		releases: f.releases(), deployments: f.deployments(), revocations: f.revocations(),
-		reports: f.lists.reports.renew(f.report), beacons: f.lists.beacons.renew(f.beacon),
-		forks: f.forks(),
+// node finds a member.
+func (v *view) node(id ident.NodeID) (Node, bool) {
+	i, ok := slices.BinarySearchFunc(v.byID, id, compareID)
+	if !ok {
+		return Node{}, false
 	}
+	return v.byID[i], true
+}
+
+func compareID(n Node, id ident.NodeID) int { return n.Node.Compare(id) }
+
+// base returns what the fold has come to, but for the long lists.
+func (f *fold) base(floor trust.Floor) view {
+	return view{chain: f.chain(), keys: f.charters.keys, floor: floor, releases: f.releases(), deployments: f.deployments(),
+		revocations: f.revocations(), forks: f.forks()}
+}
+
+// news is what a change has made of the items of the long lists.
+type news struct {
+	nodes            map[ident.NodeID]item[Node]
+	uses             map[string]item[uses]
+	reports, beacons map[ident.NodeID]item[Report]
+}
+
+// news works out what is in doubt.
+func (f *fold) news() news {
+	return news{resolve(f.doubted.nodes, f.known), resolve(f.doubted.uses, f.usesOf), resolve(f.doubted.reports, f.report),
+		resolve(f.doubted.beacons, f.beacon)}
 }
 
 // forks tells people who contradicted themselves.
@@ -70,25 +112,23 @@ func (f *fold) forks() []string {
 	return out
 }
 
-// node finds a member.
-func (v *view) node(id ident.NodeID) (Node, bool) {
-	i, ok := slices.BinarySearchFunc(v.byID, id, func(n Node, id ident.NodeID) int { return n.Node.Compare(id) })
-	if !ok {
-		return Node{}, false
-	}
-	return v.byID[i], true
+// doubted is what the fold has to work out anew before it is shown.
+type doubted struct {
+	nodes, reports, beacons doubts[ident.NodeID]
+	uses                    doubts[string]
 }
 
-// lists are answers that take long to work out; each is kept while what it rests on stays the same.
+func newDoubted() doubted {
+	return doubted{nodes: doubts[ident.NodeID]{}, reports: doubts[ident.NodeID]{}, beacons: doubts[ident.NodeID]{}, uses: doubts[string]{}}
+}
+
+// lists are the long answers.
 type lists struct {
-	releases    []SignedRelease   // nil: to be worked out
-	deployments []DeploymentState // likewise
-	revocations []SignedRevocation
-	nodes       ordered[ident.NodeID, Node]
-	byID        ordered[ident.NodeID, Node]
-	uses        ordered[string, uses]
-	reports     ordered[ident.NodeID, Report]
-	beacons     ordered[ident.NodeID, Report]
+	nodes   ordered[ident.NodeID, Node]
+	byID    ordered[ident.NodeID, Node]
+	uses    ordered[string, uses]
+	reports ordered[ident.NodeID, Report]
+	beacons ordered[ident.NodeID, Report]
 }
 
 func newLists() lists {
