@@ -26,7 +26,8 @@ func BenchmarkLargeFleet(b *testing.B) {
 }
 
 func largeFleet(b *testing.B, sites, nodes int) {
-	defer debug.SetGCPercent(debug.SetGCPercent(75))
+	defer debug.SetGCPercent(debug.SetGCPercent(200))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(20 << 30)) // of the 24 GB that a large fleet is to fit into
 	begin := wall()
 	live(b, fleet(b, sites, nodes), func(w *world) {
 		b.Logf("%4.0f s: started", (wall() - begin).Seconds())
