@@ -34,8 +34,11 @@ func (w watch) find(n ident.NodeID) int {
 
 // wrong reports whether two sightings of one clock show that the bound is violated by it, or by this node's.
 func (s Settings) wrong(a, b sighting) bool {
-	theirs := b.theirs - a.theirs
-	return theirs > stretch(b.hi-a.lo, s.DriftPPM) || theirs < shrink(b.lo-a.hi, s.DriftPPM)
+	theirs, least := b.theirs-a.theirs, shrink(b.lo-a.hi, s.DriftPPM)
+	if a.hi > b.lo { // the answers may have overtaken one another
+		least = -stretch(a.hi-b.lo, s.DriftPPM)
+	}
+	return theirs > stretch(b.hi-a.lo, s.DriftPPM) || theirs < least
 }
 
 // with returns the watch with one more sighting. The first is kept to compare with, for Baseline; so is a clock's
