@@ -9,7 +9,7 @@ FUZZTIME ?= 10s
 export CGO_ENABLED = 0
 export GOFLAGS += -trimpath
 
-.PHONY: all build selvage mutants replay examples demo test soak lab race lint bench bench-sim fuzz clean
+.PHONY: all build selvage mutants replay examples demo test soak lab race lint bench bench-sim bench-patch fuzz clean
 all: build
 
 build: selvage mutants replay ## bin/selvage, and beside it what it uses: the functions of the demo, the simulator in WASM, the program with the mutants
@@ -63,6 +63,12 @@ bench-sim: ## the simulator's speed and size: idle fleets, 1 GB among 100 hosts,
 	$(GO) test -run '^$$' -bench 'QUIC' -benchtime 1x ./simulator/network
 	SELVAGE_SITES=$(SITES) $(GO) test -run '^$$' -bench 'LargeFleet' -benchtime 1x -timeout 60m -v ./simulator/native
 	$(GO) test -run '^$$' -bench 'Replay' -benchtime 1x ./simulator/replay
+
+PAIRS ?= /tmp/selvage-patch-pairs
+bench-patch: ## patches between real versions, beside bsdiff, xdelta3 and zstd; fetches and builds them in PAIRS, installs those
+	distribute/patch/pairs.sh $(PAIRS)
+	SELVAGE_OLD=$(PAIRS)/nats-2.15.1 SELVAGE_NEW=$(PAIRS)/nats-2.15.2 $(GO) test -run '^$$' -bench Patch -benchtime 1x -timeout 20m ./distribute/patch
+	SELVAGE_OLD=$(PAIRS)/go-1.26.6.tar SELVAGE_NEW=$(PAIRS)/go-1.26.7.tar $(GO) test -run '^$$' -bench Patch -benchtime 1x -timeout 20m ./distribute/patch
 
 fuzz: ## every fuzz target for FUZZTIME
 	@for pkg in $$($(GO) list ./...); do \

@@ -1,0 +1,134 @@
+package patch
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// BenchmarkPatch makes and applies a patch between two files, SELVAGE_OLD and SELVAGE_NEW, and lets
+// bsdiff, xdelta3 and zstd do the same: 'make bench-patch' does so with real ones.
+func BenchmarkPatch(b *testing.B) {
+	old, new := os.Getenv("SELVAGE_OLD"), os.Getenv("SELVAGE_NEW")
+	if old == "" || new == "" {
+		b.Skip("SELVAGE_OLD and SELVAGE_NEW name no files")
+	}
+	o, n := load(b, old), load(b, new)
+	var patch bytes.Buffer
+	for b.Loop() {
+		patch.Reset()
+		begin := time.Now()
+		b.ReportMetric(peak(func() {
+			if err := Make(context.Background(), file(o), file(n), &patch); err != nil {
+				b.Fatal(err)
+			}
+		}), "make-MB")
+		b.ReportMetric(time.Since(begin).Seconds(), "make-s")
+		want := result(n)
+		begin = time.Now()
+		b.ReportMetric(peak(func() {
+			if err := Apply(context.Background(), file(o), bytes.NewReader(patch.Bytes()), io.Discard, want); err != nil {
+				b.Fatal(err)
+			}
+		}), "apply-MB")
+		b.ReportMetric(time.Since(begin).Seconds(), "apply-s")
+	}
+	b.ReportMetric(float64(patch.Len()), "bytes")
+	best := rivals(b, old, new)
+	b.ReportMetric(float64(best), "best-rival-bytes")
+	b.ReportMetric(float64(patch.Len())/float64(best), "bytes/best-rival")
+}
+
+func load(b *testing.B, name string) []byte {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return data
+}
+
+// rivals is the length of the shortest patch that the others make. bsdiff takes minutes and 17 times
+// the file in memory, so it is left out beyond 64 MiB.
+func rivals(b *testing.B, old, new string) int64 {
+	best := int64(1 << 62)
+	for name, args := range map[string][]string{
+		"bsdiff":  {"bsdiff", old, new, "OUT"},
+		"xdelta3": {"xdelta3", "-9", "-B", "268435456", "-e", "-f", "-s", old, new, "OUT"},
+		"zstd-3":  {"zstd", "-q", "-f", "-3", "--long=31", "--patch-from", old, new, "-o", "OUT"},
+		"zstd-19": {"zstd", "-q", "-f", "-19", "--long=27", "--patch-from", old, new, "-o", "OUT"},
+	} {
+		if stat, err := os.Stat(old); err != nil || stat.Size() > 64<<20 && (name == "bsdiff" || name == "zstd-19") {
+			continue
+		}
+		out := filepath.Join(b.TempDir(), name)
+		for i, a := range args {
+			if a == "OUT" {
+				args[i] = out
+			}
+		}
+		if msg, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			b.Fatalf("%s: %v\n%s", name, err, msg)
+		}
+		stat, err := os.Stat(out)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(stat.Size()), name+"-bytes")
+		best = min(best, stat.Size())
+	}
+	return best
+}
+
+// peak is by how many MB the heap grew at most while f ran, garbage included, looked at each 10 ms.
+func peak(f func()) float64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	before := stats.HeapAlloc
+	var most atomic.Uint64
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for tick := time.NewTicker(10 * time.Millisecond); ; {
+			select {
+			case <-stop:
+				tick.Stop()
+				return
+			case <-tick.C:
+				var now runtime.MemStats
+				runtime.ReadMemStats(&now)
+				most.Store(max(most.Load(), now.HeapAlloc))
+			}
+		}
+	}()
+	f()
+	close(stop)
+	<-done
+	return (float64(most.Load()) - float64(min(before, most.Load()))) / 1e6
+}
+
+// BenchmarkMake tells how time grows with what differs, for files of 16 MiB.
+func BenchmarkMake(b *testing.B) {
+	const size = 16 << 20
+	old := text(1, size)
+	for _, every := range []int{100, 10_000, size} {
+		new := bytes.Clone(old)
+		for i := 0; i < size; i += every {
+			new[i]++
+		}
+		b.Run("each-"+strconv.Itoa(every), func(b *testing.B) {
+			b.SetBytes(size)
+			for b.Loop() {
+				mustMake(b, old, new)
+			}
+		})
+	}
+}

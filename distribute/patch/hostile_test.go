@@ -1,0 +1,148 @@
+package patch
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"testing"
+)
+
+// script is a patch for old with one frame of these parts.
+func script(old []byte, operations, differences, lits []byte) []byte {
+	b := append([]byte(magic), version)
+	b = append(b, deflaterPrint()...)
+	b = binary.AppendUvarint(b, uint64(len(old)))
+	for _, p := range [][]byte{operations, differences, lits} {
+		b = binary.AppendUvarint(b, uint64(len(p)))
+		b = binary.AppendUvarint(b, uint64(len(p)))
+		b = append(b, p...)
+	}
+	return b
+}
+
+func numbers(n ...uint64) []byte {
+	var b []byte
+	for _, v := range n {
+		b = binary.AppendUvarint(b, v)
+	}
+	return b
+}
+
+// Each of these lies in one way.
+func TestHostile(t *testing.T) {
+	old := deflated(t, text(1, 50_000), 6)
+	rs := regions(old, []span{{0, len(old)}}, false)
+	off, packed, size := uint64(rs[0].offset), uint64(rs[0].packed), uint64(rs[0].size)
+	const huge = 1<<64 - 1
+	open := []uint64{srcInflated << 2, off, packed, size}
+	endless := append(numbers(sinkDeflate<<2, 8), bytes.Repeat(numbers(uint64(len(old))<<2|cp, seek<<2, zigzag(-int64(len(old)))), 10_000)...)
+	for name, p := range map[string][]byte{
+		"no end":                  script(old, numbers(srcOld<<2), nil, nil),
+		"unknown operation":       script(old, numbers(9<<2), nil, nil),
+		"copies past old":         script(old, numbers((uint64(len(old))+1)<<2|cp), nil, nil),
+		"copies most":             script(old, numbers(huge-2), nil, nil),
+		"adds what is not there":  script(old, numbers(5<<2|add), []byte{1}, nil),
+		"inserts what is not":     script(old, numbers(5<<2|insert), nil, []byte{1}),
+		"inserts most":            script(old, numbers(huge), nil, []byte{1}),
+		"leaves literals":         script(old, numbers(end<<2), nil, []byte{1}),
+		"seeks before old":        script(old, numbers(seek<<2, 1), nil, nil),
+		"seeks far":               script(old, numbers(seek<<2, huge-1), nil, nil),
+		"seeks far back":          script(old, numbers(seek<<2, huge), nil, nil),
+		"cut operation":           script(old, numbers(seek<<2), nil, nil),
+		"region too large":        script(old, numbers(srcInflated<<2, off, packed, maxInflated+1), nil, nil),
+		"region outside":          script(old, numbers(srcInflated<<2, uint64(len(old)), 1, 1), nil, nil),
+		"region at no place":      script(old, numbers(srcInflated<<2, huge, 1, 1), nil, nil),
+		"region longer":           script(old, numbers(srcInflated<<2, off, packed, size+1), nil, nil),
+		"region shorter":          script(old, numbers(srcInflated<<2, off, packed, size-1), nil, nil),
+		"region of no stream":     script(old, numbers(srcInflated<<2, off+3, packed, size), nil, nil),
+		"inflates for ever":       script(old, bytes.Repeat(numbers(open...), 10_000), nil, nil),
+		"deflates for ever":       script(old, endless, nil, nil),
+		"level":                   script(old, numbers(sinkDeflate<<2, 12), nil, nil),
+		"deflates in deflated":    script(old, numbers(sinkDeflate<<2, 8, sinkDeflate<<2, 8), nil, nil),
+		"ends what is not begun":  script(old, numbers(sinkPlain<<2), nil, nil),
+		"ends in deflated":        script(old, numbers(sinkDeflate<<2, 8, end<<2), nil, nil),
+		"empty frame":             script(old, nil, nil, nil),
+		"part too large":          append(script(old, nil, nil, nil)[:len(magic)+1+printLen+2], numbers(maxPart+1, maxPart+1)...),
+		"part larger than it was": append(script(old, nil, nil, nil)[:len(magic)+1+printLen+2], numbers(1, 2, 0)...),
+		"no zstd frame":           append(script(old, nil, nil, nil)[:len(magic)+1+printLen+2], numbers(5, 2, 0, 0)...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := apply(old, p, Result{Size: 1 << 20})
+			if !errors.Is(err, ErrForm) {
+				t.Errorf("got %v", err)
+			}
+			if len(out) > 1<<20 {
+				t.Errorf("wrote %d bytes", len(out))
+			}
+		})
+	}
+}
+
+// Frames that do nothing unpack to a bound.
+func TestUnpacksToABound(t *testing.T) {
+	old := noise(1, 10)
+	w, err := newWriter(new(bytes.Buffer), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p bytes.Buffer
+	w.w = &p
+	if err := w.header(int64(len(old))); err != nil {
+		t.Fatal(err)
+	}
+	for p.Len() < 1<<20 {
+		w.parts[ops] = bytes.Repeat([]byte{srcOld << 2}, maxPart)
+		if err := w.flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := bytes.NewReader(p.Bytes())
+	err = Apply(t.Context(), file(old), in, new(bytes.Buffer), Result{Size: 1})
+	if !errors.Is(err, ErrForm) {
+		t.Errorf("got %v", err)
+	}
+	if in.Len() < 1<<19 {
+		t.Error("was read to its end")
+	}
+}
+
+func FuzzApply(f *testing.F) {
+	old, new := deflated(f, text(1, 3000), 6), deflated(f, text(1, 3300), 6)
+	f.Add(mustMake(f, old, new)[len(magic)+1+printLen:])
+	f.Add(mustMake(f, old, old[50:])[len(magic)+1+printLen:])
+	f.Add(script(old, numbers(srcInflated<<2, 6, 700, 3000), nil, nil)[len(magic)+1+printLen:])
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p := append(script(nil, nil, nil, nil)[:len(magic)+1+printLen], data...)
+		want := result(new)
+		out, err := apply(old, p, want)
+		if int64(len(out)) > want.Size {
+			t.Fatalf("wrote %d bytes", len(out))
+		}
+		if err == nil && !bytes.Equal(out, new) {
+			t.Fatal("took something else for the result")
+		}
+	})
+}
+
+// FuzzOperations hands operations over as they are, past zstd.
+func FuzzOperations(f *testing.F) {
+	old := deflated(f, text(1, 3000), 6)
+	f.Add(numbers(5<<2|cp, 3<<2|add, 2<<2|insert, seek<<2, 4, end<<2), []byte("dif"), []byte("li"))
+	f.Add(numbers(srcInflated<<2, 6, 700, 3000, 9<<2|cp, sinkDeflate<<2, 8, 9<<2|cp, sinkPlain<<2, end<<2), []byte{}, []byte{})
+	f.Fuzz(func(t *testing.T, operations, differences, lits []byte) {
+		out, err := apply(old, script(old, operations, differences, lits), Result{Size: 10_000})
+		if err == nil {
+			t.Fatal("no patch makes what has no digest")
+		}
+		if len(out) > 10_000 {
+			t.Fatalf("wrote %d bytes", len(out))
+		}
+	})
+}
+
+// FuzzMake: whatever the files, the patch makes the one of the other.
+func FuzzMake(f *testing.F) {
+	f.Add([]byte("one two three four five six"), []byte("one two seven four five six"))
+	f.Add(deflated(f, text(1, 2000), 6), deflated(f, text(1, 2100), 6))
+	f.Fuzz(func(t *testing.T, old, new []byte) { roundTrip(t, old, new) })
+}

@@ -1,0 +1,147 @@
+package patch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// window is how much of each file is looked at at a time, bytes.
+const window = 256 << 20
+
+// File is Size bytes that can be read in any order, by one at a time.
+type File struct {
+	io.ReaderAt
+	Size int64
+}
+
+// Make writes a patch that turns old into new; see the package comment for what it holds in memory.
+// The same files give the same patch. Nothing of the patch is good if it fails. Who publishes it applies it
+// first: files that change while they are read make a patch for neither.
+func Make(ctx context.Context, old, new File, w io.Writer) error {
+	out, err := newWriter(w, inflateMost(new.Size))
+	if err != nil {
+		return fmt.Errorf("make patch: %w", err)
+	}
+	defer out.zstd.Close()
+	if err := out.header(old.Size); err != nil {
+		return fmt.Errorf("make patch: %w", err)
+	}
+	for at := int64(0); at < new.Size; at += window {
+		m := maker{out: out}
+		if err := m.load(old, new, at); err != nil {
+			return fmt.Errorf("make patch: %w", err)
+		}
+		if err := m.window(ctx); err != nil {
+			return fmt.Errorf("make patch: %w", err)
+		}
+	}
+	if err := out.close(); err != nil {
+		return fmt.Errorf("make patch: %w", err)
+	}
+	return nil
+}
+
+// maker makes the patch for one window of new, from one of old.
+type maker struct {
+	out      *writer
+	old, new []byte
+	base     int64 // of old's window
+}
+
+// load reads new's window at at, and that of old which is around the same share of its file.
+func (m *maker) load(old, new File, at int64) (err error) {
+	size := min(window, new.Size-at)
+	if old.Size > window {
+		middle := int64(float64(at+size/2) / float64(new.Size) * float64(old.Size))
+		m.base = min(max(0, middle-window/2), old.Size-window)
+	}
+	if m.old, err = read(old, m.base, min(window, old.Size)); err != nil {
+		return fmt.Errorf("read old: %w", err)
+	}
+	if m.new, err = read(new, at, size); err != nil {
+		return fmt.Errorf("read new: %w", err)
+	}
+	return nil
+}
+
+func read(f File, at, size int64) ([]byte, error) {
+	b := make([]byte, size)
+	_, err := io.ReadFull(io.NewSectionReader(f, at, size), b)
+	return b, err
+}
+
+// window writes the operations for the window: what is between deflated regions of new from old as
+// it is, each region from the region of old that is most like it.
+func (m *maker) window(ctx context.Context) error {
+	runs := settle(m.old, m.new)
+	oldRest, newRest := rests(runs, len(m.old), len(m.new))
+	plain := m.aligner(m.old, m.new, m.base)
+	plain.seeds, plain.runs = newSeeds(m.old, oldRest), runs
+	olds := newPartners(m.old, regions(m.old, oldRest, false))
+	at := 0
+	for i, r := range regions(m.new, newRest, true) {
+		content, err := r.content(m.new)
+		if err != nil {
+			return err
+		}
+		from, source := olds.of(content, i)
+		if !m.out.afford(r.size + from.size) {
+			continue
+		}
+		if err := plain.walk(ctx, at, int(r.offset)); err != nil {
+			return err
+		}
+		if err := m.out.deflate(r.level); err != nil {
+			return err
+		}
+		if err := m.region(ctx, plain, content, from, source); err != nil {
+			return err
+		}
+		at = int(r.offset + r.packed)
+	}
+	return plain.walk(ctx, at, len(m.new))
+}
+
+// region writes the operations for what a region of new inflates to, from what one of old does.
+func (m *maker) region(ctx context.Context, plain *aligner, content []byte, from region, source []byte) error {
+	a := m.aligner(source, content, 0)
+	if source == nil { // old has none
+		a.old, a.base, a.seeds = plain.old, plain.base, plain.seeds
+		return errors.Join(a.walk(ctx, 0, len(content)), m.out.plain())
+	}
+	from.offset += m.base
+	a.seeds = newSeeds(source, []span{{0, len(source)}})
+	if err := m.out.inflate(from); err != nil {
+		return err
+	}
+	if err := a.walk(ctx, 0, len(content)); err != nil {
+		return err
+	}
+	return errors.Join(m.out.original(), m.out.plain())
+}
+
+// aligner is one whose steps are written; base says where its old bytes begin in the applier's source.
+func (m *maker) aligner(old, new []byte, base int64) *aligner {
+	a := &aligner{old: old, new: new, base: base}
+	a.emit = func(s step) error {
+		n := s.mid - s.from
+		if err := m.out.add(a.base+int64(s.pos), a.old[s.pos:s.pos+n], a.new[s.from:s.mid]); err != nil {
+			return err
+		}
+		return m.out.insert(a.new[s.mid:s.to])
+	}
+	return a
+}
+
+// rests is what the runs leave of old and of new.
+func rests(runs []run, oldSize, newSize int) (old, new []span) {
+	for _, r := range runs {
+		old = append(old, span{r.pos, r.pos + r.length})
+		new = append(new, span{r.at, r.at + r.length})
+	}
+	slices.SortFunc(old, func(a, b span) int { return a.from - b.from })
+	return rest(oldSize, old), rest(newSize, new)
+}
