@@ -39,8 +39,9 @@
 //	charter     type trust.TypeCharter; package trust draws it
 //	release     type TypeRelease: an in-toto Statement, v1, whose predicate (type
 //	            "https://selvage.dev/release/v1") is {name, version, type, created, artifacts:
-//	            [{platform, digest, size, root, file}]}, with one subject for each artifact:
-//	            {name: "NAME@VERSION/PLATFORM", digest: {sha256}}
+//	            [{platform, digest, size, root, file, patches}]}, with one subject for each artifact:
+//	            {name: "NAME@VERSION/PLATFORM", digest: {sha256}}. patches, left out where there
+//	            are none: at most 8 of {from, digest, size, root, print}
 //	deployment  type TypeDeployment: {name, generation, supersedes, declared, spec}
 //	revocation  type TypeRevocation: {fleet, subject, id, site, keeps, reason, declared}
 //

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -95,6 +96,11 @@ func FuzzDecodeRelease(f *testing.F) {
 	fl := newFleet(f, oneOperator())
 	f.Add(payload(f, fl.release("app", "1", "x", 0, "op")))
 	f.Add([]byte(`{"_type":"https://in-toto.io/Statement/v1"}`))
+	with := releaseOf("app", "2", "x", 0)
+	with.Artifacts[0].Patches = patchesOf(2)
+	signed, err := ledger.SignRelease(with, keyOf("op"))
+	must(f, err)
+	f.Add(payload(f, marshal(f, signed)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := ledger.DecodeRelease(data)
 		if err != nil {
@@ -104,10 +110,19 @@ func FuzzDecodeRelease(f *testing.F) {
 		must(t, err)
 		again, err := ledger.DecodeRelease(payload(t, marshal(t, env)))
 		must(t, err)
-		if again.Ref() != r.Ref() || again.Type != r.Type || len(again.Artifacts) != len(r.Artifacts) || !again.Created.Equal(r.Created) {
+		if again.Ref() != r.Ref() || again.Type != r.Type || len(again.Artifacts) != len(r.Artifacts) || !again.Created.Equal(r.Created) ||
+			!reflect.DeepEqual(patchesIn(again), patchesIn(r)) {
 			t.Errorf("%+v became %+v", r, again)
 		}
 	})
+}
+
+// patchesIn lists a release's patches; none and an empty list are the same.
+func patchesIn(r ledger.Release) (all []ledger.Patch) {
+	for _, a := range r.Artifacts {
+		all = append(all, a.Patches...)
+	}
+	return all
 }
 
 // FuzzDecodeDeployment: what is read can be signed again, and says the same.

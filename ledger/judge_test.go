@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -189,7 +191,7 @@ func TestRivalReleases(t *testing.T) {
 	if !ok || !r.Created.Equal(epoch) || len(r.Rivals) != 1 {
 		t.Errorf("got %+v", r)
 	}
-	if got, ok := r.For("linux/amd64"); !ok || got != r.Artifacts[0] {
+	if got, ok := r.For("linux/amd64"); !ok || !reflect.DeepEqual(got, r.Artifacts[0]) {
 		t.Errorf("got %+v, %v", got, ok)
 	}
 	if _, ok := r.For("linux/arm64"); ok {
@@ -277,22 +279,68 @@ func TestRivalCharters(t *testing.T) {
 	}
 }
 
+// patchesOf are n patches to the blob x, from others.
+func patchesOf(n int) (all []ledger.Patch) {
+	for i := range n {
+		from, to := releaseOf("app", "1", fmt.Sprint("from ", i), 0).Artifacts[0], releaseOf("app", "1", fmt.Sprint("patch ", i), 0).Artifacts[0]
+		all = append(all, ledger.Patch{From: from.Digest, Digest: to.Digest, Size: 5, Root: to.Root, Print: "0123456789abcdef"})
+	}
+	return all
+}
+
+// patched gives a release one patch, changed.
+func patched(change func(*ledger.Patch)) func(*ledger.Release) {
+	return func(r *ledger.Release) {
+		r.Artifacts[0].Patches = patchesOf(1)
+		change(&r.Artifacts[0].Patches[0])
+	}
+}
+
+// TestPatchesAreListed: what a release lists is read back; one without patches has no field of them, so
+// that programs from before there were any read it.
+func TestPatchesAreListed(t *testing.T) {
+	for _, n := range []int{0, 1, 8} {
+		r := releaseOf("app", "2", "x", 0)
+		r.Artifacts[0].Patches = patchesOf(n)
+		env, err := ledger.SignRelease(r, keyOf("op"))
+		must(t, err)
+		data := payload(t, marshal(t, env))
+		got, err := ledger.DecodeRelease(data)
+		must(t, err)
+		if diff := cmp.Diff(r, got); diff != "" {
+			t.Error(diff)
+		}
+		if bytes.Contains(data, []byte("patches")) != (n > 0) {
+			t.Errorf("%d patches: %s", n, data)
+		}
+	}
+}
+
 // TestStatements: what is out of form is not signed, and not read.
 func TestStatements(t *testing.T) {
 	key := keyOf("op")
 	for name, change := range map[string]func(*ledger.Release){
-		"a bad name":         func(r *ledger.Release) { r.Name = "../app" },
-		"a bad version":      func(r *ledger.Release) { r.Version = "1 2" },
-		"a bad type":         func(r *ledger.Release) { r.Type = "virus" },
-		"no artifact":        func(r *ledger.Release) { r.Artifacts = nil },
-		"no time":            func(r *ledger.Release) { r.Created = time.Time{} },
-		"a platform twice":   func(r *ledger.Release) { r.Artifacts = append(r.Artifacts, r.Artifacts[0]) },
-		"a bad platform":     func(r *ledger.Release) { r.Artifacts[0].Platform = "linux" },
-		"a bad digest":       func(r *ledger.Release) { r.Artifacts[0].Digest = "ff" },
-		"a negative size":    func(r *ledger.Release) { r.Artifacts[0].Size = -1 },
-		"a bad root":         func(r *ledger.Release) { r.Artifacts[0].Root = "/" },
-		"a path for a file":  func(r *ledger.Release) { r.Artifacts[0].File = "../../etc/passwd" },
-		"a parent directory": func(r *ledger.Release) { r.Artifacts[0].File = ".." },
+		"a bad name":          func(r *ledger.Release) { r.Name = "../app" },
+		"a bad version":       func(r *ledger.Release) { r.Version = "1 2" },
+		"a bad type":          func(r *ledger.Release) { r.Type = "virus" },
+		"no artifact":         func(r *ledger.Release) { r.Artifacts = nil },
+		"no time":             func(r *ledger.Release) { r.Created = time.Time{} },
+		"a platform twice":    func(r *ledger.Release) { r.Artifacts = append(r.Artifacts, r.Artifacts[0]) },
+		"a bad platform":      func(r *ledger.Release) { r.Artifacts[0].Platform = "linux" },
+		"a bad digest":        func(r *ledger.Release) { r.Artifacts[0].Digest = "ff" },
+		"a negative size":     func(r *ledger.Release) { r.Artifacts[0].Size = -1 },
+		"a bad root":          func(r *ledger.Release) { r.Artifacts[0].Root = "/" },
+		"a path for a file":   func(r *ledger.Release) { r.Artifacts[0].File = "../../etc/passwd" },
+		"a parent directory":  func(r *ledger.Release) { r.Artifacts[0].File = ".." },
+		"nine patches":        func(r *ledger.Release) { r.Artifacts[0].Patches = patchesOf(9) },
+		"a patch twice":       func(r *ledger.Release) { r.Artifacts[0].Patches = append(patchesOf(1), patchesOf(1)...) },
+		"a patch from itself": patched(func(p *ledger.Patch) { p.From = releaseOf("app", "1", "x", 0).Artifacts[0].Digest }),
+		"a patch that is it":  patched(func(p *ledger.Patch) { p.Digest = releaseOf("app", "1", "x", 0).Artifacts[0].Digest }),
+		"a patch of nothing":  patched(func(p *ledger.Patch) { p.Size = 0 }),
+		"a patch's start":     patched(func(p *ledger.Patch) { p.From = "AA" }),
+		"a patch's digest":    patched(func(p *ledger.Patch) { p.Digest = "" }),
+		"a patch's root":      patched(func(p *ledger.Patch) { p.Root = "" }),
+		"a patch's print":     patched(func(p *ledger.Patch) { p.Print = "0123456789ABCDEF" }),
 	} {
 		r := releaseOf("app", "1", "x", 0)
 		change(&r)

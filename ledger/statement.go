@@ -27,6 +27,7 @@ const (
 	// AnyPlatform is the platform of an artifact that runs everywhere.
 	AnyPlatform  = "any"
 	maxArtifacts = 32
+	maxPatches   = 8 // of one artifact
 	maxHeads     = 64
 	maxFileName  = 255
 	maxBlob      = 1 << 50 // bytes
@@ -47,6 +48,24 @@ type Artifact struct {
 	Size     int64  `json:"size"`     // bytes
 	Root     string `json:"root"`     // CID of the chunk list
 	File     string `json:"file"`     // base name, for people and single-file bundles
+	// Patches make the blob from those of earlier versions. A program from before there were any does not
+	// read a release that lists some.
+	Patches []Patch `json:"patches,omitempty"`
+}
+
+// Patch is a blob that makes an artifact's from that of an earlier version. It is listed only if it
+// has fewer bytes than the chunks that the earlier version lacks.
+type Patch struct {
+	From   string `json:"from"`   // SHA-256 of the blob that it starts from, hex
+	Digest string `json:"digest"` // SHA-256 of the patch itself, hex
+	Size   int64  `json:"size"`   // of the patch, bytes
+	Root   string `json:"root"`   // CID of the patch's chunk list
+	Print  string `json:"print"`  // of the deflate that it counts on, hex
+}
+
+// Same reports whether both are the same bytes for the same platform; how else they may be made is not asked.
+func (a Artifact) Same(b Artifact) bool {
+	return a.Platform == b.Platform && a.Digest == b.Digest && a.Size == b.Size && a.Root == b.Root && a.File == b.File
 }
 
 // Ref returns NAME@VERSION.
@@ -188,6 +207,7 @@ func decodeJSON(data []byte, v any) error {
 var (
 	hexForm      = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	platformForm = regexp.MustCompile(`^(any|[a-z0-9]{1,16}/[a-z0-9]{1,16})$`)
+	printForm    = regexp.MustCompile(`^[0-9a-f]{16}$`)
 	cidForm      = regexp.MustCompile(`^[a-z2-7A-Z0-9]{8,128}$`)
 )
 
@@ -228,6 +248,35 @@ func (a Artifact) check() error {
 		return errors.New("a root that is no CID")
 	case len(a.File) > maxFileName || bytes.ContainsAny([]byte(a.File), "/\\\x00") || a.File == "." || a.File == "..":
 		return fmt.Errorf("%.80q is not a file name", a.File)
+	case len(a.Patches) > maxPatches:
+		return fmt.Errorf("%d patches, want at most %d", len(a.Patches), maxPatches)
+	}
+	seen := map[[2]string]bool{}
+	for _, p := range a.Patches {
+		if err := p.check(a.Digest); err != nil {
+			return err
+		}
+		if seen[[2]string{p.From, p.Print}] {
+			return fmt.Errorf("two patches from %.12s", p.From)
+		}
+		seen[[2]string{p.From, p.Print}] = true
+	}
+	return nil
+}
+
+// check says what is wrong with a patch that makes the blob of a digest.
+func (p Patch) check(to string) error {
+	switch {
+	case !hexForm.MatchString(p.From) || !hexForm.MatchString(p.Digest):
+		return errors.New("a patch with a digest that is not the hex of a SHA-256")
+	case p.From == to || p.Digest == to:
+		return errors.New("a patch that starts from, or is, what it makes")
+	case p.Size < 1 || p.Size > maxBlob:
+		return fmt.Errorf("a patch of %d bytes", p.Size)
+	case !cidForm.MatchString(p.Root):
+		return errors.New("a patch with a root that is no CID")
+	case !printForm.MatchString(p.Print):
+		return errors.New("a patch with a print that is not the hex of 8 bytes")
 	}
 	return nil
 }

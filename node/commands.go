@@ -83,7 +83,7 @@ func (n *Node) publishRelease(envelope, payload []byte) (string, error) {
 		return "", api.Refuse(err, "")
 	}
 	if old, ok := n.ledger.Release(r.Ref()); ok {
-		if old.Type == r.Type && slices.Equal(old.Artifacts, r.Artifacts) {
+		if old.Type == r.Type && slices.EqualFunc(old.Artifacts, r.Artifacts, ledger.Artifact.Same) {
 			return old.Digest, nil // seeded again, with the same bytes
 		}
 		return "", api.Refuse(fmt.Errorf("release %s exists already, with other contents", r.Ref()), "a version stands for the same bytes for good: choose another")

@@ -27,7 +27,7 @@
 //
 //	magic    8 bytes: SLVPATCH
 //	version  1 byte: 1
-//	print    8 bytes of the SHA-256 of what compress/flate makes of a sample; see deflaterPrint
+//	print    8 bytes of the SHA-256 of what compress/flate makes of a sample; see Print
 //	old      the old file's length
 //	frames   to the end
 //
@@ -64,7 +64,9 @@
 //	inflated, deflated inflateMost bytes in all
 //	unpacked           unpackMost bytes in all
 //
-// Make counts the same, and leaves regions as they are where they would cost more.
+// Make counts what is inflated and deflated in the same way, and leaves regions as they are where they
+// would cost more. It does not count what is unpacked: what it writes unpacks to less than three bytes
+// for each that it makes.
 //
 // # Memory
 //

@@ -41,7 +41,7 @@ const (
 	maxInflated = 32 << 20 // bytes that a region of old may inflate to: the applier holds one of them in memory
 	minLevel    = -2       // of compress/flate
 	maxLevel    = 9
-	minCopy     = 4096 // equal bytes that are worth an operation of their own
+	minCopy     = 32 // equal bytes that are worth an operation of their own
 )
 
 var (

@@ -6,6 +6,7 @@ import (
 	"compress/flate"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -217,6 +218,9 @@ func (d *deflater) Close() error {
 	}
 	return d.flate.Close()
 }
+
+// Print names the deflate of this program, hex: a patch counts on that which it was made with.
+func Print() string { return hex.EncodeToString(deflaterPrint()) }
 
 // deflaterPrint names what this program's deflate makes of some bytes. compress/flate promises valid
 // streams, not the same ones in each version of Go: by this an applier knows that a patch counts on
