@@ -25,9 +25,10 @@ const (
 	predicateType = "https://selvage.dev/release/v1"
 
 	// AnyPlatform is the platform of an artifact that runs everywhere.
-	AnyPlatform  = "any"
+	AnyPlatform = "any"
+	// MaxPatches bounds the patches of an artifact.
+	MaxPatches   = 8
 	maxArtifacts = 32
-	maxPatches   = 8 // of one artifact
 	maxHeads     = 64
 	maxFileName  = 255
 	maxBlob      = 1 << 50 // bytes
@@ -248,8 +249,8 @@ func (a Artifact) check() error {
 		return errors.New("a root that is no CID")
 	case len(a.File) > maxFileName || bytes.ContainsAny([]byte(a.File), "/\\\x00") || a.File == "." || a.File == "..":
 		return fmt.Errorf("%.80q is not a file name", a.File)
-	case len(a.Patches) > maxPatches:
-		return fmt.Errorf("%d patches, want at most %d", len(a.Patches), maxPatches)
+	case len(a.Patches) > MaxPatches:
+		return fmt.Errorf("%d patches, want at most %d", len(a.Patches), MaxPatches)
 	}
 	seen := map[[2]string]bool{}
 	for _, p := range a.Patches {

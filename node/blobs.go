@@ -8,6 +8,7 @@ import (
 
 	"selvage/distribute/store"
 	"selvage/internal/ident"
+	"selvage/node/api"
 	"selvage/node/deploy"
 	"selvage/node/runtime"
 )
@@ -37,7 +38,30 @@ func (b blobs) Fetch(ctx context.Context, a deploy.Artifact) error {
 	if err != nil {
 		return fmt.Errorf("root of %s: %w", a.Digest, err)
 	}
-	return b.n.swarm.Fetch(ctx, store.Want{Digest: d, Size: a.Size, Root: root})
+	return b.n.fetch(ctx, store.Want{Digest: d, Size: a.Size, Root: root})
+}
+
+// fetch gets a blob in the way that takes the fewest bytes. Where a patch does not work out, chunks do.
+func (n *Node) fetch(ctx context.Context, want store.Want) error {
+	if n.complete(want.Digest) {
+		return nil
+	}
+	if p := n.cheapestPatch(want); p != nil {
+		err := n.fetchPatched(ctx, want, *p)
+		if err == nil {
+			n.noteWay(want.Digest, way{api.ByPatch, p.Size})
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		n.log.Warn("node: going on with chunks", "blob", want.Digest.String(), "err", err)
+	}
+	if err := n.swarm.Fetch(ctx, want); err != nil {
+		return err
+	}
+	n.noteWay(want.Digest, n.chunksWay(want.Digest))
+	return nil
 }
 
 // Open implements deploy.Blobs.

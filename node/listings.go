@@ -47,7 +47,7 @@ func (n *Node) Releases() []api.Release {
 	for _, r := range n.ledger.Releases() {
 		item := api.Release{Release: r.Ref(), Type: r.Type, Statement: r.Digest, Created: r.Created, Signers: r.Signers, Artifacts: []api.Artifact{}}
 		for _, a := range r.Artifacts {
-			item.Artifacts = append(item.Artifacts, api.Artifact(a))
+			item.Artifacts = append(item.Artifacts, artifactOf(a))
 		}
 		if len(r.Rivals) > 0 {
 			item.Conflict = fmt.Sprintf("%d other statements say something else of this version; the one created first stands", len(r.Rivals))
@@ -55,6 +55,14 @@ func (n *Node) Releases() []api.Release {
 		out = append(out, item)
 	}
 	return out
+}
+
+func artifactOf(a ledger.Artifact) api.Artifact {
+	item := api.Artifact{Platform: a.Platform, Digest: a.Digest, Size: a.Size, Root: a.Root, File: a.File}
+	for _, p := range a.Patches {
+		item.Patches = append(item.Patches, api.Patch{From: p.From, Digest: p.Digest, Size: p.Size, Root: p.Root, Print: p.Print})
+	}
+	return item
 }
 
 // Deployments implements api.Backend.
@@ -78,6 +86,9 @@ func (n *Node) Blobs() []api.Blob {
 	for _, r := range n.ledger.Releases() {
 		for _, a := range r.Artifacts {
 			releases[a.Digest] = append(releases[a.Digest], r.Ref())
+			for _, p := range a.Patches {
+				releases[p.Digest] = append(releases[p.Digest], r.Ref())
+			}
 		}
 	}
 	out := []api.Blob{}
@@ -102,6 +113,10 @@ func (n *Node) blob(o *store.Object) api.Blob {
 			b.BytesPerSecond = p.Rate
 		}
 	}
+	n.mu.Lock()
+	w := n.ways[i.Digest]
+	n.mu.Unlock()
+	b.By, b.ByBytes = w.by, w.bytes
 	return b
 }
 

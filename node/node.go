@@ -95,6 +95,7 @@ type Node struct {
 
 	admitting lock.Mutex
 	changing  lock.Mutex // one change of the uplink at a time
+	patching  lock.Mutex // one patch is made or applied at a time, for the memory that takes
 
 	mu       sync.Mutex
 	settings home.Settings
@@ -102,6 +103,8 @@ type Node struct {
 	alerts   []alert               // newest last, at most maxAlerts
 	decoded  map[ident.NodeID]decodedReport
 	heard    map[ident.NodeID]decodedBeacon
+	ways     map[store.Digest]way // one for each blob that was fetched since the node came up
+	faults   map[fault]bool       // likewise, at most one for each patch that a release lists
 }
 
 var _ api.Backend = (*Node)(nil)
@@ -110,7 +113,7 @@ var _ api.Backend = (*Node)(nil)
 func Start(cfg Config) (*Node, error) {
 	cfg.fill()
 	n := &Node{cfg: cfg, started: time.Now(), news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, decoded: map[ident.NodeID]decodedReport{},
-		heard: map[ident.NodeID]decodedBeacon{}}
+		heard: map[ident.NodeID]decodedBeacon{}, ways: map[store.Digest]way{}, faults: map[fault]bool{}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openWork} {
 		if err := step(); err != nil {

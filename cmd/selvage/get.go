@@ -58,7 +58,7 @@ func nouns() []noun {
 			func(r api.Release, n string) bool { return r.Release == n || strings.HasPrefix(r.Release, n+"@") }, releaseRow),
 		listOf("deployments", []string{"NAME", "RELEASE", "READY", "DECLARED", "NOTE"}, []string{"GENERATION", "STATEMENT"},
 			func(d api.Deployment, n string) bool { return d.Name == n }, deploymentRow),
-		listOf("blobs", []string{"DIGEST", "SIZE", "HAVE", "RATE", "RELEASES"}, []string{"FROM SITE", "FROM UPLINK", "LOCAL"},
+		listOf("blobs", []string{"DIGEST", "SIZE", "HAVE", "RATE", "RELEASES"}, []string{"FROM SITE", "FROM UPLINK", "LOCAL", "BY"},
 			func(b api.Blob, n string) bool { return prefixed(b.Digest, n) || prefixed("sha256:"+b.Digest, n) }, blobRow),
 		listOf("keys", []string{"KEY", "ROLES", "NOTE"}, nil,
 			func(k api.Key, n string) bool { return prefixed(k.Key, n) }, keyRow),
@@ -186,7 +186,11 @@ func blobRow(b api.Blob) []string {
 	if b.BytesPerSecond > 0 {
 		speed = size(int64(b.BytesPerSecond)) + "/s"
 	}
-	return []string{short(b.Digest), size(b.Size), have, speed, sortedJoin(b.Releases), size(b.FromSiteBytes), size(b.FromUplinkBytes), size(b.FromLocalBytes)}
+	by := b.By
+	if by != "" {
+		by += ", " + size(b.ByBytes)
+	}
+	return []string{short(b.Digest), size(b.Size), have, speed, sortedJoin(b.Releases), size(b.FromSiteBytes), size(b.FromUplinkBytes), size(b.FromLocalBytes), by}
 }
 
 func entryRow(e api.Entry) []string {

@@ -20,6 +20,7 @@ import (
 
 type seedOptions struct {
 	name, version, kind, platform string
+	patches                       int
 	key                           keyFlag
 }
 
@@ -35,6 +36,7 @@ func newSeed(env *environment) *cobra.Command {
 	c.Flags().StringVar(&o.version, "version", "", "version of the release")
 	c.Flags().StringVar(&o.kind, "type", "", "what runs it: process, function or bundle")
 	c.Flags().StringVar(&o.platform, "platform", "", "os/arch that it runs on (default any; this machine's for a process)")
+	c.Flags().IntVar(&o.patches, "patches", 3, fmt.Sprintf("from how many earlier versions to make patches, 0 to %d", api.MaxPatches))
 	o.key.add(c)
 	for _, f := range []string{"name", "version", "type"} {
 		_ = c.MarkFlagRequired(f) // fails only for a flag that is not there
@@ -45,6 +47,9 @@ func newSeed(env *environment) *cobra.Command {
 func (o *seedOptions) check() error {
 	if err := errors.Join(manifest.CheckPath(o.name), manifest.CheckVersion(o.version)); err != nil {
 		return usage("%v", err)
+	}
+	if o.patches < 0 || o.patches > api.MaxPatches {
+		return usage("--patches %d: want 0 to %d", o.patches, api.MaxPatches)
 	}
 	if o.platform == "" {
 		o.platform = ledger.AnyPlatform
@@ -67,12 +72,16 @@ func seed(ctx context.Context, env *environment, o seedOptions, path string) err
 	if err != nil {
 		return err
 	}
+	patches, err := o.makePatches(ctx, env, blob)
+	if err != nil {
+		return err
+	}
 	now, err := effectiveTime(ctx, env)
 	if err != nil {
 		return err
 	}
 	rel := ledger.Release{Name: o.name, Version: o.version, Type: o.kind, Created: now, Artifacts: []ledger.Artifact{{
-		Platform: o.platform, Digest: blob.Digest, Size: blob.Size, Root: blob.Root, File: filepath.Base(path)}}}
+		Platform: o.platform, Digest: blob.Digest, Size: blob.Size, Root: blob.Root, File: filepath.Base(path), Patches: api.Listing(patches)}}}
 	envelope, err := ledger.SignRelease(rel, keys...)
 	if err != nil {
 		return usage("%v", err)
@@ -81,10 +90,31 @@ func seed(ctx context.Context, env *environment, o seedOptions, path string) err
 	if err != nil {
 		return err
 	}
-	if env.json() {
-		return env.printJSON(map[string]any{"release": rel.Ref(), "statement": p.Statement, "digest": blob.Digest, "size": blob.Size, "root": blob.Root})
+	return tellSeeded(env, rel.Ref(), p.Statement, blob, patches)
+}
+
+// makePatches has the node make patches from what it has of earlier versions.
+func (o *seedOptions) makePatches(ctx context.Context, env *environment, blob api.Added) ([]api.Patch, error) {
+	if o.patches == 0 {
+		return []api.Patch{}, nil
 	}
-	_, err = fmt.Fprintf(env.out, "seeded %s: %s, sha256:%s\n", rel.Ref(), size(blob.Size), blob.Digest)
+	bar := newProgress(env.err)
+	defer bar.End()
+	bar.Show("making patches from earlier versions")
+	all, err := env.client().MakePatches(ctx, api.PatchWish{Name: o.name, Platform: o.platform, Digest: blob.Digest, Versions: o.patches})
+	return all, env.explain(err)
+}
+
+func tellSeeded(env *environment, ref, statement string, blob api.Added, patches []api.Patch) error {
+	if env.json() {
+		return env.printJSON(map[string]any{"release": ref, "statement": statement, "digest": blob.Digest, "size": blob.Size, "root": blob.Root, "patches": patches})
+	}
+	_, err := fmt.Fprintf(env.out, "seeded %s: %s, sha256:%s\n", ref, size(blob.Size), blob.Digest)
+	for _, p := range patches {
+		if err == nil {
+			_, err = fmt.Fprintf(env.out, "patch from %s: %s\n", p.FromRelease, size(p.Size))
+		}
+	}
 	return err
 }
 

@@ -29,12 +29,31 @@ const (
 // Add puts a blob into the store. A blob that is there already is stored once. When the disk is
 // full, disk.ErrFull is in the error's chain and nothing of the blob stays.
 func (s *Store) Add(ctx context.Context, r io.Reader) (*Object, error) {
+	return s.take(ctx, r, func(Want) error { return nil })
+}
+
+// AddAs puts a certain blob into the store, made in another way than chunk by chunk. If the bytes, or
+// their chunk list, are not its own, nothing of them stays and ErrCorrupt is in the error's chain.
+func (s *Store) AddAs(ctx context.Context, w Want, r io.Reader) (*Object, error) {
+	return s.take(ctx, r, func(got Want) error {
+		if got.Digest != w.Digest || got.Size != w.Size || !got.Root.Equals(w.Root) {
+			return ErrCorrupt
+		}
+		return nil
+	})
+}
+
+// take reads a blob, and keeps it unless check refuses what it turned out to be.
+func (s *Store) take(ctx context.Context, r io.Reader, check func(Want) error) (*Object, error) {
 	temp := s.tempName()
 	file, err := s.fs.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("add blob: %w", err)
 	}
 	a, err := s.cut(ctx, r, file)
+	if err == nil {
+		err = check(a.want)
+	}
 	if err == nil {
 		err = file.Sync()
 	}

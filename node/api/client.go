@@ -41,6 +41,16 @@ func (c *Client) AddBlob(ctx context.Context, r io.Reader) (Added, error) {
 	return a, c.do(ctx, http.MethodPost, "blobs", nil, r, &a)
 }
 
+// MakePatches has the node make patches to a blob of its store.
+func (c *Client) MakePatches(ctx context.Context, wish PatchWish) ([]Patch, error) {
+	body, err := json.Marshal(wish)
+	if err != nil {
+		return nil, err
+	}
+	var p []Patch
+	return p, c.do(ctx, http.MethodPost, "patches", nil, bytes.NewReader(body), &p)
+}
+
 // Publish hands the node a signed statement to spread.
 func (c *Client) Publish(ctx context.Context, kind string, envelope []byte) (Published, error) {
 	var p Published

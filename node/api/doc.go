@@ -9,6 +9,7 @@
 //	GET  /v1/rollout?name=NAME           Rollout
 //	GET  /v1/holders?release=NAME@VERSION[&platform=OS/ARCH]         []Holder
 //	POST /v1/blobs                       the body is the blob; answers Added
+//	POST /v1/patches                     PatchWish; answers a list of Patch, made and stored
 //	POST /v1/statements?kind=KIND        the body is a DSSE envelope; answers its digest
 //	POST /v1/invites                     the body is an invite's envelope; answers {"ok"} if it would let machines in
 //	PUT  /v1/uplink                      UplinkChange; answers Uplink

@@ -24,6 +24,7 @@ type Backend interface {
 	Rollout(name string) (Rollout, error)
 	Holders(ctx context.Context, release, platform string) ([]Holder, error)
 	AddBlob(ctx context.Context, r io.Reader) (Added, error)
+	MakePatches(ctx context.Context, wish PatchWish) ([]Patch, error)
 	Publish(kind string, envelope []byte) (digest string, err error)
 	CheckInvite(envelope []byte) error
 	SetUplink(ctx context.Context, change UplinkChange) (Uplink, error)
@@ -52,6 +53,7 @@ func NewHandler(b Backend) http.Handler {
 		return b.Holders(r.Context(), r.FormValue("release"), r.FormValue("platform"))
 	})
 	mux.HandleFunc("POST /v1/blobs", answer(func(r *http.Request) (any, error) { return b.AddBlob(r.Context(), r.Body) }))
+	mux.HandleFunc("POST /v1/patches", answer(func(r *http.Request) (any, error) { return makePatches(b, r) }))
 	mux.HandleFunc("POST /v1/statements", answer(func(r *http.Request) (any, error) { return publish(b, r) }))
 	mux.HandleFunc("POST /v1/invites", answer(func(r *http.Request) (any, error) { return checkInvite(b, r) }))
 	mux.HandleFunc("PUT /v1/uplink", answer(func(r *http.Request) (any, error) { return setUplink(b, r) }))
@@ -102,6 +104,18 @@ func checkInvite(b Backend, r *http.Request) (any, error) {
 		return nil, err
 	}
 	return checked{true}, b.CheckInvite(body)
+}
+
+func makePatches(b Backend, r *http.Request) (any, error) {
+	body, err := document(r)
+	if err != nil {
+		return nil, err
+	}
+	var wish PatchWish
+	if err := json.Unmarshal(body, &wish); err != nil {
+		return nil, Refuse(fmt.Errorf("decode wish for patches: %w", err), "")
+	}
+	return b.MakePatches(r.Context(), wish)
 }
 
 func setUplink(b Backend, r *http.Request) (any, error) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"selvage/internal/ident"
+	"selvage/ledger"
 )
 
 // Status is what a node says of itself.
@@ -101,11 +102,41 @@ type Release struct {
 
 // Artifact is what a release runs on one platform.
 type Artifact struct {
-	Platform string `json:"platform"`
-	Digest   string `json:"digest"`
-	Size     int64  `json:"size"`
-	Root     string `json:"root"`
-	File     string `json:"file,omitempty"`
+	Platform string  `json:"platform"`
+	Digest   string  `json:"digest"`
+	Size     int64   `json:"size"`
+	Root     string  `json:"root"`
+	File     string  `json:"file,omitempty"`
+	Patches  []Patch `json:"patches,omitempty"`
+}
+
+// Patch is a blob that makes an artifact's from that of an earlier version.
+type Patch struct {
+	FromRelease string `json:"from_release,omitempty"` // only in the answer to PatchWish
+	From        string `json:"from"`
+	Digest      string `json:"digest"`
+	Size        int64  `json:"size"`
+	Root        string `json:"root"`
+	Print       string `json:"print"` // of the deflate that it counts on
+}
+
+// PatchWish asks for patches to a blob of the store, from the newest versions of a release that are here too.
+type PatchWish struct {
+	Name     string `json:"name"`     // of the release
+	Platform string `json:"platform"` // of the artifact
+	Digest   string `json:"digest"`   // of the new blob
+	Versions int    `json:"versions"` // how many old ones, at most MaxPatches
+}
+
+// MaxPatches is how many patches an artifact of a release may list.
+const MaxPatches = ledger.MaxPatches
+
+// Listing is how a release lists patches.
+func Listing(all []Patch) (out []ledger.Patch) {
+	for _, p := range all {
+		out = append(out, ledger.Patch{From: p.From, Digest: p.Digest, Size: p.Size, Root: p.Root, Print: p.Print})
+	}
+	return out
 }
 
 // Deployment is a signed wish, and how far it has come.
@@ -134,7 +165,16 @@ type Blob struct {
 	FromLocalBytes  int64      `json:"from_local_bytes"`
 	BytesPerSecond  float64    `json:"bytes_per_second"`
 	Releases        []string   `json:"releases"`
+	By              string     `json:"by,omitempty"`       // ByPatch, ByChunks or ByWhole: how it came, if it was fetched since the node came up
+	ByBytes         int64      `json:"by_bytes,omitempty"` // that had to come for it: of the patch, or of chunks
 }
+
+// How a blob came.
+const (
+	ByPatch  = "patch"  // made from an older one; what came is another blob, the patch
+	ByChunks = "chunks" // those that no older blob had
+	ByWhole  = "whole"
+)
 
 // Added is a blob that was put into the store.
 type Added struct {

@@ -33,6 +33,9 @@ func (w *world) at(name string) (*node.Node, error) {
 	return n, nil
 }
 
+// patchedVersions is from how many earlier versions patches are made: what the command line has for a default.
+const patchedVersions = 3
+
 // Seed implements simulator.Stage.
 func (w *world) Seed(s scenario.Seed, content []byte) error {
 	n, err := w.at(s.From)
@@ -43,8 +46,12 @@ func (w *world) Seed(s scenario.Seed, content []byte) error {
 	if err != nil {
 		return err
 	}
+	patches, err := n.MakePatches(context.Background(), api.PatchWish{Name: s.Name, Platform: ledger.AnyPlatform, Digest: added.Digest, Versions: patchedVersions})
+	if err != nil {
+		return err
+	}
 	env, err := ledger.SignRelease(ledger.Release{Name: s.Name, Version: s.Version, Type: runtime.TypeBundle, Created: n.Status().Time.UTC(), Artifacts: []ledger.Artifact{
-		{Platform: ledger.AnyPlatform, Digest: added.Digest, Size: added.Size, Root: added.Root, File: simulator.BlobFile}}}, w.operator)
+		{Platform: ledger.AnyPlatform, Digest: added.Digest, Size: added.Size, Root: added.Root, File: simulator.BlobFile, Patches: api.Listing(patches)}}}, w.operator)
 	if err != nil {
 		return err
 	}
