@@ -191,17 +191,23 @@ func (f *fleet) seed(at *machine, ref string, content []byte, signers ...ed25519
 	if err != nil {
 		return added, err
 	}
+	return added, f.release(at, ref, added, nil, signers...)
+}
+
+// release publishes a release of what was added at a node, with patches.
+func (f *fleet) release(at *machine, ref string, added api.Added, patches []ledger.Patch, signers ...ed25519.PrivateKey) error {
+	f.t.Helper()
 	name, version, _ := strings.Cut(ref, "@")
 	if len(signers) == 0 {
 		signers = []ed25519.PrivateKey{f.operator}
 	}
 	env, err := ledger.SignRelease(ledger.Release{Name: name, Version: version, Type: runtime.TypeBundle, Created: at.Status().Time.UTC(),
-		Artifacts: []ledger.Artifact{{Platform: ledger.AnyPlatform, Digest: added.Digest, Size: added.Size, Root: added.Root, File: "f"}}}, signers...)
+		Artifacts: []ledger.Artifact{{Platform: ledger.AnyPlatform, Digest: added.Digest, Size: added.Size, Root: added.Root, File: "f", Patches: patches}}}, signers...)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	_, err = at.Publish(api.KindRelease, marshalJSON(f.t, env))
-	return added, err
+	return err
 }
 
 // deploy declares at a node that a release run everywhere.

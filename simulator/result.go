@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"selvage/node/api"
 	"selvage/simulator/scenario"
 )
 
@@ -108,7 +109,7 @@ func (t *story) uplinkOf(site string) Uplink {
 }
 
 // needed returns how much of a release a site had to get from others: what none of its nodes had of
-// it in older ones. ok is false if the site does not hold it.
+// it in older ones, or the patch that made it of them. ok is false if the site does not hold it.
 func (t *story) needed(site, ref string) (bytes int64, ok bool) {
 	for _, m := range Placed(t.Machines(), site) {
 		n := m.Agent()
@@ -119,7 +120,11 @@ func (t *story) needed(site, ref string) (bytes int64, ok bool) {
 			if b.Digest != t.releases[ref].digest || !b.Complete {
 				continue
 			}
-			if need := b.Size - b.FromLocalBytes; !ok || need < bytes {
+			need := b.Size - b.FromLocalBytes
+			if b.By == api.ByPatch {
+				need = b.ByBytes
+			}
+			if !ok || need < bytes {
 				bytes, ok = need, true
 			}
 		}
@@ -172,6 +177,9 @@ func (t *story) budget(r Result) []Check {
 	}
 	ratio("uplink_ratio", b.UplinkRatio, func(u Uplink) int64 { return u.DownBytes })
 	ratio("blob_ratio", b.BlobRatio, func(u Uplink) int64 { return u.BlobBytes })
+	if b.BlobBytes > 0 {
+		out = append(out, blobBytes(b.BlobBytes, r.Uplinks))
+	}
 	if b.Makespan > 0 {
 		c := Check{Name: "makespan", Kind: "budget", OK: r.MakespanSeconds > 0 && r.MakespanSeconds <= b.Makespan.Seconds()}
 		if !c.OK {
@@ -180,4 +188,15 @@ func (t *story) budget(r Result) []Check {
 		out = append(out, c)
 	}
 	return out
+}
+
+// blobBytes judges how many bytes of blobs came down each uplink.
+func blobBytes(most int64, all []Uplink) Check {
+	c := Check{Name: "blob_bytes", Kind: "budget", OK: true}
+	for _, u := range all {
+		if u.BlobBytes > most {
+			c.OK, c.Detail = false, fmt.Sprintf("%s: %d bytes, at most %d", u.Site, u.BlobBytes, most)
+		}
+	}
+	return c
 }

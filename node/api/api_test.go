@@ -25,6 +25,9 @@ func (b backend) AddBlob(_ context.Context, r io.Reader) (Added, error) {
 	n, err := io.Copy(io.Discard, r)
 	return Added{Size: n}, errors.Join(err, b.err)
 }
+func (b backend) MakePatches(_ context.Context, w PatchWish) ([]Patch, error) {
+	return []Patch{{From: w.Name, Size: int64(w.Versions)}}, b.err
+}
 func (b backend) Publish(kind string, env []byte) (string, error) {
 	return kind + ":" + string(env), b.err
 }
@@ -64,6 +67,9 @@ func TestRoundTrips(t *testing.T) {
 	}
 	if p, err := c.Publish(ctx, KindRelease, []byte("env")); err != nil || p.Statement != "release:env" {
 		t.Errorf("publish: %+v, %v", p, err)
+	}
+	if p, err := c.MakePatches(ctx, PatchWish{Name: "app", Versions: 3}); err != nil || len(p) != 1 || p[0].From != "app" || p[0].Size != 3 {
+		t.Errorf("make patches: %+v, %v", p, err)
 	}
 	held := true
 	if u, err := c.SetUplink(ctx, UplinkChange{Held: &held}); err != nil || !u.Held {

@@ -143,6 +143,8 @@
 //	    version: a version; of the release; has to be given
 //	    change: a share, 0% to 100% or 0 to 1; how much is new of the last release of this name; all of
 //	        it if this is the first; otherwise 100%
+//	    places: a whole number, 1 to 10000; in how many places that is, as far from each other as they
+//	        can be; otherwise 1, at random
 //	  deploy: a mapping; a release is declared to run
 //	    name: a name; of the deployment; otherwise the release's
 //	    release: a NAME@VERSION; which release; it was seeded before; has to be given
@@ -176,6 +178,8 @@
 //	  uplink_ratio: a ratio, 0 to 1000; bytes down each uplink against the ideal, which is each block
 //	      once; otherwise 0, which is no bound
 //	  blob_ratio: a ratio, 0 to 1000; the same of blobs only; otherwise 0, which is no bound
+//	  blob_bytes: a size, 0 to 1TB; of blobs, patches among them, down each uplink; otherwise 0, which
+//	      is no bound
 //	  makespan: a duration, 0s to 366d; from the last deploy until all run it; otherwise 0s, which is no
 //	      bound
 package scenario

@@ -20,6 +20,7 @@ const (
 	maxPlaces  = 1000 // in one list of them
 	maxChecks  = 100
 	maxRate    = 1_000_000_000_000 // bits a second
+	maxStrewn  = 10_000
 	maxBlob    = 1_000_000_000_000 // bytes
 	maxBytes   = 1_000_000_000_000_000
 	maxQueue   = 1 << 30 // bytes
@@ -170,6 +171,7 @@ func budgetFields() mapping[Budget] {
 		of("uplink_ratio", ratio(), func(b *Budget) *float64 { return &b.UplinkRatio },
 			"bytes down each uplink against the ideal, which is each block once").or("0, which is no bound"),
 		of("blob_ratio", ratio(), func(b *Budget) *float64 { return &b.BlobRatio }, "the same of blobs only").or("0, which is no bound"),
+		of("blob_bytes", size(0, maxBlob), func(b *Budget) *int64 { return &b.BlobBytes }, "of blobs, patches among them, down each uplink").or("0, which is no bound"),
 		of("makespan", duration(0, MaxDuration), func(b *Budget) *time.Duration { return &b.Makespan },
 			"from the last deploy until all run it").or("0s, which is no bound"),
 	}}

@@ -47,7 +47,7 @@ func TestParse(t *testing.T) {
 		"clock":     {s.Faults[5], Fault{Line: 13, At: 3 * time.Minute, For: time.Minute, Kind: Clock, On: "s1/n0", Jump: -10 * time.Hour, Drift: 2e-4}},
 		"random": {s.Random[0], Random{Line: 21, Every: 30 * time.Second, After: time.Minute, Before: 10 * time.Minute, On: []string{"s1"},
 			Kinds: []FaultKind{Crash, Cut, Isolate, PowerCut, DiskFull, Clock}, MinFor: 5 * time.Second, MaxFor: time.Minute}},
-		"seed":    {s.Work[0].Seed, &Seed{From: "s1/n0", Name: "app", Version: "v1", Size: 20e6, Change: 1}},
+		"seed":    {s.Work[0].Seed, &Seed{From: "s1/n0", Name: "app", Version: "v1", Size: 20e6, Change: 1, Places: 3}},
 		"deploy":  {s.Work[1].Deploy, &Deploy{From: "s1/n0", Name: "app", Release: "app@v1", Selector: map[string]string{"tier": "pos"}}},
 		"uplink":  {s.Work[3].Uplink, &UplinkWork{On: "s2", Held: &held}},
 		"forge":   {s.Faults[10], Fault{Line: 18, At: 4 * time.Minute, For: 5 * time.Minute, Kind: Forge, On: "s2/n1"}},
@@ -55,7 +55,7 @@ func TestParse(t *testing.T) {
 		"revoke":  {s.Work[6].Revoke, &Revoke{From: "s1/n0", Node: "s2/n1", Reason: "stolen"}},
 		"eventually": {s.Eventually, []Eventually{{Line: 32, Within: 2 * time.Minute, Of: OfHeal,
 			Checks: []Check{{32, "ledgers_equal", ""}, {32, "all_run", "app@v1"}}}}},
-		"budget": {s.Budget, Budget{33, 1.10, 1.02, time.Minute}},
+		"budget": {s.Budget, Budget{33, 1.10, 1.02, 30e6, time.Minute}},
 	} {
 		if diff := cmp.Diff(c.want, c.got); diff != "" {
 			t.Errorf("%s: %s", name, diff)

@@ -131,6 +131,8 @@ type Seed struct {
 	Size          int64 // bytes
 	// Change is the share of the last release's bytes of this name that are new, 0 to 1; 1 if it is the first.
 	Change float64
+	// Places is in how many places of the blob the new bytes are, as far from each other as they can be; at least 1.
+	Places int
 }
 
 // Deploy declares that a release run.
@@ -182,5 +184,6 @@ type Budget struct {
 	Line        int
 	UplinkRatio float64       // bytes down each uplink against the ideal; 0 is no bound
 	BlobRatio   float64       // likewise, of chunks only
+	BlobBytes   int64         // of chunks that may come down each uplink; 0 is no bound
 	Makespan    time.Duration // from the last deploy until all run it
 }

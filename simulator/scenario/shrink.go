@@ -131,6 +131,9 @@ func (sh *shrinker) budget() (progress bool) {
 	if b.BlobRatio > 0 {
 		progress = sh.change(func(s *Scenario) { s.Budget.BlobRatio = 0 }) || progress
 	}
+	if b.BlobBytes > 0 {
+		progress = sh.change(func(s *Scenario) { s.Budget.BlobBytes = 0 }) || progress
+	}
 	if b.Makespan > 0 {
 		progress = sh.change(func(s *Scenario) { s.Budget.Makespan = 0 }) || progress
 	}
@@ -212,9 +215,12 @@ func plain(s *Scenario, site string) Uplink {
 // smallest is a release that need not be made smaller, in bytes.
 const smallest = 1000
 
-// sizes halves releases.
+// sizes halves releases, and has what is new of them in one place.
 func (sh *shrinker) sizes() (progress bool) {
 	for i := range sh.s.Work {
+		if seed := sh.s.Work[i].Seed; seed != nil && seed.Places > 1 {
+			progress = sh.change(func(s *Scenario) { s.Work[i].Seed.Places = 1 }) || progress
+		}
 		for seed := sh.s.Work[i].Seed; seed != nil && seed.Size > smallest; seed = sh.s.Work[i].Seed {
 			half := max(seed.Size/2, smallest)
 			if !sh.change(func(s *Scenario) { s.Work[i].Seed.Size = half }) {

@@ -158,10 +158,10 @@ func weight(s Scenario) float64 {
 	}
 	for _, work := range s.Work {
 		if work.Seed != nil {
-			w += 1000 * float64(work.Seed.Size)
+			w += 1000*float64(work.Seed.Size) + float64(work.Seed.Places)
 		}
 	}
-	for _, b := range []float64{s.Budget.UplinkRatio, s.Budget.BlobRatio, float64(s.Budget.Makespan)} {
+	for _, b := range []float64{s.Budget.UplinkRatio, s.Budget.BlobRatio, float64(s.Budget.BlobBytes), float64(s.Budget.Makespan)} {
 		if b > 0 {
 			w += 1e13
 		}

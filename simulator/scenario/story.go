@@ -186,13 +186,15 @@ func workFields() mapping[Work] {
 }
 
 func seedFields() mapping[Seed] {
-	return mapping[Seed]{base: Seed{Change: 1}, fields: []field[Seed]{
+	return mapping[Seed]{base: Seed{Change: 1, Places: 1}, fields: []field[Seed]{
 		needed("size", size(1, maxBlob), func(s *Seed) *int64 { return &s.Size }, "of its blob"),
 		of("from", node(), func(s *Seed) *string { return &s.From }, "at which node").or("the first node"),
 		needed("name", word("a name", manifest.CheckPath), func(s *Seed) *string { return &s.Name }, "of the release"),
 		needed("version", word("a version", manifest.CheckVersion), func(s *Seed) *string { return &s.Version }, "of the release"),
 		of("change", share(), func(s *Seed) *float64 { return &s.Change },
 			"how much is new of the last release of this name; all of it if this is the first").or("100%"),
+		of("places", whole(1, maxStrewn), func(s *Seed) *int { return &s.Places },
+			"in how many places that is, as far from each other as they can be").or("1, at random"),
 	}}
 }
 

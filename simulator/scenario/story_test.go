@@ -123,8 +123,8 @@ func workGen() *rapid.Generator[[]Work] {
 		held, limit := rapid.Bool().Draw(t, "held"), rates().Draw(t, "limit")
 		all := []Work{
 			{Join: &Join{"s0", "late"}},
-			{Seed: &Seed{From: node.Draw(t, "from"), Name: "app", Version: "1.0", Size: sizes(1, maxBlob).Draw(t, "size"), Change: 1}},
-			{Seed: &Seed{From: node.Draw(t, "from"), Name: "app", Version: "v2", Size: 1, Change: shares().Draw(t, "change")}},
+			{Seed: &Seed{From: node.Draw(t, "from"), Name: "app", Version: "1.0", Size: sizes(1, maxBlob).Draw(t, "size"), Change: 1, Places: 1}},
+			{Seed: &Seed{From: node.Draw(t, "from"), Name: "app", Version: "v2", Size: 1, Change: shares().Draw(t, "change"), Places: rapid.IntRange(1, maxStrewn).Draw(t, "places")}},
 			{Deploy: &Deploy{From: node.Draw(t, "from"), Release: "app@1.0", Selector: map[string]string{"tier": "1"}}},
 			{Deploy: &Deploy{Name: "shop/app", Release: "app@v2"}},
 			{Uplink: &UplinkWork{On: "s0", Held: &held}},
@@ -163,7 +163,7 @@ func stories() *rapid.Generator[Scenario] {
 		s.Work = workGen().Draw(t, "work")
 		s.Eventually = rapid.SliceOfN(eventuallyGen(), 0, 2).Draw(t, "eventually")
 		s.Always = []Check{{Name: "epochs_grow"}, {Name: "one_leader_per_site", Arg: "s0/n0"}}
-		s.Budget = Budget{UplinkRatio: shares().Draw(t, "ratio"), Makespan: times(time.Hour).Draw(t, "makespan")}
+		s.Budget = Budget{UplinkRatio: shares().Draw(t, "ratio"), BlobBytes: sizes(0, maxBlob).Draw(t, "bytes"), Makespan: times(time.Hour).Draw(t, "makespan")}
 		return s.settled().sorted()
 	})
 }
