@@ -93,9 +93,10 @@ type Node struct {
 	// revoked holds one: a revocation has come.
 	revoked chan struct{}
 
-	admitting lock.Mutex
-	changing  lock.Mutex // one change of the uplink at a time
-	patching  lock.Mutex // one patch is made or applied at a time, for the memory that takes
+	admitting  lock.Mutex
+	changing   lock.Mutex    // one change of the uplink at a time
+	patchPause time.Duration // the constant, but in tests
+	patching   lock.Mutex    // one patch is made or applied at a time, for the memory that takes
 
 	mu       sync.Mutex
 	settings home.Settings
@@ -112,7 +113,7 @@ var _ api.Backend = (*Node)(nil)
 // Start brings a node up. On an error nothing of it is left running.
 func Start(cfg Config) (*Node, error) {
 	cfg.fill()
-	n := &Node{cfg: cfg, started: time.Now(), news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, decoded: map[ident.NodeID]decodedReport{},
+	n := &Node{cfg: cfg, started: time.Now(), patchPause: patchPause, news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, decoded: map[ident.NodeID]decodedReport{},
 		heard: map[ident.NodeID]decodedBeacon{}, ways: map[store.Digest]way{}, faults: map[fault]bool{}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openWork} {

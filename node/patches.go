@@ -210,7 +210,7 @@ func (n *Node) hopeless(ctx context.Context, blob, by store.Digest) bool {
 		select {
 		case <-ctx.Done():
 			return false
-		case <-time.After(patchPause):
+		case <-time.After(n.patchPause):
 		}
 		if o, ok := n.store.Object(by); ok && o.Info().Have > last {
 			idle, last = 0, o.Info().Have

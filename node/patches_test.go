@@ -2,12 +2,17 @@ package node
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"testing"
+	"time"
 
+	"selvage/distribute"
 	"selvage/distribute/store"
 	"selvage/internal/disk"
+	"selvage/internal/disk/memdisk"
 	"selvage/ledger"
 	"selvage/node/api"
 )
@@ -208,5 +213,38 @@ func TestWhichPatchesAreMade(t *testing.T) {
 	_, err := f.founder.MakePatches(t.Context(), api.PatchWish{Name: "app", Digest: "00000000" + to.Digest[8:]})
 	if !errors.As(err, &refusal) || refusal.Code != http.StatusNotFound {
 		t.Errorf("a blob that is not here: %v", err)
+	}
+}
+
+// TestPatchThatNobodyHas: when a patch does not come and the blob would, chunks do it.
+func TestPatchThatNobodyHas(t *testing.T) {
+	t.Parallel()
+	f := found(t)
+	m := f.join("b", "b1")
+	m.patchPause = 200 * time.Millisecond
+	v1 := content(6, 100<<10)
+	if _, err := f.seed(f.founder, "app@v1", v1); err != nil {
+		t.Fatal(err)
+	}
+	f.deploy(f.founder, "app@v1")
+	eventually(t, "b1 runs app@v1", func() bool { return m.runs("app@v1") })
+	elsewhere, err := store.Open(memdisk.New(0), "store")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, err := elsewhere.Add(t.Context(), bytes.NewReader(content(7, 1000)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v2 := f.add(f.founder, altered(v1, 8<<10))
+	from := sha256.Sum256(v1)
+	if err := f.release(f.founder, "app@v2", v2, []ledger.Patch{{From: hex.EncodeToString(from[:]), Digest: gone.Digest.String(), Size: gone.Size,
+		Root: gone.Root.String(), Print: distribute.PatchPrint()}}); err != nil {
+		t.Fatal(err)
+	}
+	f.deploy(f.founder, "app@v2")
+	eventually(t, "b1 runs app@v2", func() bool { return m.runs("app@v2") })
+	if b := m.blobOf(v2.Digest); b.By == api.ByPatch || b.ByBytes == 0 {
+		t.Errorf("%+v", b)
 	}
 }
