@@ -33,6 +33,13 @@
 // for dead or alive, and nobody of other sites. It is what people are shown and what a rollout waits
 // for; no right follows from it.
 //
+// # Patches
+//
+// A release can list patches from the blobs of earlier versions. To get a blob the node takes what is
+// least to fetch: such a patch, or what is missing by chunks (cheapestPatch). A patch that turns out bad,
+// or does not come, leaves it to chunks. How each blob came is in the list of blobs, for as long as the
+// node is up.
+//
 // # Revocation
 //
 // The ledger says who is revoked, and the node has nothing to do with them: on sight of a revocation
