@@ -158,7 +158,10 @@ func weight(s Scenario) float64 {
 	}
 	for _, work := range s.Work {
 		if work.Seed != nil {
-			w += 1000*float64(work.Seed.Size) + float64(work.Seed.Places)
+			w += 1000 * float64(work.Seed.Size)
+			if work.Seed.Places > 1 {
+				w += 1e13
+			}
 		}
 	}
 	for _, b := range []float64{s.Budget.UplinkRatio, s.Budget.BlobRatio, float64(s.Budget.BlobBytes), float64(s.Budget.Makespan)} {
