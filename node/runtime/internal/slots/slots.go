@@ -1,7 +1,7 @@
 // Package slots keeps the directories in which drivers put what they unpack of a release.
 //
-// A slot is made under another name (".new"), made durable, and then renamed: a slot that can
-// be seen is whole, whatever happened before. Package runtime's comment draws the layout.
+// A slot is made under another name (".new"), made durable, and then renamed; one that goes is renamed (".old") before
+// a file of it is removed: a slot that can be seen is whole, whatever happened before. Package runtime's comment draws the layout.
 package slots
 
 import (
@@ -17,7 +17,11 @@ import (
 	"selvage/node/runtime"
 )
 
-const staging = ".new"
+// Names of what is no slot yet, and no slot any more.
+const (
+	staging = ".new"
+	leaving = ".old"
+)
 
 type slot struct {
 	name string
@@ -61,8 +65,30 @@ func Make(f disk.FS, w runtime.Workload, fill func(dir string) error) (made bool
 	return true, f.SyncDir(parent)
 }
 
-// Drop removes a workload's slot.
-func Drop(f disk.FS, w runtime.Workload) error { return f.RemoveAll(Dir(w)) }
+// Drop removes a workload's slot, if it is there.
+func Drop(f disk.FS, w runtime.Workload) error {
+	return drop(f, runtime.Dir(w.Deployment), w.Slot())
+}
+
+// drop has the slot's new name durable before it removes what is in it: of a directory that is being removed the
+// power may leave any part.
+func drop(f disk.FS, parent, slot string) error {
+	old := path.Join(parent, leaving)
+	if err := f.RemoveAll(old); err != nil {
+		return fmt.Errorf("clear %s: %w", old, err)
+	}
+	err := f.Rename(path.Join(parent, slot), old)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("remove slot %s: %w", slot, err)
+	}
+	if err := f.SyncDir(parent); err != nil {
+		return fmt.Errorf("remove slot %s: %w", slot, err)
+	}
+	return f.RemoveAll(old)
+}
 
 // Prune removes slots of a deployment until runtime.KeepSlots are left: inUse, previous if it
 // is there, else the one made last.
@@ -87,8 +113,8 @@ func Prune(f disk.FS, deployment, inUse, previous string) error {
 		return b.made.Compare(a.made)
 	})
 	for _, s := range all[min(len(all), runtime.KeepSlots):] {
-		if err := f.RemoveAll(path.Join(runtime.Dir(deployment), s.name)); err != nil {
-			return fmt.Errorf("remove slot %s: %w", s.name, err)
+		if err := drop(f, runtime.Dir(deployment), s.name); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -97,6 +123,15 @@ func Prune(f disk.FS, deployment, inUse, previous string) error {
 // Remove deletes all that lies on disk of a deployment.
 func Remove(f disk.FS, deployment string) error {
 	dir := runtime.Dir(deployment)
+	all, err := list(f, deployment)
+	if err != nil {
+		return fmt.Errorf("list slots of %s: %w", deployment, err)
+	}
+	for _, s := range all {
+		if err := drop(f, dir, s.name); err != nil {
+			return err
+		}
+	}
 	if err := f.RemoveAll(dir); err != nil {
 		return fmt.Errorf("remove %s: %w", dir, err)
 	}
@@ -117,7 +152,7 @@ func list(f disk.FS, deployment string) ([]slot, error) {
 	var all []slot
 	for _, e := range entries {
 		if !e.IsDir() || !strings.Contains(e.Name(), "@") {
-			continue // "data", ".new" and files are no slots
+			continue // "data", ".new", ".old" and files are no slots
 		}
 		info, err := e.Info()
 		if err != nil {
