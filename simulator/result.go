@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"selvage/node/api"
 	"selvage/simulator/scenario"
 )
 
@@ -120,11 +119,7 @@ func (t *story) needed(site, ref string) (bytes int64, ok bool) {
 			if b.Digest != t.releases[ref].digest || !b.Complete {
 				continue
 			}
-			need := b.Size - b.FromLocalBytes
-			if b.By == api.ByPatch {
-				need = b.ByBytes
-			}
-			if !ok || need < bytes {
+			if need := b.NeededBytes(); !ok || need < bytes {
 				bytes, ok = need, true
 			}
 		}

@@ -169,6 +169,14 @@ type Blob struct {
 	ByBytes         int64      `json:"by_bytes,omitempty"` // that had to come for it: of the patch, or of chunks
 }
 
+// NeededBytes is how much of others a complete blob took: what no older blob here had, or the patch that made it of one.
+func (b Blob) NeededBytes() int64 {
+	if b.By == ByPatch {
+		return b.ByBytes
+	}
+	return b.Size - b.FromLocalBytes
+}
+
 // How a blob came.
 const (
 	ByPatch  = "patch"  // made from an older one; what came is another blob, the patch

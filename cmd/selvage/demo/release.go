@@ -19,6 +19,7 @@ type scene struct {
 	from          *member // the node that seeds it; nil if it was seeded before
 	targets       []*member
 	receivers     []string // sites that have to get it over their uplink
+	patches       string   // against how many earlier versions patches are made; "" is as usual
 
 	digest string
 	begun  time.Time
@@ -150,7 +151,11 @@ func (s *story) publish(ctx context.Context, sc *scene) error {
 	if err != nil {
 		return err
 	}
-	out, err := s.fleet.run(ctx, sc.from, "seed", file, "--name", "hello", "--version", sc.version, "--type", "function", "--key", s.operatorKey(), "-o", "json")
+	args := []string{"seed", file, "--name", "hello", "--version", sc.version, "--type", "function", "--key", s.operatorKey(), "-o", "json"}
+	if sc.patches != "" {
+		args = append(args, "--patches", sc.patches)
+	}
+	out, err := s.fleet.run(ctx, sc.from, args...)
 	if err != nil {
 		return err
 	}
@@ -198,10 +203,10 @@ func (s *story) close(ctx context.Context, sc scene) error {
 	return nil
 }
 
-// missing is how much of a blob the site had to get from elsewhere: what older blobs did not have.
+// missing is how much the site had to get from elsewhere for a blob.
 func (s *story) missing(ctx context.Context, site, digest string) (int64, error) {
 	b, err := findBlob(ctx, s.site(site)[0], digest)
-	return b.Size - b.FromLocalBytes, err
+	return b.NeededBytes(), err
 }
 
 // converge waits until every target says that it runs the version and is ready.

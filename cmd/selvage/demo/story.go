@@ -178,7 +178,8 @@ func (s *story) heal(ctx context.Context) error {
 
 // crash kills a node in the middle of a download.
 func (s *story) crash(ctx context.Context) error {
-	sc := scene{name: "v3, b3 killed on the way", version: "v3", from: s.member("a1"), targets: s.members, receivers: []string{"b", "c"}}
+	// A patch would be there before anybody could be killed.
+	sc := scene{name: "v3, b3 killed on the way", version: "v3", from: s.member("a1"), targets: s.members, receivers: []string{"b", "c"}, patches: "0"}
 	if err := s.open(ctx, &sc); err != nil {
 		return err
 	}
