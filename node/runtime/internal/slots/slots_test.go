@@ -1,6 +1,8 @@
 package slots_test
 
 import (
+	"errors"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -33,8 +35,8 @@ func fill(f disk.FS) func(dir string) error {
 	}
 }
 
-// TestPowerCutLeavesWholeSlots: whatever a power cut leaves of slots that were being removed, one that can be seen is
-// whole, as Make takes it for that.
+// TestPowerCutLeavesWholeSlots: wherever in a removal the power goes, and whatever it leaves then, a slot that can be
+// seen is whole, as Make takes it for that.
 func TestPowerCutLeavesWholeSlots(t *testing.T) {
 	removals := map[string]func(disk.FS) error{
 		"drop":   func(f disk.FS) error { return slots.Drop(f, workload("v1")) },
@@ -43,27 +45,53 @@ func TestPowerCutLeavesWholeSlots(t *testing.T) {
 	}
 	for name, remove := range removals {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(200) {
-				f := memdisk.New(0)
-				for _, v := range []string{"v1", "v2", "v3"} {
-					if _, err := slots.Make(f, workload(v), fill(f)); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if err := remove(f); err != nil {
-					t.Fatal(err)
-				}
-				after := f.Crash(rand.New(rand.NewPCG(seed, 0)))
-				for _, v := range []string{"v1", "v2", "v3"} {
-					dir := slots.Dir(workload(v))
-					if _, err := after.Stat(dir); err != nil {
-						continue
-					}
-					if _, err := after.Stat(path.Join(dir, "content")); err != nil {
-						t.Fatalf("seed %d: of %s the directory is left: %v", seed, v, err)
-					}
+			for ops, done := 0, false; !done; ops++ {
+				for seed := range uint64(50) {
+					f := three(t)
+					done = cutAfter(f, ops, remove) == nil
+					wholeOrGone(t, f.Crash(rand.New(rand.NewPCG(seed, 0))), ops, seed)
 				}
 			}
 		})
+	}
+}
+
+// three has three durable slots.
+func three(t *testing.T) *memdisk.FS {
+	f := memdisk.New(0)
+	for _, v := range versions {
+		if _, err := slots.Make(f, workload(v), fill(f)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
+}
+
+var (
+	versions = []string{"v1", "v2", "v3"}
+	errOff   = errors.New("the power is off")
+)
+
+// cutAfter runs a removal on a machine whose power goes after so many operations of the disk.
+func cutAfter(f *memdisk.FS, ops int, remove func(disk.FS) error) error {
+	f.OnOp = func(string, string) error {
+		if ops--; ops < 0 {
+			return errOff
+		}
+		return nil
+	}
+	return remove(f)
+}
+
+func wholeOrGone(t *testing.T, f disk.FS, ops int, seed uint64) {
+	t.Helper()
+	for _, v := range versions {
+		dir := slots.Dir(workload(v))
+		if _, err := f.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if _, err := f.Stat(path.Join(dir, "content")); err != nil {
+			t.Fatalf("cut after %d operations, seed %d: of %s only the directory is left: %v", ops, seed, v, err)
+		}
 	}
 }
