@@ -84,14 +84,17 @@ func (l *Ledger) show(t *transaction) {
 	base, news := l.fold.base(l.floor), l.fold.news()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if t.anew {
+		l.shown.lists, l.shown.roots = newLists(), map[string]*root{}
+	}
 	for _, f := range t.feeds {
 		l.hold(f)
-	}
-	if t.anew {
-		l.shown.lists = newLists()
+		for _, r := range l.shown.roots {
+			r.touch(f.key)
+		}
 	}
 	l.shown.take(base, news)
-	l.shown.feeds, l.shown.keys, l.shown.roots = l.feeds, l.keys, nil
+	l.shown.feeds, l.shown.keys = l.feeds, l.keys
 	if !t.news {
 		return
 	}
@@ -113,12 +116,13 @@ func (l *Ledger) tell(t *transaction) {
 }
 
 func (l *Ledger) attempt(f func(*transaction) error) (*transaction, error) {
-	if l.stale {
+	anew := l.stale
+	if anew {
 		if err := l.load(); err != nil {
 			return &transaction{charters: l.fold.charters.latest()}, fmt.Errorf("%w: read it again: %w", ErrStorage, err)
 		}
 	}
-	t := &transaction{charters: l.fold.charters.latest()}
+	t := &transaction{charters: l.fold.charters.latest(), anew: anew}
 	if err := f(t); err != nil {
 		return t, err
 	}
@@ -202,7 +206,7 @@ func (l *Ledger) note(t *transaction) error {
 // undo forgets in memory what could not be stored, and nobody was shown. If the log cannot be read
 // either, that waits for the next change.
 func (l *Ledger) undo(t *transaction) {
-	if !t.news && t.batch.empty() && t.charters == l.fold.charters.latest() {
+	if !t.anew && !t.news && t.batch.empty() && t.charters == l.fold.charters.latest() {
 		return
 	}
 	l.stale = true

@@ -1,35 +1,10 @@
 package ledger
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
-
-// Root returns a digest of all feeds of the given scopes: equal on nodes that hold the same
-// entries of them. After a change it costs a hash over all feeds.
-func (l *Ledger) Root(scopes []string) [sha256.Size]byte {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	of := strings.Join(scopes, "\x00")
-	if root, ok := l.shown.roots[of]; ok {
-		return root
-	}
-	var b []byte
-	for _, key := range l.shown.keys {
-		if f := l.shown.feeds[key]; f.live(scopes) {
-			b = append(b, key...)
-			b = f.mark().appendTo(append(b, 0))
-		}
-	}
-	if l.shown.roots == nil {
-		l.shown.roots = map[string][sha256.Size]byte{}
-	}
-	l.shown.roots[of] = sha256.Sum256(b)
-	return l.shown.roots[of]
-}
 
 func (f *feedState) live(scopes []string) bool {
 	return (len(f.entries) > 0 || f.closed != nil) && slices.Contains(scopes, f.Scope)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/ed25519"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,14 +14,14 @@ import (
 
 // shown is what others are shown: what the last change left behind that is durable.
 type shown struct {
-	base     view                         // all but its lists
-	lists    lists                        // what the lists of the view are made of
-	view     *view                        // nil: nobody has asked since the last change
-	feeds    map[string]*feedState        // by Feed.Key
-	keys     []string                     // of feeds, in order
-	changed  chan struct{}                // closed at the next change
-	revision uint64                       // see Revision
-	roots    map[string][sha256.Size]byte // what Root has answered since the last change
+	base     view                  // all but its lists
+	lists    lists                 // what the lists of the view are made of
+	view     *view                 // nil: nobody has asked since the last change
+	feeds    map[string]*feedState // by Feed.Key
+	keys     []string              // of feeds, in order
+	changed  chan struct{}         // closed at the next change
+	revision uint64                // see Revision
+	roots    map[string]*root      // by what Root was asked for; not nil
 }
 
 // answer returns what queries answer.
