@@ -81,7 +81,7 @@ func TestHostile(t *testing.T) {
 // Frames that do nothing unpack to a bound.
 func TestUnpacksToABound(t *testing.T) {
 	old := noise(1, 10)
-	w, err := newWriter(new(bytes.Buffer), 0)
+	w, err := newWriter(new(bytes.Buffer), 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ type File struct {
 // The same files give the same patch. Nothing of the patch is good if it fails. Who publishes it applies it
 // first: files that change while they are read make a patch for neither.
 func Make(ctx context.Context, old, new File, w io.Writer) error {
-	out, err := newWriter(w, inflateMost(new.Size))
+	out, err := newWriter(w, new.Size, inflateMost(new.Size))
 	if err != nil {
 		return fmt.Errorf("make patch: %w", err)
 	}

@@ -242,9 +242,9 @@ var deflaterPrint = sync.OnceValue(func() []byte {
 	return h.Sum(nil)[:printLen]
 })
 
-// sample is 256 KiB that have runs, near and far repetitions, and noise.
+// sample is 96 KiB, three of deflate's windows, that have runs, near and far repetitions, and noise.
 func sample() []byte {
-	b := make([]byte, 0, 256<<10)
+	b := make([]byte, 0, 96<<10)
 	x := uint64(1)
 	for len(b) < cap(b) {
 		x ^= x << 13
