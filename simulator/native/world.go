@@ -41,12 +41,24 @@ type world struct {
 
 var _ simulator.Stage = (*world)(nil)
 
+// tick is how often packets are handed over: in a large fleet less often, so that more of its nodes work at one
+// moment of virtual time, of which there are fewer. 200 nodes that joined and took a release needed 116 s of
+// processor time at 50 µs, 91 s at 2 ms and 81 s at 10 ms; a fleet of 1,000 has its packets up to 9 ms later.
+func tick(s scenario.Scenario) time.Duration {
+	const few, each = 100, 10 * time.Microsecond
+	nodes := 0
+	for _, site := range s.Sites {
+		nodes += site.Nodes
+	}
+	return network.DefaultTick + time.Duration(max(0, nodes-few))*each
+}
+
 // newWorld lays the network; nobody is there yet.
 func newWorld(s scenario.Scenario) (*world, error) {
 	w := &world{scenario: s, rand: simulator.Rand(s.Seed, "disks"), keys: simulator.ChaCha(s.Seed, "keys"), trace: simulator.NewTrace(),
 		wake: make(chan struct{}, 1), byName: map[string]*machine{}}
 	var err error
-	if w.net, err = network.New(network.Config{Rand: simulator.ChaCha(s.Seed, "network")}); err != nil {
+	if w.net, err = network.New(network.Config{Rand: simulator.ChaCha(s.Seed, "network"), Tick: tick(s)}); err != nil {
 		return nil, err
 	}
 	w.operator = w.newKey()
