@@ -60,6 +60,8 @@ func name() codec[string] { return word("a name", manifest.CheckName) }
 func siteFields() mapping[Site] {
 	return mapping[Site]{fields: []field[Site]{
 		needed("name", name(), func(s *Site) *string { return &s.Name }, "what the site is called"),
+		of("count", whole(1, MaxSites), func(s *Site) *int { return &s.Count },
+			"how many such sites there are; a number from 0 on follows their name").or("one, of that name"),
 		needed("nodes", whole(1, MaxNodes), func(s *Site) *int { return &s.Nodes },
 			fmt.Sprintf("how many nodes are there from the start, at most %d in all sites; they are called n0, n1, ...", MaxNodes)),
 		of("labels", labels(), func(s *Site) *map[string]string { return &s.Labels }, "labels of each of its nodes"),

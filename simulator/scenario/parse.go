@@ -22,6 +22,7 @@ func Parse(file string, data []byte, known Invariants) (Scenario, error) {
 	if err != nil {
 		return Scenario{}, err
 	}
+	multiply(root)
 	var s Scenario
 	r := &reader{uplinks: map[string]Uplink{}}
 	if n := child(root, "sites"); n != nil {

@@ -165,3 +165,21 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestCount(t *testing.T) {
+	counted, err := Parse("counted.yaml", []byte("sites:\n  - {name: hq, nodes: 1}\n  - {name: s, count: 3, nodes: 2, uplink: {up: 1mbit}}\n"), known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, err := Parse("written.yaml", []byte("sites:\n  - {name: hq, nodes: 1}\n  - {name: s0, nodes: 2, uplink: {up: 1mbit}}\n"+
+		"  - {name: s1, nodes: 2, uplink: {up: 1mbit}}\n  - {name: s2, nodes: 2, uplink: {up: 1mbit}}\n"), known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(written, counted, alike); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(string(written.Marshal()), string(counted.Marshal())); diff != "" {
+		t.Error(diff)
+	}
+}
