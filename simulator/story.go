@@ -13,9 +13,14 @@ import (
 	"selvage/simulator/scenario"
 )
 
-// lookEvery is the least virtual time between two looks at the world: what changes within it is
-// judged together.
-const lookEvery = 50 * time.Millisecond
+// lookEvery is the least virtual time between two looks at the world: what changes within it is judged together. A look
+// is at all machines, and in a fleet of more than lookFew something changes all the time: there it is lookShare more
+// for each of the others, a second for a thousand.
+const (
+	lookEvery = 50 * time.Millisecond
+	lookFew   = 100
+	lookShare = time.Millisecond
+)
 
 // act is something that happens at a moment of the story.
 type act struct {
@@ -245,7 +250,8 @@ func (t *story) sleep(now time.Duration) {
 			changed = true
 		}
 	}
-	pause := time.NewTimer(min(lookEvery, next-now))
+	pace := lookEvery + time.Duration(max(0, len(t.Machines())-lookFew))*lookShare
+	pause := time.NewTimer(min(pace, next-now))
 	defer pause.Stop()
 	<-pause.C
 }

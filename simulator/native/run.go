@@ -23,8 +23,10 @@ func Run(ctx context.Context, s scenario.Scenario, o simulator.Options) (simulat
 	var latest atomic.Pointer[simulator.Progress]
 	stop := follow(&latest, o.Progress)
 	o.Progress = func(p simulator.Progress) { latest.Store(&p) }
-	// Most of what a simulated node allocates is gone at once, and memory is there: collect rarely.
+	// Most of what a simulated node allocates is gone at once, and memory is there: collect rarely, until a fleet of
+	// a thousand makes it scarce.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(min(scarce, debug.SetMemoryLimit(-1))))
 	var r simulator.Result
 	var err error
 	synctest.Test(new(testing.T), func(*testing.T) {
@@ -35,6 +37,9 @@ func Run(ctx context.Context, s scenario.Scenario, o simulator.Options) (simulat
 	r.WallSeconds = time.Since(begin).Seconds()
 	return r, err
 }
+
+// scarce is how much memory a story takes before the rest of it is used sparingly.
+const scarce = 16 << 30
 
 // tell plays the scenario in the bubble of the calling goroutine.
 func tell(ctx context.Context, s scenario.Scenario, o simulator.Options) (simulator.Result, error) {
