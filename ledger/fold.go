@@ -21,7 +21,7 @@ type fold struct {
 	statements map[string]*statement // by digest
 	revoked    revoked
 	taken      map[takenKey]int
-	heads      map[Feed]*head
+	heads      map[Feed]head
 	stood      map[ident.NodeID]standing // what standing has worked out; see unsettle
 	raised     time.Time                 // the latest time in a statement that counts
 
@@ -54,24 +54,16 @@ func (b bounds) of(k Kind) int {
 	return b.grants
 }
 
-// head is what a register feed says of its author.
-type head struct {
-	reports map[uint64]*Report // those that are kept, by seq
-	beacons map[uint64]*Report // likewise
-}
+// head is what a register feed says of its author: reports, beacons and lease records that are kept, by kind and seq.
+type head map[Kind]map[uint64]*Report
 
-// kept returns the map for reports or beacons.
-func (h *head) kept(k Kind) map[uint64]*Report {
-	if k == KindBeacon {
-		return h.beacons
-	}
-	return h.reports
-}
+// isHead reports whether a kind is one of those that a head has.
+func isHead(k Kind) bool { return k == KindReport || k == KindBeacon || k == KindLease }
 
 func newFold(fleet trust.FleetID, verify trust.VerifyFunc) *fold {
 	return &fold{charters: newCharters(fleet, verify), members: map[ident.NodeID]*member{}, unadmitted: map[[32]byte]trust.Credential{},
 		uses: map[string][]use{}, forked: map[ident.NodeID]bool{}, statements: map[string]*statement{}, revoked: revoked{},
-		stood: map[ident.NodeID]standing{}, taken: map[takenKey]int{}, heads: map[Feed]*head{}, bounds: usualBounds, doubted: newDoubted()}
+		stood: map[ident.NodeID]standing{}, taken: map[takenKey]int{}, heads: map[Feed]head{}, bounds: usualBounds, doubted: newDoubted()}
 }
 
 // believes reports whether entries of the author can be judged: it is a member, or e makes it one.
@@ -111,38 +103,37 @@ func (f *fold) add(e *Entry, received time.Time) {
 	}
 }
 
-// addHead notes a report or a beacon. Newest is what has the highest number: an author may lie about
+// addHead notes a report, a beacon or a lease record. Newest is what has the highest number: an author may lie about
 // the time, but not about the number without being found out.
 func (f *fold) addHead(e *Entry, received time.Time) {
-	if e.Kind != KindReport && e.Kind != KindBeacon {
+	if !isHead(e.Kind) {
 		return
 	}
 	h := f.heads[e.Feed()]
 	if h == nil {
-		h = &head{reports: map[uint64]*Report{}, beacons: map[uint64]*Report{}}
+		h = head{}
 		f.heads[e.Feed()] = h
 	}
-	h.kept(e.Kind)[e.Seq] = &Report{e.Author, e.Seq, e.Time, received, e.Body}
-	if e.Kind == KindBeacon {
-		f.doubted.beacons[e.Author] = true
-	} else {
-		f.doubted.reports[e.Author] = true
+	if h[e.Kind] == nil {
+		h[e.Kind] = map[uint64]*Report{}
 	}
+	h[e.Kind][e.Seq] = &Report{e.Author, e.Seq, e.Time, received, e.Body}
+	f.doubted.heads(e.Kind)[e.Author] = true
 }
 
 // forget drops a register entry that has been replaced.
 func (f *fold) forget(feed Feed, seq uint64) {
-	if h := f.heads[feed]; h != nil {
-		delete(h.reports, seq)
-		delete(h.beacons, seq)
-		f.doubted.reports[feed.Author] = true
-		f.doubted.beacons[feed.Author] = true
+	for kind, kept := range f.heads[feed] {
+		if _, ok := kept[seq]; ok {
+			delete(kept, seq)
+			f.doubted.heads(kind)[feed.Author] = true
+		}
 	}
 }
 
 // eachHead calls do with the heads of an author's feeds that count: those of the whole fleet and
 // those of the sites that it was admitted to. One may come twice.
-func (f *fold) eachHead(id ident.NodeID, do func(*head)) {
+func (f *fold) eachHead(id ident.NodeID, do func(head)) {
 	in := func(scope string) {
 		if h := f.heads[Feed{id, Register, scope}]; h != nil {
 			do(h)
@@ -156,12 +147,12 @@ func (f *fold) eachHead(id ident.NodeID, do func(*head)) {
 	}
 }
 
-// newestOf returns the newest entry of a kind, report or beacon, of an author, if it has written any.
+// newestOf returns the newest entry of one of a head's kinds of an author, if it has written any.
 func (f *fold) newestOf(id ident.NodeID, k Kind) (Report, bool) {
 	var newest *Report
-	f.eachHead(id, func(h *head) {
+	f.eachHead(id, func(h head) {
 		var last *Report
-		for _, r := range h.kept(k) {
+		for _, r := range h[k] {
 			if last == nil || r.Seq > last.Seq {
 				last = r
 			}
@@ -181,6 +172,9 @@ func (f *fold) report(id ident.NodeID) (Report, bool) { return f.believed(id, Ki
 
 // beacon is report for beacons.
 func (f *fold) beacon(id ident.NodeID) (Report, bool) { return f.believed(id, KindBeacon) }
+
+// lease is report for lease records.
+func (f *fold) lease(id ident.NodeID) (Report, bool) { return f.believed(id, KindLease) }
 
 func (f *fold) believed(id ident.NodeID, k Kind) (Report, bool) {
 	r, ok := f.newestOf(id, k)

@@ -17,7 +17,7 @@ type Node struct {
 	Revoked     bool   // operators have said so; Quarantined has their reason
 }
 
-// Report is the newest report, or the newest beacon, of a node. Its body is package node's to read.
+// Report is the newest report, beacon or lease record of a node. Its body is package node's to read.
 type Report struct {
 	Node     ident.NodeID
 	Seq      uint64
@@ -198,10 +198,20 @@ func (l *Ledger) Beacons() []Report { return l.view().beacons }
 // BeaconsOf returns the beacons of one site's members.
 func (l *Ledger) BeaconsOf(site string) []Report {
 	v := l.view()
-	var out []Report
-	for _, b := range v.beacons {
-		if n, _ := v.node(b.Node); n.Site == site {
-			out = append(out, b)
+	return v.of(site, v.beacons)
+}
+
+// LeasesOf returns the newest lease records of one site's members, as far as they have led it.
+func (l *Ledger) LeasesOf(site string) []Report {
+	v := l.view()
+	return v.of(site, v.leases)
+}
+
+// of picks those of a site's members.
+func (v *view) of(site string, all []Report) (out []Report) {
+	for _, r := range all {
+		if n, _ := v.node(r.Node); n.Site == site {
+			out = append(out, r)
 		}
 	}
 	return out

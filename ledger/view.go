@@ -29,7 +29,7 @@ func (s *shown) answer() *view {
 	if s.view == nil {
 		v := s.base
 		v.nodes, v.byID, v.uses = s.lists.nodes.answer(), s.lists.byID.answer(), s.lists.uses.answer()
-		v.reports, v.beacons = s.lists.reports.answer(), s.lists.beacons.answer()
+		v.reports, v.beacons, v.leases = s.lists.reports.answer(), s.lists.beacons.answer(), s.lists.leases.answer()
 		s.view = &v
 	}
 	return s.view
@@ -43,6 +43,7 @@ func (s *shown) take(base view, n news) {
 	s.lists.uses.change(n.uses)
 	s.lists.reports.change(n.reports)
 	s.lists.beacons.change(n.beacons)
+	s.lists.leases.change(n.leases)
 }
 
 // view is what queries answer. It is handed out, so it is never changed but replaced; two that follow each other
@@ -59,6 +60,7 @@ type view struct {
 	revocations []SignedRevocation // the earliest first
 	reports     []Report           // by node
 	beacons     []Report           // likewise
+	leases      []Report           // likewise
 	forks       []string
 }
 
@@ -87,15 +89,15 @@ func (f *fold) base(floor trust.Floor) view {
 
 // news is what a change has made of the items of the long lists.
 type news struct {
-	nodes            map[ident.NodeID]item[Node]
-	uses             map[string]item[uses]
-	reports, beacons map[ident.NodeID]item[Report]
+	nodes                    map[ident.NodeID]item[Node]
+	uses                     map[string]item[uses]
+	reports, beacons, leases map[ident.NodeID]item[Report]
 }
 
 // news works out what is in doubt.
 func (f *fold) news() news {
 	return news{resolve(f.doubted.nodes, f.known), resolve(f.doubted.uses, f.usesOf), resolve(f.doubted.reports, f.report),
-		resolve(f.doubted.beacons, f.beacon)}
+		resolve(f.doubted.beacons, f.beacon), resolve(f.doubted.leases, f.lease)}
 }
 
 // forks tells people who contradicted themselves.
@@ -113,12 +115,23 @@ func (f *fold) forks() []string {
 
 // doubted is what the fold has to work out anew before it is shown.
 type doubted struct {
-	nodes, reports, beacons doubts[ident.NodeID]
-	uses                    doubts[string]
+	nodes, reports, beacons, leases doubts[ident.NodeID]
+	uses                            doubts[string]
+}
+
+// heads are the doubts about one of a head's kinds.
+func (d *doubted) heads(k Kind) doubts[ident.NodeID] {
+	switch k {
+	case KindBeacon:
+		return d.beacons
+	case KindLease:
+		return d.leases
+	}
+	return d.reports
 }
 
 func newDoubted() doubted {
-	return doubted{nodes: doubts[ident.NodeID]{}, reports: doubts[ident.NodeID]{}, beacons: doubts[ident.NodeID]{}, uses: doubts[string]{}}
+	return doubted{nodes: doubts[ident.NodeID]{}, reports: doubts[ident.NodeID]{}, beacons: doubts[ident.NodeID]{}, leases: doubts[ident.NodeID]{}, uses: doubts[string]{}}
 }
 
 // lists are the long answers.
@@ -128,6 +141,7 @@ type lists struct {
 	uses    ordered[string, uses]
 	reports ordered[ident.NodeID, Report]
 	beacons ordered[ident.NodeID, Report]
+	leases  ordered[ident.NodeID, Report]
 }
 
 func newLists() lists {
@@ -140,6 +154,7 @@ func newLists() lists {
 			compare: func(a, b uses) int { return strings.Compare(a.serial, b.serial) }},
 		reports: ordered[ident.NodeID, Report]{key: of, compare: compareNodes},
 		beacons: ordered[ident.NodeID, Report]{key: of, compare: compareNodes},
+		leases:  ordered[ident.NodeID, Report]{key: of, compare: compareNodes},
 	}
 }
 

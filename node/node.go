@@ -17,11 +17,13 @@ import (
 	"selvage/internal/ident"
 	"selvage/internal/lock"
 	"selvage/ledger"
+	"selvage/ledger/lease"
 	"selvage/ledger/trust"
 	"selvage/mesh"
 	"selvage/node/api"
 	"selvage/node/deploy"
 	"selvage/node/home"
+	"selvage/node/lead"
 	"selvage/node/runtime"
 )
 
@@ -37,6 +39,10 @@ type Config struct {
 	Discovery mesh.Discovery // nil: none
 	Dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	Now       func() time.Time // nil: time.Now
+	// Uptime is a clock that never goes back, nor below 0, and counts suspend; where it counts from does not matter. The lease
+	// rests on it. nil: this program's own, which does not count suspend on every system.
+	Uptime func() time.Duration
+	Lease  lease.Settings // of the site's lease; the zero value: lease.Defaults
 	// Verify checks signatures of entries and credentials; nil is ed25519.Verify. Many nodes in one process can share what they find.
 	Verify   trust.VerifyFunc
 	Resident func() int64 // bytes of memory that the process takes; nil: not known
@@ -50,6 +56,13 @@ type Config struct {
 func (c *Config) fill() {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Uptime == nil {
+		begun := time.Now()
+		c.Uptime = func() time.Duration { return time.Since(begun) }
+	}
+	if c.Lease == (lease.Settings{}) {
+		c.Lease = lease.Defaults()
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -85,6 +98,7 @@ type Node struct {
 	replicator *gossip.Replicator
 	swarm      *distribute.Swarm
 	deployer   *deploy.Deployer
+	lead       *lead.Lead
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -92,6 +106,7 @@ type Node struct {
 	news   chan struct{} // holds one: this node's own state has changed
 	// revoked holds one: a revocation has come.
 	revoked chan struct{}
+	leases  chan struct{} // holds one: a lease record of the site has come
 
 	admitting  lock.Mutex
 	changing   lock.Mutex    // one change of the uplink at a time
@@ -113,10 +128,10 @@ var _ api.Backend = (*Node)(nil)
 // Start brings a node up. On an error nothing of it is left running.
 func Start(cfg Config) (*Node, error) {
 	cfg.fill()
-	n := &Node{cfg: cfg, started: time.Now(), patchPause: patchPause, news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, decoded: map[ident.NodeID]decodedReport{},
+	n := &Node{cfg: cfg, started: time.Now(), patchPause: patchPause, news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), leases: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, decoded: map[ident.NodeID]decodedReport{},
 		heard: map[ident.NodeID]decodedBeacon{}, ways: map[store.Digest]way{}, faults: map[fault]bool{}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openWork} {
+	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openWork, n.openLead} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, n.Close(context.Background()))
 		}
@@ -129,6 +144,7 @@ func Start(cfg Config) (*Node, error) {
 	n.wg.Go(n.report)
 	n.wg.Go(n.announce)
 	n.wg.Go(n.share)
+	n.wg.Go(n.followLeases)
 	n.log.Info("node: up", "fleet", n.home.Fleet, "addresses", n.mesh.Addrs())
 	return n, nil
 }
@@ -219,6 +235,7 @@ func (n *Node) openGossip() (err error) {
 	n.ledger.OnStored(func(r ledger.Record) {
 		n.replicator.Push(gossip.Record(r), n.feeds.origin())
 		n.urgent(r)
+		n.leaseStored(r)
 	})
 	return nil
 }
@@ -237,8 +254,11 @@ func (n *Node) openWork() error {
 
 // Close takes the node down: workloads first, politely while ctx lasts.
 func (n *Node) Close(ctx context.Context) error {
-	n.cancel()
 	var errs []error
+	if n.lead != nil {
+		errs = append(errs, n.lead.Close(ctx)) // while the leader's work can still be stopped, and the lease given up
+	}
+	n.cancel()
 	if n.deployer != nil {
 		errs = append(errs, n.deployer.Close(ctx))
 	}

@@ -267,11 +267,14 @@ func (m *Machine) Settled(now time.Duration) bool {
 	return m.held.Active(now) && m.try.phase == accepting && m.try.change == nil
 }
 
-// Leader returns the node whose lease this one accepted and takes to be alive, and that lease's token; false for
-// none. It is for people: another node may lead already, or none.
-func (m *Machine) Leader(now time.Duration) (Token, bool) {
+// Leader returns the lease that this node has accepted and takes to be alive, with when it ends for this acceptor, which
+// is later than for its holder; false for none. It is for people: another node may lead already, or none.
+func (m *Machine) Leader(now time.Duration) (Lease, bool) {
 	if !m.granted.live(now) {
-		return Token{}, false
+		return Lease{}, false
 	}
-	return Token{m.rec.Config.Epoch, m.granted.ballot}, true
+	return Lease{Token{m.rec.Config.Epoch, m.granted.ballot}, m.granted.expiry}, true
 }
+
+// MuteUntil returns when the node may vote again, or ask for the lease; what is past if it may.
+func (m *Machine) MuteUntil() time.Duration { return m.mute }

@@ -36,8 +36,8 @@ func TestFounder(t *testing.T) {
 	if fx.Record == nil || !fx.Lease.Active(at) || fx.Lease.Deadline != at+Defaults().Authority || fx.Lease.Token.Epoch != 1 {
 		t.Errorf("no lease: %+v", fx)
 	}
-	if token, ok := m.Leader(at); !ok || token != fx.Lease.Token {
-		t.Errorf("leader %v, %v", token, ok)
+	if leader, ok := m.Leader(at); !ok || leader.Token != fx.Lease.Token || leader.Deadline < fx.Lease.Deadline {
+		t.Errorf("leader %+v, %v", leader, ok)
 	}
 }
 

@@ -27,6 +27,12 @@ func (k Kind) String() string {
 	return [...]string{"prepare", "promise", "accept", "accepted", "refuse", "release"}[k-1]
 }
 
+// Asks reports whether a message of this kind waits for an answer.
+func (k Kind) Asks() bool { return k == Prepare || k == Accept }
+
+// Answers reports whether a message of this kind is one.
+func (k Kind) Answers() bool { return k == Promise || k == Accepted || k == Refuse }
+
 // Change is a proposal for the voters of the epoch after the one that it travels with, and the ballot that made it.
 type Change struct {
 	Ballot Ballot

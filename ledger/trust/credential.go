@@ -42,6 +42,12 @@ func (c Credential) Node() ident.NodeID { return c.node }
 // Serial returns that of the invite that it says it was made of.
 func (c Credential) Serial() string { return c.binding.Serial }
 
+// First reports whether it says that its node is the first of its site.
+func (c Credential) First() bool {
+	inv, err := peekInvite(c.invite)
+	return err == nil && inv.First
+}
+
 // Marshal returns the binary form.
 func (c Credential) Marshal() []byte {
 	invite, err := json.Marshal(c.invite)

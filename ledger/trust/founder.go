@@ -32,7 +32,7 @@ func Found(fleet, site, name string, operator ed25519.PrivateKey, node ed25519.P
 	if err != nil {
 		return nil, Credential{}, err
 	}
-	ticket, err := NewTicket(Invite{Fleet: chain.Fleet(), Site: site, Uses: 1, Issued: now, Expires: now.Add(time.Hour)}, rand, operator)
+	ticket, err := NewTicket(Invite{Fleet: chain.Fleet(), Site: site, Uses: 1, First: true, Issued: now, Expires: now.Add(time.Hour)}, rand, operator)
 	if err != nil {
 		return nil, Credential{}, err
 	}

@@ -19,6 +19,7 @@ type Invite struct {
 	Site      string            `json:"site"`
 	Labels    map[string]string `json:"labels,omitempty"` // given to every node that joins with it
 	Uses      int               `json:"uses"`             // how many nodes may join with it
+	First     bool              `json:"first,omitempty"`  // it makes the one node that joins with it its site's first voter
 	Issued    time.Time         `json:"issued"`
 	Expires   time.Time         `json:"expires"`   // until when a node may join with it
 	Lifetime  Lifetime          `json:"lifetime"`  // of the credential, from Issued
@@ -71,6 +72,8 @@ func (i Invite) check() error {
 		return fmt.Errorf("%.80q cannot name a site: use a-z, 0-9 and '-', at most 63", i.Site)
 	case i.Uses < 1 || i.Uses > maxUses:
 		return fmt.Errorf("%d uses, want 1 to %d", i.Uses, maxUses)
+	case i.First && i.Uses != 1:
+		return fmt.Errorf("%d uses of an invite for a site's first node", i.Uses)
 	case !i.Issued.Before(i.Expires) || i.Lifetime <= 0:
 		return errors.New("expires before it is issued")
 	case len(i.Key) != ed25519.PublicKeySize:
