@@ -50,7 +50,8 @@ func (n *Node) decodedBeacon(r ledger.Report) (beacon, bool) {
 
 // siteView is what this node sees of its site now.
 func (n *Node) siteView() siteView {
-	v := siteView{now: n.cfg.Now(), pace: beaconPace(n.ledger.Sites())}
+	lease := n.lease()
+	v := siteView{now: n.cfg.Now(), pace: beaconPace(n.ledger.Sites()), leader: lease.Holder, epoch: lease.Epoch}
 	for _, r := range n.ledger.BeaconsOf(n.home.Site) {
 		v.beacons = n.appendBeacon(v.beacons, r)
 	}

@@ -53,12 +53,14 @@ func counting(all []heardBeacon, now time.Time) []heardBeacon {
 type siteView struct {
 	now     time.Time
 	alive   []ident.NodeID // members of the site, with this node
+	leader  ident.NodeID   // of the site, as this node knows; zero if none
+	epoch   uint64         // of its lease
 	beacons []heardBeacon  // of the site, the newest of each author, in the order of authors
 	pace    time.Duration
 }
 
-// herald decides when a node publishes its site's beacon. Members take turns in a rendezvous order
-// (Thaler and Ravishankar, 1998): the first does it, and each other one only when those before it
+// herald decides when a node publishes its site's beacon. Members take turns: who leads the site, then the others in a rendezvous
+// order (Thaler and Ravishankar, 1998). The first does it, and each other one only when those before it
 // have not for a while; so nobody needs to know that the first hangs. It does no I/O.
 //
 // A beacon names those that it stands in the place of: of members that are alive here, every one
@@ -82,13 +84,16 @@ func (h *herald) step(v siteView) (publish *beacon, wait time.Duration) {
 	h.rewind(v.now)
 	h.watch(v)
 	mine := beacon{Alive: shorts(v.alive), Pace: uint32(v.pace / time.Second), Ends: h.ended(v)}
+	if !v.leader.IsZero() {
+		mine.Leader, mine.Epoch = slices.Clone(short(v.leader)), v.epoch
+	}
 	current, ok := h.current(v)
 	if ok && bytes.Equal(current.Alive, mine.Alive) {
 		h.wrong = time.Time{}
 	} else if h.wrong.IsZero() {
 		h.wrong = v.now
 	}
-	turn := time.Duration(h.rank(v.alive))
+	turn := time.Duration(h.rank(v))
 	var due time.Time
 	if h.wrong.IsZero() {
 		due = current.received.Add(v.pace + turn*v.pace/2)
@@ -159,11 +164,14 @@ func (h *herald) current(v siteView) (heardBeacon, bool) {
 	return here[0], true
 }
 
-// rank is how many members come before this node in the order of turns.
-func (h *herald) rank(alive []ident.NodeID) int {
+// rank is how many members come before this node in the order of turns: who leads the site, then by rendezvous.
+func (h *herald) rank(v siteView) int {
+	if h.self == v.leader {
+		return 0
+	}
 	n, mine := 0, sha256.Sum256(h.self[:])
-	for _, id := range alive {
-		if w := sha256.Sum256(id[:]); id != h.self && bytes.Compare(w[:], mine[:]) > 0 {
+	for _, id := range v.alive {
+		if w := sha256.Sum256(id[:]); id != h.self && (id == v.leader || bytes.Compare(w[:], mine[:]) > 0) {
 			n++
 		}
 	}

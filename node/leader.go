@@ -1,10 +1,16 @@
 package node
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+
 	"selvage/internal/ident"
 	"selvage/ledger"
 	"selvage/ledger/lease"
 	"selvage/ledger/trust"
+	"selvage/node/api"
 	"selvage/node/lead"
 )
 
@@ -20,7 +26,7 @@ func (n *Node) openLead() error {
 	first := len(n.home.Charters) > 0 || err == nil && cred.First()
 	n.lead = lead.Start(lead.Config{
 		Self: n.home.Node, Settings: n.cfg.Lease, FS: n.cfg.FS, Network: n.mesh, InSite: n.inSite, Clock: n.cfg.Uptime, Founder: first,
-		Known: n.knownLeases, Mates: n.siteMates, Publish: n.publishLease, Alert: n.alert, Logger: n.log,
+		Known: n.knownLeases, Mates: n.siteMates, Publish: n.publishLease, Held: n.cfg.Led, Alert: n.alert, Logger: n.log,
 	})
 	return nil
 }
@@ -85,4 +91,87 @@ func (n *Node) followLeases() {
 			n.lead.Learn(k) // this node's own too: its disk may have forgotten
 		}
 	}
+}
+
+// lease is who leads the site, as this node knows it.
+func (n *Node) lease() api.Lease {
+	v, now := n.lead.View(), n.lead.Now()
+	out := api.Lease{Holder: v.Leader.Token.Ballot.Node, Epoch: v.Fence, ExpiresInSeconds: max(0, v.Leader.Deadline-now).Seconds()}
+	if out.Holder.IsZero() && !v.Votes(n.home.Node) {
+		out.Holder, out.Epoch = n.toldLease()
+	}
+	if m, ok := n.ledger.Node(out.Holder); ok {
+		out.Name = m.Name
+	}
+	return out
+}
+
+// toldLease is the lease that the ledger tells of, if its holder is up: to those who do not vote.
+func (n *Node) toldLease() (holder ident.NodeID, epoch uint64) {
+	var last lease.Held
+	for _, k := range n.knownLeases() {
+		if k.Token.Compare(last.Token) > 0 {
+			last = k.Held
+		}
+	}
+	id := last.Token.Ballot.Node
+	if id.IsZero() || !slices.Contains(n.mates(), id) {
+		return ident.NodeID{}, 0
+	}
+	return id, last.Token.Number(last.Config)
+}
+
+// Leases implements api.Backend: of the own site what this node sees of the lease, of others what their beacons say.
+func (n *Node) Leases() []api.SiteLease {
+	out := []api.SiteLease{}
+	beacons, now := n.beacons(), n.cfg.Now()
+	for _, m := range n.ledger.Nodes() { // by site
+		if len(out) > 0 && out[len(out)-1].Site == m.Site {
+			continue
+		}
+		if m.Site == n.home.Site {
+			out = append(out, n.siteLease())
+		} else {
+			out = append(out, api.SiteLease{Site: m.Site, Lease: n.heardLease(m.Site, counting(beacons[m.Site], now)), Voters: []api.Voter{}})
+		}
+	}
+	return out
+}
+
+// heardLease is who leads another site by its beacons: of several, as of a site that has fallen apart, the latest lease.
+func (n *Node) heardLease(site string, counting []heardBeacon) (out api.Lease) {
+	for _, b := range counting {
+		if len(b.Leader) == 0 || b.Epoch < out.Epoch {
+			continue
+		}
+		for _, m := range n.ledger.NodesOf(site) {
+			if bytes.Equal(short(m.Node), b.Leader) {
+				out = api.Lease{Holder: m.Node, Name: m.Name, Epoch: b.Epoch}
+			}
+		}
+	}
+	return out
+}
+
+func (n *Node) siteLease() api.SiteLease {
+	v := n.lead.View()
+	out := api.SiteLease{Site: n.home.Site, Lease: n.lease(), Voters: []api.Voter{}, Version: v.Config.Epoch, Muted: max(0, v.Mute-n.lead.Now()).Seconds()}
+	here, connected := n.present()
+	for _, voter := range v.Config.Voters {
+		m, _ := n.ledger.Node(voter.Node)
+		out.Voters = append(out.Voters, api.Voter{Node: voter.Node, Name: m.Name, Up: here[voter.Node] || voter.Witness && connected[voter.Node], Witness: voter.Witness})
+	}
+	if k := len(out.Voters); k > 0 {
+		out.Majority = k/2 + 1
+	}
+	return out
+}
+
+// YieldLease implements api.Backend.
+func (n *Node) YieldLease(ctx context.Context) (api.SiteLease, error) {
+	err := n.lead.Yield(ctx)
+	if errors.Is(err, lead.ErrNotLeading) {
+		return api.SiteLease{}, api.Refuse(err, "'selvage get leases' says who does; run 'selvage lease yield' there")
+	}
+	return n.siteLease(), err
 }

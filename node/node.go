@@ -49,6 +49,9 @@ type Config struct {
 	Platform string       // os/arch of the workloads; "": this program's
 	Version  string
 	Logger   *slog.Logger // nil discards
+	// Led is called when the node's lease of its site has begun or was prolonged, before anybody acts under it; nil is fine. It
+	// must not block.
+	Led func(lease.Token)
 	// Changed is called when what the node knows or does may have changed; nil is fine. It must not block.
 	Changed func()
 }

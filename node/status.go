@@ -12,7 +12,7 @@ func (n *Node) Status() api.Status {
 	_, admitted := n.ledger.Node(n.home.Node)
 	s := api.Status{
 		Node: n.home.Node, Name: n.home.Name, Site: n.home.Site, FleetID: n.home.Fleet.String(), Admitted: admitted,
-		Addresses: n.mesh.Addrs(), Peers: []api.Peer{}, Uplink: n.uplink(), Deployments: n.ownReport().running(),
+		Addresses: n.mesh.Addrs(), Peers: []api.Peer{}, Uplink: n.uplink(), Lease: n.lease(), Deployments: n.ownReport().running(),
 		ResidentBytes: n.cfg.Resident(), UptimeSeconds: time.Since(n.started).Seconds(),
 		Version: n.cfg.Version, Platform: n.cfg.Platform, Time: n.ledger.Now(),
 	}

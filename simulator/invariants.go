@@ -44,6 +44,9 @@ func invariants() map[string]invariant {
 		"all_know_all":           {doc: "every node that is up, and not revoked, knows all nodes", each: knowsAll},
 		"charters_never_go_back": {doc: "no node goes back to an older charter", each: chartersNeverGoBack},
 		"all_have_charter":       {doc: "every node that is up, and not revoked, goes by the newest charter that the operator signed", each: hasCharter},
+		oneLeader:                {doc: "no two nodes of a site led it at one moment, and none with a lower token than another before; looked at in every story whose clocks keep to the lease's bound", all: misled},
+		"led":                    {arg: scenario.Place, doc: "a node of the place leads its site, by its own word", all: led},
+		"all_know_leader":        {arg: scenario.Place, doc: "every node of the place that is up names the node that leads its site", all: allKnowLeader},
 		"all_run":                {arg: scenario.Release, doc: "every node that is up, meant, and not revoked, runs the release and is ready", all: allRun},
 		"none_runs":              {arg: scenario.Release, doc: "no node runs the release", all: noneRuns},
 		"all_reachable_run":      {arg: scenario.Release, doc: "'rollout status' says at every node that all reachable targets run the release", all: allReachableRun},
@@ -188,6 +191,49 @@ func hasCharter(t *story, m Machine, n Agent, _ string) string {
 	}
 	if version := n.Status().Charter; version != t.charter {
 		return fmt.Sprintf("goes by charter %d, the newest is %d", version, t.charter)
+	}
+	return ""
+}
+
+// oneLeader is the check that every story makes, if its stage can tell.
+const oneLeader = "one_leader"
+
+func misled(t *story, _ string) string {
+	o, ok := t.Stage.(Overseer)
+	if !ok {
+		return ""
+	}
+	return o.Misled()
+}
+
+// leader returns the machine of a place that leads its site, by its own word.
+func (t *story) leader(place string) Machine {
+	for _, m := range Placed(t.Machines(), place) {
+		if n := m.Agent(); n != nil {
+			if l := n.Status().Lease; l.Holder == m.ID() && l.ExpiresInSeconds > 0 {
+				return m
+			}
+		}
+	}
+	return nil
+}
+
+func led(t *story, place string) string {
+	if t.leader(place) == nil {
+		return "no node of " + place + " leads"
+	}
+	return ""
+}
+
+func allKnowLeader(t *story, place string) string {
+	leader := t.leader(place)
+	if leader == nil {
+		return "no node of " + place + " leads"
+	}
+	for _, m := range Placed(t.Machines(), place) {
+		if n := m.Agent(); n != nil && n.Status().Lease.Holder != leader.ID() {
+			return fmt.Sprintf("%s names %q, and %s leads", Place(m), n.Status().Lease.Name, Place(leader))
+		}
 	}
 	return ""
 }

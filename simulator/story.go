@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"selvage/internal/ident"
+	"selvage/ledger/lease"
 	"selvage/simulator/scenario"
 )
 
@@ -167,7 +168,11 @@ func endRank(f scenario.Fault) int {
 // planChecks notes what is to be looked at, and when.
 func (t *story) planChecks() {
 	s, end := t.scenario, t.scenario.Duration
-	for _, c := range s.Always {
+	always := s.Always
+	if t.oversees() && !slices.ContainsFunc(always, func(c scenario.Check) bool { return c.Name == oneLeader }) {
+		always = append(slices.Clip(always), scenario.Check{Name: oneLeader})
+	}
+	for _, c := range always {
 		t.checks = append(t.checks, &outcome{check: c, kind: "always", until: end, held: true})
 	}
 	for _, c := range s.Sometimes {
@@ -179,6 +184,13 @@ func (t *story) planChecks() {
 			t.checks = append(t.checks, &outcome{check: c, kind: "eventually", from: from, until: from + e.Within})
 		}
 	}
+}
+
+// oversees reports whether one_leader is looked at though nobody asks for it: it is promised while clocks keep to the bound.
+func (t *story) oversees() bool {
+	_, ok := t.Stage.(Overseer)
+	bound := float64(lease.Defaults().DriftPPM) / 1e6
+	return ok && !slices.ContainsFunc(t.scenario.Faults, func(f scenario.Fault) bool { return f.Drift > bound || f.Drift < -bound })
 }
 
 // moment returns when the event is that an eventual check counts from.

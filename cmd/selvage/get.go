@@ -60,6 +60,8 @@ func nouns() []noun {
 			func(d api.Deployment, n string) bool { return d.Name == n }, deploymentRow),
 		listOf("blobs", []string{"DIGEST", "SIZE", "HAVE", "RATE", "RELEASES"}, []string{"FROM SITE", "FROM UPLINK", "LOCAL", "BY"},
 			func(b api.Blob, n string) bool { return prefixed(b.Digest, n) || prefixed("sha256:"+b.Digest, n) }, blobRow),
+		listOf("leases", []string{"SITE", "LEADER", "EPOCH", "EXPIRES", "VOTERS"}, []string{"WHO VOTES", "VERSION"},
+			func(l api.SiteLease, n string) bool { return l.Site == n }, leaseRow),
 		listOf("keys", []string{"KEY", "ROLES", "NOTE"}, nil,
 			func(k api.Key, n string) bool { return prefixed(k.Key, n) }, keyRow),
 		listOf("revocations", []string{"SUBJECT", "ID", "NAME", "SITE", "DECLARED", "REASON"}, []string{"KEEPS", "STATEMENT", "SIGNERS"},

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 type inviteOptions struct {
 	site     string
 	uses     int
+	first    bool
 	expires  time.Duration
 	lifetime time.Duration
 	labels   map[string]string
@@ -36,6 +38,7 @@ func newInvite(env *environment) *cobra.Command {
 	}
 	c.Flags().StringVar(&o.site, "site", "", "the site to join; it comes into being with its first node")
 	c.Flags().IntVar(&o.uses, "uses", 1, "how many machines may join with it")
+	c.Flags().BoolVar(&o.first, "first", false, "the machine is the first of its site: it leads until others come, and lets them vote; once for each site")
 	c.Flags().DurationVar(&o.expires, "expires", 24*time.Hour, "for how long machines may join with it")
 	c.Flags().DurationVar(&o.lifetime, "lifetime", time.Duration(trust.DefaultLifetime), "how long the credentials are good for")
 	c.Flags().StringToStringVar(&o.labels, "label", nil, "label for every node that joins with it, key=value; can be repeated")
@@ -59,7 +62,7 @@ func invite(ctx context.Context, env *environment, o inviteOptions) error {
 	}
 	issued := s.Time.UTC().Truncate(time.Second)
 	ticket, err := trust.NewTicket(trust.Invite{
-		Fleet: fleet, Site: o.site, Labels: o.labels, Uses: o.uses, Issued: issued, Expires: issued.Add(o.expires),
+		Fleet: fleet, Site: o.site, Labels: o.labels, Uses: o.uses, First: o.first, Issued: issued, Expires: issued.Add(o.expires),
 		Lifetime: trust.Lifetime(o.lifetime), Bootstrap: bootstrap(s, o.site),
 	}, rand.Reader, keys...)
 	if err != nil {
@@ -72,6 +75,9 @@ func invite(ctx context.Context, env *environment, o inviteOptions) error {
 	if err := env.client().CheckInvite(ctx, envelope); err != nil {
 		return env.explain(err)
 	}
+	if err := hintFirst(ctx, env, o); err != nil {
+		return err
+	}
 	inv, err := ticket.Peek()
 	if err != nil {
 		return err
@@ -83,6 +89,22 @@ func invite(ctx context.Context, env *environment, o inviteOptions) error {
 	fmt.Fprintln(env.out, ticket)
 	env.hint("good for %d until %s; on the other machine: selvage join TICKET, then selvage up", inv.Uses, inv.Expires.Format("2006-01-02 15:04 UTC"))
 	env.hint("'selvage revoke invite %s' takes it back", inv.Serial)
+	return nil
+}
+
+// hintFirst tells who invites to a site without nodes that one of them has to be its first, and who names a first that there is one.
+func hintFirst(ctx context.Context, env *environment, o inviteOptions) error {
+	sites, err := ask[[]api.Site](ctx, env, "sites", nil)
+	if err != nil {
+		return err
+	}
+	there := slices.ContainsFunc(sites, func(s api.Site) bool { return s.Site == o.site })
+	if !there && !o.first {
+		env.hint("no node of site %s is known here: nobody leads a site until one machine has joined it with a ticket of 'selvage invite --first'", o.site)
+	}
+	if there && o.first {
+		env.hint("site %s has nodes already: a site that is given a first node twice can come to have two leaders", o.site)
+	}
 	return nil
 }
 

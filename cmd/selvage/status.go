@@ -33,6 +33,7 @@ func printStatus(env *environment, s api.Status) error {
 	fmt.Fprintf(env.out, "up       %s, version %s, %s, %s resident\n",
 		time.Duration(s.UptimeSeconds*float64(time.Second)).Round(time.Second), s.Version, s.Platform, size(s.ResidentBytes))
 	fmt.Fprintf(env.out, "uplink   %s\n", uplinkLine(s.Uplink))
+	fmt.Fprintf(env.out, "lease    %s\n", leaseLine(s.Lease))
 	for _, a := range s.Addresses {
 		fmt.Fprintf(env.out, "address  %s\n", a)
 	}

@@ -17,6 +17,7 @@ import (
 	"selvage/internal/disk"
 	"selvage/internal/disk/osdisk"
 	"selvage/ledger/boltlog"
+	"selvage/ledger/lease"
 	"selvage/mesh"
 	"selvage/mesh/mdns"
 	"selvage/node"
@@ -39,6 +40,7 @@ type upOptions struct {
 	listen    []string
 	discovery bool
 	log       string
+	drift     uint64
 }
 
 func newUp(env *environment) *cobra.Command {
@@ -53,6 +55,7 @@ func newUp(env *environment) *cobra.Command {
 	}
 	c.Flags().StringArrayVar(&o.listen, "listen", []string{":4747"}, "HOST:PORT (UDP) to listen on for other nodes; port 0 is any free one; can be repeated")
 	c.Flags().BoolVar(&o.discovery, "lan-discovery", true, "find nodes of the site by multicast DNS")
+	c.Flags().Uint64Var(&o.drift, "clock-drift", lease.Defaults().DriftPPM, "by how many millionths the rate of a clock may be off at this site; the same on all its nodes")
 	c.Flags().StringVar(&o.log, "log", "info", "what to log on standard error: debug, info, warn or error")
 	return c
 }
@@ -62,6 +65,11 @@ func up(ctx context.Context, env *environment, o upOptions) error {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(o.log)); err != nil {
 		return usage("--log %q: want debug, info, warn or error", o.log)
+	}
+	settings := lease.Defaults()
+	settings.DriftPPM = o.drift
+	if err := settings.Check(); err != nil {
+		return usage("--clock-drift %d: %v", o.drift, err)
 	}
 	logger := slog.New(logHandler(env, level))
 	gologshim.SetDefaultHandler(logHandler(env, max(level, slog.LevelWarn))) // libp2p's own, which says much
@@ -89,7 +97,7 @@ func up(ctx context.Context, env *environment, o upOptions) error {
 	if err != nil {
 		return err
 	}
-	cfg := node.Config{FS: f, Log: log, Listen: o.listen, Drivers: run, Resident: resident, Version: version, Logger: logger}
+	cfg := node.Config{FS: f, Log: log, Listen: o.listen, Drivers: run, Uptime: uptime, Lease: settings, Resident: resident, Version: version, Logger: logger}
 	if o.discovery {
 		cfg.Discovery = mdns.Discovery{Fleet: h.Fleet.String()}
 	}

@@ -72,6 +72,12 @@ func (c *Client) SetUplink(ctx context.Context, change UplinkChange) (Uplink, er
 	return u, c.do(ctx, http.MethodPut, "uplink", nil, bytes.NewReader(body), &u)
 }
 
+// YieldLease has the node stop leading its site.
+func (c *Client) YieldLease(ctx context.Context) (SiteLease, error) {
+	var l SiteLease
+	return l, c.do(ctx, http.MethodPost, "lease/yield", nil, nil, &l)
+}
+
 func (c *Client) do(ctx context.Context, method, noun string, query url.Values, body io.Reader, v any) error {
 	u := url.URL{Scheme: "http", Host: "node", Path: "/v1/" + noun, RawQuery: query.Encode()}
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)

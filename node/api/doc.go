@@ -4,7 +4,7 @@
 //
 //	GET  /v1/status                      Status
 //	GET  /v1/nodes /sites /releases /deployments /blobs /entries
-//	     /v1/revocations /keys                                       a list each
+//	     /v1/revocations /keys /leases                               a list each
 //	GET  /v1/draft?subject=node|key|invite&id=ID[&site=SITE]         Draft, of a revocation to sign
 //	GET  /v1/rollout?name=NAME           Rollout
 //	GET  /v1/holders?release=NAME@VERSION[&platform=OS/ARCH]         []Holder
@@ -12,6 +12,7 @@
 //	POST /v1/patches                     PatchWish; answers a list of Patch, made and stored
 //	POST /v1/statements?kind=KIND        the body is a DSSE envelope; answers its digest
 //	POST /v1/invites                     the body is an invite's envelope; answers {"ok"} if it would let machines in
+//	POST /v1/lease/yield                 the node stops leading its site; answers SiteLease
 //	PUT  /v1/uplink                      UplinkChange; answers Uplink
 //
 // An error is {"error", "hint", "code"} with an HTTP status; Client turns it into an *Error.

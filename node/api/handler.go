@@ -28,6 +28,8 @@ type Backend interface {
 	Publish(kind string, envelope []byte) (digest string, err error)
 	CheckInvite(envelope []byte) error
 	SetUplink(ctx context.Context, change UplinkChange) (Uplink, error)
+	Leases() []SiteLease
+	YieldLease(ctx context.Context) (SiteLease, error)
 }
 
 // maxDocument bounds the body of a request that is not a blob, bytes.
@@ -44,6 +46,7 @@ func NewHandler(b Backend) http.Handler {
 	get(mux, "blobs", func(*http.Request) (any, error) { return b.Blobs(), nil })
 	get(mux, "entries", func(*http.Request) (any, error) { return b.Entries() })
 	get(mux, "revocations", func(*http.Request) (any, error) { return b.Revocations(), nil })
+	get(mux, "leases", func(*http.Request) (any, error) { return b.Leases(), nil })
 	get(mux, "keys", func(*http.Request) (any, error) { return b.Keys(), nil })
 	get(mux, "draft", func(r *http.Request) (any, error) {
 		return b.Draft(r.FormValue("subject"), r.FormValue("id"), r.FormValue("site"))
@@ -56,6 +59,7 @@ func NewHandler(b Backend) http.Handler {
 	mux.HandleFunc("POST /v1/patches", answer(func(r *http.Request) (any, error) { return makePatches(b, r) }))
 	mux.HandleFunc("POST /v1/statements", answer(func(r *http.Request) (any, error) { return publish(b, r) }))
 	mux.HandleFunc("POST /v1/invites", answer(func(r *http.Request) (any, error) { return checkInvite(b, r) }))
+	mux.HandleFunc("POST /v1/lease/yield", answer(func(r *http.Request) (any, error) { return b.YieldLease(r.Context()) }))
 	mux.HandleFunc("PUT /v1/uplink", answer(func(r *http.Request) (any, error) { return setUplink(b, r) }))
 	return mux
 }

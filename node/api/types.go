@@ -21,6 +21,7 @@ type Status struct {
 	Addresses     []string     `json:"addresses"` // multiaddrs that others can dial
 	Peers         []Peer       `json:"peers"`     // connected and admitted
 	Uplink        Uplink       `json:"uplink"`    // traffic with other sites
+	Lease         Lease        `json:"lease"`     // of the site
 	Deployments   []Running    `json:"deployments"`
 	ResidentBytes int64        `json:"resident_bytes"`
 	UptimeSeconds float64      `json:"uptime_seconds"`
@@ -29,6 +30,33 @@ type Status struct {
 	Time          time.Time    `json:"time"` // the later of the clock and the newest time an operator signed
 	Alerts        []string     `json:"alerts,omitempty"`
 	Revoked       string       `json:"revoked,omitempty"` // that it was, and why: it exchanges nothing with the fleet any more
+}
+
+// Lease is who leads a site, as far as the node that is asked knows: the holder itself at every moment, another voter as long as
+// the lease lives for it, whoever does not vote by what the ledger says last.
+type Lease struct {
+	Holder           ident.NodeID `json:"holder"` // "" if there is none
+	Name             string       `json:"name"`
+	Epoch            uint64       `json:"epoch"`              // its fencing token: a later lease has a higher one
+	ExpiresInSeconds float64      `json:"expires_in_seconds"` // unless it is renewed; 0 if the node does not know
+}
+
+// SiteLease is a site's lease, and who may vote on it.
+type SiteLease struct {
+	Site string `json:"site"`
+	Lease
+	Voters   []Voter `json:"voters"`   // none: the site has no first voter, or the node has not heard of it
+	Majority int     `json:"majority"` // how many of them have to be up
+	Version  uint64  `json:"voters_version"`
+	Muted    float64 `json:"muted_seconds,omitempty"` // for how long the asked node takes no part yet
+}
+
+// Voter is a node that votes on its site's lease.
+type Voter struct {
+	Node    ident.NodeID `json:"node"`
+	Name    string       `json:"name"`
+	Up      bool         `json:"up"`
+	Witness bool         `json:"witness,omitempty"` // it votes, and never leads
 }
 
 // Peer is a connected, admitted node.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,6 +39,9 @@ type Config struct {
 	Mates func() []Mate
 	// Publish puts a lease record into the ledger. It may take its time; if it fails it is tried again.
 	Publish func(lease.Held) error
+	// Held is called when this node's lease has begun or was prolonged, at the moment from which Active says so. It must not
+	// block. nil is fine.
+	Held func(lease.Token)
 	// Alert tells people of what is wrong.
 	Alert  func(string)
 	Logger *slog.Logger
@@ -85,6 +89,11 @@ type View struct {
 	Leader lease.Lease
 	Fence  uint64        // of Leader, see lease.Token.Number
 	Mute   time.Duration // until then, by this node's clock, it neither votes nor asks for the lease
+}
+
+// Votes reports whether a node is one of the voters.
+func (v View) Votes(n ident.NodeID) bool {
+	return slices.ContainsFunc(v.Config.Voters, func(o lease.Voter) bool { return o.Node == n })
 }
 
 // Start has the node take part. It does not wait for the disk.

@@ -112,6 +112,7 @@ func (l *Lead) serveMachine(m *lease.Machine) error {
 		if err != nil {
 			return err
 		}
+		l.voting.even(m.Config(), l.cfg.Clock())
 		t.Reset(l.due(m))
 	}
 }
@@ -166,38 +167,50 @@ func (l *Lead) sendAll(all []lease.Envelope, d *delivery) {
 
 // know makes known what this node holds.
 func (l *Lead) know(m *lease.Machine, held lease.Lease) {
+	longer := l.take(m, held)
+	if longer && l.cfg.Held != nil {
+		l.cfg.Held(held.Token)
+	}
+}
+
+// take is know without a word to Held; it reports whether the lease has begun or was prolonged.
+func (l *Lead) take(m *lease.Machine, held lease.Lease) (longer bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.cfg.Clock()
+	now, before := l.cfg.Clock(), l.seen.Config
 	was, is := l.held.Active(now), held.Active(now)
-	before := l.seen.Config
 	l.see(m, now)
-	if was && !is {
+	if before.Epoch != l.seen.Config.Epoch {
+		l.notify()
+	}
+	if l.held.Deadline != 0 && !is {
 		l.drop()
 	}
-	if !is {
-		if before.Epoch != l.seen.Config.Epoch {
-			l.notify()
-		}
-		return
+	if !is || l.held == held {
+		return false
 	}
-	fresh := l.held.Token != held.Token
+	other := l.held.Token != held.Token
 	l.held = held
-	if !fresh {
-		return
+	if other || !was {
+		l.gained(held.Token, before, was)
 	}
-	l.fence = held.Token.Number(before, l.seen.Config)
-	if !was {
-		l.cfg.Logger.Info("lead: gained", "epoch", l.fence)
-	} else {
-		l.cfg.Logger.Info("lead: renewed", "epoch", l.fence)
+	return true
+}
+
+// gained tells of a lease that has begun, or has another token. The caller holds mu.
+func (l *Lead) gained(t lease.Token, before lease.Config, led bool) {
+	l.fence = t.Number(before, l.seen.Config)
+	what := "lead: gained"
+	if led {
+		what = "lead: renewed"
 	}
+	l.cfg.Logger.Info(what, "epoch", l.fence)
 	l.notify()
 	select { // this goroutine alone puts something in
 	case <-l.tell:
 	default:
 	}
-	l.tell <- lease.Held{Config: l.seen.Config, Token: held.Token}
+	l.tell <- lease.Held{Config: l.seen.Config, Token: t}
 }
 
 // publish puts into the ledger what the lease is held with, the newest only.

@@ -9,8 +9,11 @@ import (
 	"selvage/ledger/lease"
 )
 
-// tendEvery is how often who leads looks whether other nodes should vote.
-const tendEvery = 5 * time.Second
+// How often who leads looks whether other nodes should vote: soon if an even number does, since one that dies then costs most.
+const (
+	tendEvery = 5 * time.Second
+	tendSoon  = 500 * time.Millisecond
+)
 
 // voting is how a leader tends the voters. It is forgotten when the machine is.
 type voting struct {
@@ -34,6 +37,9 @@ func (l *Lead) tendVoters(m *lease.Machine) error {
 		return nil
 	}
 	l.voting.next = now + tendEvery
+	if len(m.Config().Voters)%2 == 0 {
+		l.voting.next = now + tendSoon
+	}
 	members := l.voting.members(l.cfg.Mates(), now)
 	voters, ok := lease.Propose(m.Config(), l.cfg.Self, l.voting.prefer(members))
 	if !ok {
@@ -45,6 +51,13 @@ func (l *Lead) tendVoters(m *lease.Machine) error {
 		l.cfg.Logger.Debug("lead: cannot change the voters", "err", err)
 	}
 	return l.carry(m, fx, nil)
+}
+
+// even has the next look come soon, once a change has left an even number of voters.
+func (v *voting) even(c lease.Config, now time.Duration) {
+	if len(c.Voters)%2 == 0 {
+		v.next = min(v.next, now+tendSoon)
+	}
 }
 
 // members are the mates, with how long they have been missed.

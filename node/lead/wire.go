@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
 	"time"
 
 	"selvage/internal/ident"
@@ -32,7 +31,7 @@ func (l *Lead) hears(id ident.NodeID) bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.ContainsFunc(l.seen.Config.Voters, func(v lease.Voter) bool { return v.Node == id })
+	return l.seen.Votes(id)
 }
 
 // serve takes a message from a stream, and sends the answer.

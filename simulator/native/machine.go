@@ -12,6 +12,7 @@ import (
 	"selvage/internal/disk"
 	"selvage/internal/disk/memdisk"
 	"selvage/internal/ident"
+	"selvage/ledger/lease"
 	"selvage/ledger/memlog"
 	"selvage/ledger/trust"
 	"selvage/node"
@@ -104,11 +105,14 @@ func (l *life) rest(d time.Duration) {
 	}
 }
 
-// clock is a machine's wall clock: the true time, and how far it is off.
+// clock is a machine's clock. Its hands show the true time, and how far they are off; they can be put to another time. What
+// it counts since the machine was made drifts as they do, and cannot; a suspend is counted.
 type clock struct {
 	mu    sync.Mutex
+	made  time.Time
 	since time.Time     // of the last change
 	off   time.Duration // then
+	slid  time.Duration // of off, what is drift
 	drift float64       // seconds a second, since then
 }
 
@@ -116,12 +120,20 @@ func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := time.Now()
-	return t.Add(c.offset(t))
+	return t.Add(c.off + c.gained(t))
 }
 
-// offset returns how far the clock is off. The caller holds mu.
-func (c *clock) offset(t time.Time) time.Duration {
-	return c.off + time.Duration(c.drift*float64(t.Sub(c.since)))
+// uptime is what the clock has counted.
+func (c *clock) uptime() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := time.Now()
+	return t.Sub(c.made) + c.slid + c.gained(t)
+}
+
+// gained is what drift has made of the time since the last change. The caller holds mu.
+func (c *clock) gained(t time.Time) time.Duration {
+	return time.Duration(c.drift * float64(t.Sub(c.since)))
 }
 
 // set adds to how far the clock is off, and to its drift.
@@ -129,7 +141,8 @@ func (c *clock) set(jump time.Duration, drift float64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := time.Now()
-	c.off, c.since = c.offset(t)+jump, t
+	g := c.gained(t)
+	c.off, c.slid, c.since = c.off+g+jump, c.slid+g, t
 	c.drift += drift
 }
 
@@ -137,7 +150,9 @@ func (c *clock) set(jump time.Duration, drift float64) {
 func (c *clock) right() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.off, c.drift = 0, 0
+	t := time.Now()
+	c.slid += c.gained(t)
+	c.off, c.drift, c.since = 0, 0, t
 }
 
 var (
@@ -229,8 +244,9 @@ func (m *machine) run() error {
 	n, err := node.Start(node.Config{
 		FS: fs, Log: log, Listen: []string{fmt.Sprintf("%s:%d", m.host.Addr(), port)},
 		Drivers: map[string]runtime.Driver{runtime.TypeBundle: bundle.New(bundle.Config{FS: fs})},
-		Sockets: m.host, Dial: noDial, Now: m.clock.now, Platform: "sim/sim", Version: "sim",
+		Sockets: m.host, Dial: noDial, Now: m.clock.now, Uptime: m.clock.uptime, Platform: "sim/sim", Version: "sim",
 		Logger: m.world.trace.Logger(m.String()), Changed: m.world.changed,
+		Led:    func(t lease.Token) { m.world.leads(l, t) },
 		Verify: m.world.verified.check,
 	})
 	m.mu.Lock()

@@ -32,6 +32,7 @@ type world struct {
 	wake     chan struct{} // holds one: something has changed
 	wg       sync.WaitGroup
 	verified verified
+	leaders  leaders
 
 	operator ed25519.PrivateKey
 	chain    *trust.Chain
@@ -87,7 +88,8 @@ func (w *world) addMachine(site, name string) (*machine, error) {
 		return nil, fmt.Errorf("node %s/%s: %w", site, name, err)
 	}
 	m := &machine{world: w, site: site, name: name, host: host, fs: memdisk.New(0), log: new(memlog.Log)}
-	m.clock.since = time.Now()
+	m.clock.made = time.Now()
+	m.clock.since = m.clock.made
 	w.machines = append(w.machines, m)
 	w.byName[m.String()] = m
 	return m, nil
@@ -137,14 +139,24 @@ func (w *world) Found() error {
 	if err := first.start(); err != nil {
 		return err
 	}
-	tickets := map[string]trust.Ticket{}
-	for _, site := range w.scenario.Sites {
-		if tickets[site.Name], err = w.ticket(site.Name, site.Labels, max(1, site.Nodes)); err != nil {
+	firsts, tickets := map[string]trust.Ticket{}, map[string]trust.Ticket{}
+	for i, site := range w.scenario.Sites {
+		if i > 0 { // the founder is the first of its own
+			if firsts[site.Name], err = w.ticket(site.Name, site.Labels, 1, true); err != nil {
+				return err
+			}
+		}
+		if tickets[site.Name], err = w.ticket(site.Name, site.Labels, max(1, site.Nodes), false); err != nil {
 			return err
 		}
 	}
 	for _, m := range w.machines[1:] {
-		if err := m.enrol(tickets[m.site]); err != nil {
+		ticket, first := firsts[m.site]
+		if !first {
+			ticket = tickets[m.site]
+		}
+		delete(firsts, m.site)
+		if err := m.enrol(ticket); err != nil {
 			return fmt.Errorf("enrol %s: %w", m, err)
 		}
 		if err := m.start(); err != nil {
@@ -158,8 +170,8 @@ func (w *world) Found() error {
 const maxBootstrap = 4
 
 // ticket invites machines to a site, as 'selvage invite' does. It names the founder and the
-// first machines of the site.
-func (w *world) ticket(site string, labels map[string]string, uses int) (trust.Ticket, error) {
+// first machines of the site. first: who joins with it is the site's first node.
+func (w *world) ticket(site string, labels map[string]string, uses int, first bool) (trust.Ticket, error) {
 	var addrs []string
 	for i, m := range w.machines {
 		if n := m.Agent(); n != nil && (i == 0 || m.site == site) && len(addrs) < maxBootstrap {
@@ -167,7 +179,7 @@ func (w *world) ticket(site string, labels map[string]string, uses int) (trust.T
 		}
 	}
 	now := time.Now().UTC()
-	return trust.NewTicket(trust.Invite{Fleet: w.chain.Fleet(), Site: site, Labels: labels, Uses: uses, Issued: now, Expires: now.Add(24 * time.Hour),
+	return trust.NewTicket(trust.Invite{Fleet: w.chain.Fleet(), Site: site, Labels: labels, Uses: uses, First: first, Issued: now, Expires: now.Add(24 * time.Hour),
 		Bootstrap: addrs[:min(len(addrs), maxBootstrap)]}, w.keys, w.operator)
 }
 

@@ -1,0 +1,97 @@
+package native
+
+import (
+	"fmt"
+	"sync"
+
+	"selvage/ledger/lease"
+	"selvage/simulator"
+)
+
+// leaders sees who leads which site, at every moment of true time.
+//
+// A node leads from the moment when it takes a lease, or prolongs one, to some later moment at which nobody has to be told: its
+// clock says so. Two therefore lead at one moment only if at one of the former moments both do; and at each of them the node tells.
+type leaders struct {
+	mu     sync.Mutex
+	last   map[string]led // by site: the highest token that was led with
+	misled string         // the first thing that was wrong
+}
+
+// led is who led, and with what.
+type led struct {
+	on    *machine
+	token lease.Token
+}
+
+var _ simulator.Overseer = (*world)(nil)
+
+// Misled implements simulator.Overseer.
+func (w *world) Misled() string {
+	w.leaders.mu.Lock()
+	defer w.leaders.mu.Unlock()
+	return w.leaders.misled
+}
+
+// leads looks at a site when one of its nodes has come to lead it, or leads on. A machine that was killed leads nobody,
+// whatever its goroutines think.
+func (w *world) leads(l *life, t lease.Token) {
+	if l.gone() {
+		return
+	}
+	m := l.machine
+	defer w.changed()
+	for _, o := range w.placed(m.site) {
+		if o == m {
+			continue
+		}
+		if token, leads := o.leads(); leads {
+			w.wrong("%s at %s: %s leads with %v while %s does with %v", m.site, w.trace.Now(), m, t, o, token)
+		}
+	}
+	w.leaders.mu.Lock()
+	last, known := w.leaders.last[m.site]
+	if !known || last.token.Compare(t) <= 0 {
+		if w.leaders.last == nil {
+			w.leaders.last = map[string]led{}
+		}
+		w.leaders.last[m.site] = led{m, t}
+	}
+	w.leaders.mu.Unlock()
+	if known && last.token.Compare(t) > 0 {
+		w.wrong("%s at %s: %s leads with %v after %s did with %v", m.site, w.trace.Now(), m, t, last.on, last.token)
+	}
+}
+
+func (w *world) wrong(format string, args ...any) {
+	w.leaders.mu.Lock()
+	defer w.leaders.mu.Unlock()
+	if w.leaders.misled == "" {
+		w.leaders.misled = fmt.Sprintf(format, args...)
+	}
+}
+
+// leads reports whether the machine's node leads its site now, also while it stands still: its lease does not know.
+func (m *machine) leads() (lease.Token, bool) {
+	m.mu.Lock()
+	l := m.life
+	m.mu.Unlock()
+	if l == nil || l.gone() {
+		return lease.Token{}, false
+	}
+	n := m.node()
+	if n == nil {
+		return lease.Token{}, false
+	}
+	return n.Lead().Active()
+}
+
+// gone reports whether the life was ended by force.
+func (l *life) gone() bool {
+	select {
+	case <-l.dead:
+		return true
+	default:
+		return false
+	}
+}
