@@ -28,6 +28,11 @@ func TestPublishAndSpread(t *testing.T) {
 	publish(ledger.KindDeployment, body)
 	publish(ledger.KindReport, []byte("fine"))
 	publish(ledger.KindReport, []byte("finer"))
+	for _, body := range []string{"led", "leads"} {
+		if _, err := a.Publish(ledger.KindLease, "s1", "site", []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, l := range []*ledger.Ledger{a, b, f.openBare("a", log)} {
 		if got := l.Releases(); len(got) != 1 || got[0].Ref() != "app@1" || len(got[0].Signers) != 1 {
 			t.Errorf("releases: %+v", got)
@@ -37,6 +42,9 @@ func TestPublishAndSpread(t *testing.T) {
 		}
 		if got := l.Reports(); len(got) != 1 || string(got[0].Body) != "finer" {
 			t.Errorf("reports: %+v", got)
+		}
+		if got := l.LeasesOf("s1"); len(got) != 1 || string(got[0].Body) != "leads" || len(l.LeasesOf("s2")) != 0 {
+			t.Errorf("leases: %+v", got)
 		}
 		if got := l.Nodes(); len(got) != 1 || got[0].Name != "a" || got[0].Quarantined != "" {
 			t.Errorf("nodes: %+v", got)

@@ -37,7 +37,7 @@ var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
 func TestBeaconRoundTrip(t *testing.T) {
 	c := beaconCodecFor(t)
-	b := beacon{Alive: shorts(mates(3, 1)), Ends: []beaconEnd{{Author: short(mate(2)), Seq: 7}}, Pace: 60}
+	b := beacon{Alive: shorts(mates(3, 1)), Ends: []beaconEnd{{Author: short(mate(2)), Seq: 7}}, Pace: 60, Leader: short(mate(1)), Epoch: 1 << 40}
 	data, err := c.encode(b)
 	if err != nil {
 		t.Fatal(err)
@@ -172,6 +172,7 @@ type testSite struct {
 	now     time.Time
 	heralds map[ident.NodeID]*herald
 	alive   map[ident.NodeID][]ident.NodeID // as each sees it; none if it is dead
+	leader  ident.NodeID
 	heard   map[ident.NodeID]heardBeacon
 	count   int // of beacons
 }
@@ -210,7 +211,7 @@ func (s *testSite) run(d time.Duration) {
 			if s.alive[i] == nil {
 				continue
 			}
-			b, wait := s.heralds[i].step(siteView{now: s.now, alive: s.alive[i], beacons: s.beacons(), pace: minPace})
+			b, wait := s.heralds[i].step(siteView{now: s.now, alive: s.alive[i], beacons: s.beacons(), pace: minPace, leader: s.leader, epoch: 7})
 			if b != nil {
 				s.count++
 				s.heard[i] = heardBeacon{i, s.heard[i].seq + 1, s.now, *b}
@@ -250,6 +251,19 @@ func (s *testSite) living() (out []ident.NodeID) {
 	}
 	slices.SortFunc(out, ident.NodeID.Compare)
 	return out
+}
+
+// TestLeaderSpeaksFirst: who leads the site publishes its beacon, whoever that is, and says that it leads.
+func TestLeaderSpeaksFirst(t *testing.T) {
+	for _, leader := range mates(1, 2, 3, 4, 5) {
+		s := newTestSite(1, 2, 3, 4, 5)
+		s.leader = leader
+		s.run(time.Minute)
+		b := counting(s.beacons(), s.now)
+		if len(b) != 1 || b[0].author != leader || !bytes.Equal(b[0].Leader, short(leader)) || b[0].Epoch != 7 {
+			t.Errorf("%v leads: %+v", leader, b)
+		}
+	}
 }
 
 // TestHeraldsSpeakOnce: while nothing happens, a site has one beacon at a time, at its pace.

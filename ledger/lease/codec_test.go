@@ -131,3 +131,64 @@ func FuzzDecodeRecord(f *testing.F) {
 		Start(nodeID(0), Defaults(), r, 1, 0)
 	})
 }
+
+func FuzzDecodeHeld(f *testing.F) {
+	b := Ballot{7, Incarnation{2, 99}, nodeID(1)}
+	for _, h := range []Held{{Found(nodeID(0)), Token{1, b}}, {Config{Epoch: 3, Voters: voters(0, 1, 2)}, Token{2, b}}} {
+		data, err := h.Encode()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		h, err := DecodeHeld(data)
+		if err != nil {
+			if !errors.Is(err, ErrMalformed) {
+				t.Errorf("an error that callers do not know: %v", err)
+			}
+			return
+		}
+		if again, err := h.Encode(); err != nil || !bytes.Equal(again, data) {
+			t.Errorf("%x became %x, %v", data, again, err)
+		}
+		m, _ := Start(nodeID(0), Defaults(), Record{Config: Found(nodeID(0))}, 1, 0)
+		m.Learn(time.Second, nodeID(2), h.Config, h.Token)
+	})
+}
+
+func TestHeldOutOfForm(t *testing.T) {
+	b := Ballot{7, Incarnation{2, 99}, nodeID(1)}
+	for name, h := range map[string]Held{
+		"no config":              {Config{}, Token{1, b}},
+		"no epoch":               {Found(nodeID(0)), Token{0, b}},
+		"a token of a later one": {Found(nodeID(0)), Token{2, b}},
+		"no ballot":              {Found(nodeID(0)), Token{1, Ballot{}}},
+	} {
+		if _, err := h.Encode(); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestTokenNumbers: numbers are in the order of tokens.
+func TestTokenNumbers(t *testing.T) {
+	configs := []Config{{Epoch: 1, Voters: voters(0, 1, 2)}, {Epoch: 2, Voters: voters(0, 1, 2, 3)}}
+	var tokens []Token
+	for epoch := range uint64(2) {
+		for _, counter := range []uint64{1, 2, 300, 1 << 27} {
+			for node := range 3 {
+				for life := range uint64(2) {
+					tokens = append(tokens, Token{epoch + 1, Ballot{counter, Incarnation{life + 1, 5}, nodeID(node)}})
+				}
+			}
+		}
+	}
+	for i, a := range tokens {
+		for _, b := range tokens[i+1:] {
+			if x, y := a.Number(configs...), b.Number(configs...); a.Compare(b) >= 0 || x >= y || y >= 1<<53 {
+				t.Errorf("%+v is %d, %+v is %d", a, x, b, y)
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package trust_test
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"slices"
@@ -79,16 +80,17 @@ func TestTicketOfAnotherInvite(t *testing.T) {
 func TestInviteForm(t *testing.T) {
 	chain := found(t)
 	for name, change := range map[string]func(*trust.Invite){
-		"no site":          func(i *trust.Invite) { i.Site = "" },
-		"a bad site":       func(i *trust.Invite) { i.Site = "Shop 1" },
-		"no use":           func(i *trust.Invite) { i.Uses = 0 },
-		"too many uses":    func(i *trust.Invite) { i.Uses = 10001 },
-		"expired at once":  func(i *trust.Invite) { i.Expires = i.Issued },
-		"no lifetime":      func(i *trust.Invite) { i.Lifetime = -1 },
-		"a bad label":      func(i *trust.Invite) { i.Labels = map[string]string{"A b": ""} },
-		"a long label":     func(i *trust.Invite) { i.Labels = map[string]string{"a": strings.Repeat("x", 257)} },
-		"a long address":   func(i *trust.Invite) { i.Bootstrap = []string{strings.Repeat("x", 257)} },
-		"too many of them": func(i *trust.Invite) { i.Bootstrap = make([]string, 17) },
+		"no site":            func(i *trust.Invite) { i.Site = "" },
+		"a bad site":         func(i *trust.Invite) { i.Site = "Shop 1" },
+		"no use":             func(i *trust.Invite) { i.Uses = 0 },
+		"too many uses":      func(i *trust.Invite) { i.Uses = 10001 },
+		"two that are first": func(i *trust.Invite) { i.Uses, i.First = 2, true },
+		"expired at once":    func(i *trust.Invite) { i.Expires = i.Issued },
+		"no lifetime":        func(i *trust.Invite) { i.Lifetime = -1 },
+		"a bad label":        func(i *trust.Invite) { i.Labels = map[string]string{"A b": ""} },
+		"a long label":       func(i *trust.Invite) { i.Labels = map[string]string{"a": strings.Repeat("x", 257)} },
+		"a long address":     func(i *trust.Invite) { i.Bootstrap = []string{strings.Repeat("x", 257)} },
+		"too many of them":   func(i *trust.Invite) { i.Bootstrap = make([]string, 17) },
 		"too many labels": func(i *trust.Invite) {
 			i.Labels = map[string]string{}
 			for n := range 33 {
@@ -106,6 +108,29 @@ func TestInviteForm(t *testing.T) {
 		change(&inv)
 		if _, err := trust.NewTicket(inv, new(stream), keyOf("op")); err == nil {
 			t.Errorf("%s: made", name)
+		}
+	}
+}
+
+// TestFirst: a credential says whether it makes its node the first of its site, and an invite that does not looks as it did before there were such.
+func TestFirst(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		inv := invite(found(t))
+		inv.Uses, inv.First = 1, first
+		ticket, err := trust.NewTicket(inv, new(stream), keyOf("op"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cred, err := ticket.Bind(keyOf("node").Public().(ed25519.PublicKey), "n", inv.Issued)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := trust.ParseCredential(cred.Marshal()); err != nil || again.First() != first {
+			t.Errorf("first is %v, %v", again.First(), err)
+		}
+		payload, err := ticket.Invite.DecodeB64Payload()
+		if err != nil || strings.Contains(string(payload), "first") != first {
+			t.Errorf("%s, %v", payload, err)
 		}
 	}
 }

@@ -97,7 +97,7 @@ func writeManifest(file string, d scenario.Deploy) error {
 
 // Join implements simulator.Stage.
 func (st *stage) Join(j scenario.Join) error {
-	ticket, err := st.ticket(j.Site, 1)
+	ticket, err := st.ticket(j.Site)
 	if err != nil {
 		return err
 	}

@@ -189,13 +189,23 @@ func (st *stage) Found() error {
 	g, ctx := errgroup.WithContext(st.ctx)
 	g.SetLimit(2 * runtime.NumCPU())
 	rest := st.machines[1:]
-	for _, site := range st.scenario.Sites {
-		ticket, err := st.ticket(site.Name, max(1, site.Nodes))
+	for i, site := range st.scenario.Sites {
+		ticket, err := st.ticket(site.Name, "--uses", fmt.Sprint(max(1, site.Nodes)))
 		if err != nil {
 			return errors.Join(err, g.Wait())
 		}
+		first := ticket
+		if i > 0 { // the founder is the first of its own
+			if first, err = st.ticket(site.Name, "--first"); err != nil {
+				return errors.Join(err, g.Wait())
+			}
+		}
 		for _, m := range simulator.Placed(rest, site.Name) {
-			g.Go(func() error { return m.join(ctx, ticket) })
+			mine := ticket
+			if m.Name() == "n0" {
+				mine = first
+			}
+			g.Go(func() error { return m.join(ctx, mine) })
 		}
 	}
 	if err := g.Wait(); err != nil {
@@ -212,8 +222,8 @@ func (st *stage) Found() error {
 }
 
 // ticket has somebody who is up invite machines to a site.
-func (st *stage) ticket(site string, uses int) (string, error) {
-	args := []string{"invite", "--site", site, "--uses", fmt.Sprint(uses), "--key", st.key, "-o", "json"}
+func (st *stage) ticket(site string, more ...string) (string, error) {
+	args := append([]string{"invite", "--site", site, "--key", st.key, "-o", "json"}, more...)
 	for _, s := range st.scenario.Sites {
 		for k, v := range s.Labels {
 			if s.Name == site {

@@ -111,8 +111,15 @@ func (s *story) joinAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		first, err := s.fleet.run(ctx, founder, "invite", "--site", site, "--first")
+		if err != nil {
+			return err
+		}
 		for i := len(s.site(site)) + 1; i <= nodesPerSite; i++ {
-			m := s.add(site, i)
+			m, ticket := s.add(site, i), ticket
+			if i == 1 {
+				ticket = first
+			}
 			if _, err := s.fleet.run(ctx, m, "join", ticket, "--name", m.name); err != nil {
 				return err
 			}
