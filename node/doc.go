@@ -10,12 +10,13 @@
 //	deploy, store: news         ──► the node's report, a register entry in the ledger
 //	ledger: a revocation came   ──► mesh has nothing to do with who was revoked, or with anybody
 //	gossip: a mate came or went ──► the site's beacon, a register entry in the ledger
+//	ledger: a lease record came ──► lead, which decides who leads the site, and writes such records
 //
 // # Who is alive
 //
 // Reports say what a node does, and are published when that changes. That it is there is for its
 // site's beacon to say, which is published when that changes, and at a pace: 3 s for each site of the
-// fleet, from 10 s to 10 min. Members of the site take turns in a rendezvous order (herald); mates know
+// fleet, from 10 s to 10 min. Members of the site take turns, who leads it first (herald); mates know
 // of each other by gossip. A node counts as reachable
 //
 //   - if it is this one, or a live mate;

@@ -10,6 +10,7 @@
 //	store/          blobs, an OCI image layout
 //	run/            what workloads have on disk
 //	journal/        what is remembered of each deployment
+//	lease           what the node has promised about its site's lease, package lead
 //	selvage.sock    the local API
 //
 // Every file is replaced whole, so a crash leaves the old or the new one.
