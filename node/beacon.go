@@ -27,14 +27,12 @@ const (
 //	2 ends   [[first 4 bytes of an author, number], ...]  beacons of the site, up to this number of
 //	         this author, that the site has this one in place of
 //	3 pace   seconds until the next, at most
-//	4 leader the first 4 bytes of the ID of the node that leads the site; left out if none does
-//	5 epoch  of its lease
+//	4 leads  its author leads the site
 type beacon struct {
-	Alive  []byte      `cbor:"1,keyasint"`
-	Ends   []beaconEnd `cbor:"2,keyasint,omitempty"`
-	Pace   uint32      `cbor:"3,keyasint"`
-	Leader []byte      `cbor:"4,keyasint,omitempty"`
-	Epoch  uint64      `cbor:"5,keyasint,omitempty"`
+	Alive []byte      `cbor:"1,keyasint"`
+	Ends  []beaconEnd `cbor:"2,keyasint,omitempty"`
+	Pace  uint32      `cbor:"3,keyasint"`
+	Leads bool        `cbor:"4,keyasint,omitempty"`
 }
 
 // beaconEnd says that the beacons of an author count no more, up to a number.
@@ -103,9 +101,6 @@ func (c beaconCodec) decode(data []byte) (beacon, error) {
 	}
 	if len(b.Alive)%shortID != 0 || len(b.Alive) > maxBeaconAlive*shortID {
 		return beacon{}, fmt.Errorf("decode beacon: members of %d bytes", len(b.Alive))
-	}
-	if n := len(b.Leader); n != 0 && n != shortID {
-		return beacon{}, fmt.Errorf("decode beacon: a leader is named with %d bytes", n)
 	}
 	for _, e := range b.Ends {
 		if len(e.Author) != shortID {

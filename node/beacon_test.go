@@ -37,7 +37,7 @@ var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
 func TestBeaconRoundTrip(t *testing.T) {
 	c := beaconCodecFor(t)
-	b := beacon{Alive: shorts(mates(3, 1)), Ends: []beaconEnd{{Author: short(mate(2)), Seq: 7}}, Pace: 60, Leader: short(mate(1)), Epoch: 1 << 40}
+	b := beacon{Alive: shorts(mates(3, 1)), Ends: []beaconEnd{{Author: short(mate(2)), Seq: 7}}, Pace: 60, Leads: true}
 	data, err := c.encode(b)
 	if err != nil {
 		t.Fatal(err)
@@ -211,7 +211,7 @@ func (s *testSite) run(d time.Duration) {
 			if s.alive[i] == nil {
 				continue
 			}
-			b, wait := s.heralds[i].step(siteView{now: s.now, alive: s.alive[i], beacons: s.beacons(), pace: minPace, leader: s.leader, epoch: 7})
+			b, wait := s.heralds[i].step(siteView{now: s.now, alive: s.alive[i], beacons: s.beacons(), pace: minPace, leader: s.leader})
 			if b != nil {
 				s.count++
 				s.heard[i] = heardBeacon{i, s.heard[i].seq + 1, s.now, *b}
@@ -260,7 +260,7 @@ func TestLeaderSpeaksFirst(t *testing.T) {
 		s.leader = leader
 		s.run(time.Minute)
 		b := counting(s.beacons(), s.now)
-		if len(b) != 1 || b[0].author != leader || !bytes.Equal(b[0].Leader, short(leader)) || b[0].Epoch != 7 {
+		if len(b) != 1 || b[0].author != leader || !b[0].Leads {
 			t.Errorf("%v leads: %+v", leader, b)
 		}
 	}

@@ -50,8 +50,7 @@ func (n *Node) decodedBeacon(r ledger.Report) (beacon, bool) {
 
 // siteView is what this node sees of its site now.
 func (n *Node) siteView() siteView {
-	lease := n.lease()
-	v := siteView{now: n.cfg.Now(), pace: beaconPace(n.ledger.Sites()), leader: lease.Holder, epoch: lease.Epoch}
+	v := siteView{now: n.cfg.Now(), pace: beaconPace(n.ledger.Sites()), leader: n.lease().Holder}
 	for _, r := range n.ledger.BeaconsOf(n.home.Site) {
 		v.beacons = n.appendBeacon(v.beacons, r)
 	}

@@ -54,7 +54,6 @@ type siteView struct {
 	now     time.Time
 	alive   []ident.NodeID // members of the site, with this node
 	leader  ident.NodeID   // of the site, as this node knows; zero if none
-	epoch   uint64         // of its lease
 	beacons []heardBeacon  // of the site, the newest of each author, in the order of authors
 	pace    time.Duration
 }
@@ -83,10 +82,7 @@ func newHerald(self ident.NodeID, now time.Time) *herald {
 func (h *herald) step(v siteView) (publish *beacon, wait time.Duration) {
 	h.rewind(v.now)
 	h.watch(v)
-	mine := beacon{Alive: shorts(v.alive), Pace: uint32(v.pace / time.Second), Ends: h.ended(v)}
-	if !v.leader.IsZero() {
-		mine.Leader, mine.Epoch = slices.Clone(short(v.leader)), v.epoch
-	}
+	mine := beacon{Alive: shorts(v.alive), Pace: uint32(v.pace / time.Second), Ends: h.ended(v), Leads: v.leader == h.self}
 	current, ok := h.current(v)
 	if ok && bytes.Equal(current.Alive, mine.Alive) {
 		h.wrong = time.Time{}

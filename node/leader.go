@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -132,22 +131,18 @@ func (n *Node) Leases() []api.SiteLease {
 		if m.Site == n.home.Site {
 			out = append(out, n.siteLease())
 		} else {
-			out = append(out, api.SiteLease{Site: m.Site, Lease: n.heardLease(m.Site, counting(beacons[m.Site], now)), Voters: []api.Voter{}})
+			out = append(out, api.SiteLease{Site: m.Site, Lease: n.heardLease(counting(beacons[m.Site], now)), Voters: []api.Voter{}})
 		}
 	}
 	return out
 }
 
-// heardLease is who leads another site by its beacons: of several, as of a site that has fallen apart, the latest lease.
-func (n *Node) heardLease(site string, counting []heardBeacon) (out api.Lease) {
+// heardLease is who leads another site by its beacons, which do not say with which epoch.
+func (n *Node) heardLease(counting []heardBeacon) (out api.Lease) {
 	for _, b := range counting {
-		if len(b.Leader) == 0 || b.Epoch < out.Epoch {
-			continue
-		}
-		for _, m := range n.ledger.NodesOf(site) {
-			if bytes.Equal(short(m.Node), b.Leader) {
-				out = api.Lease{Holder: m.Node, Name: m.Name, Epoch: b.Epoch}
-			}
+		if b.Leads {
+			m, _ := n.ledger.Node(b.author)
+			out = api.Lease{Holder: b.author, Name: m.Name}
 		}
 	}
 	return out

@@ -49,11 +49,12 @@ func leaseRow(l api.SiteLease) []string {
 		}
 		voters = append(voters, v.Name)
 	}
-	votes := "" // of another site
+	votes, version := "", "" // of another site
 	if len(l.Voters) > 0 {
+		version = fmt.Sprint(l.Version)
 		votes = fmt.Sprintf("%d of %d up", up, len(l.Voters))
 	}
-	return []string{l.Site, dash(l.Name), epochText(l.Lease), expiry(l.Lease), votes, strings.Join(voters, " "), fmt.Sprint(l.Version)}
+	return []string{l.Site, dash(l.Name), epochText(l.Lease), expiry(l.Lease), votes, strings.Join(voters, " "), version}
 }
 
 func dash(s string) string {
@@ -64,7 +65,7 @@ func dash(s string) string {
 }
 
 func epochText(l api.Lease) string {
-	if l.Holder.IsZero() {
+	if l.Epoch == 0 { // nobody, or at another site
 		return "-"
 	}
 	return fmt.Sprint(l.Epoch)

@@ -37,7 +37,7 @@ type Status struct {
 type Lease struct {
 	Holder           ident.NodeID `json:"holder"` // "" if there is none
 	Name             string       `json:"name"`
-	Epoch            uint64       `json:"epoch"`              // its fencing token: a later lease has a higher one
+	Epoch            uint64       `json:"epoch"`              // its fencing token: a later lease has a higher one; 0 if the node does not know
 	ExpiresInSeconds float64      `json:"expires_in_seconds"` // unless it is renewed; 0 if the node does not know
 }
 

@@ -149,7 +149,7 @@ func (w *world) Join(j scenario.Join) error {
 			labels = s.Labels
 		}
 	}
-	ticket, err := w.ticket(j.Site, labels, 1, false)
+	ticket, err := w.ticket(j.Site, labels, 1, nil)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ type world struct {
 	scenario scenario.Scenario
 	rand     *mrand.Rand // of what a power cut leaves; drawn from by the story's goroutine only
 	keys     io.Reader   // likewise
+	firsts   io.Reader   // likewise, of the tickets of first nodes: nodes draw their keys from keys alone
 	net      *network.Net
 	trace    *simulator.Trace
 	wake     chan struct{} // holds one: something has changed
@@ -56,7 +57,8 @@ func tick(s scenario.Scenario) time.Duration {
 
 // newWorld lays the network; nobody is there yet.
 func newWorld(s scenario.Scenario) (*world, error) {
-	w := &world{scenario: s, rand: simulator.Rand(s.Seed, "disks"), keys: simulator.ChaCha(s.Seed, "keys"), trace: simulator.NewTrace(),
+	w := &world{scenario: s, rand: simulator.Rand(s.Seed, "disks"), keys: simulator.ChaCha(s.Seed, "keys"),
+		firsts: simulator.ChaCha(s.Seed, "firsts"), trace: simulator.NewTrace(),
 		wake: make(chan struct{}, 1), byName: map[string]*machine{}}
 	var err error
 	if w.net, err = network.New(network.Config{Rand: simulator.ChaCha(s.Seed, "network"), Tick: tick(s)}); err != nil {
@@ -142,11 +144,11 @@ func (w *world) Found() error {
 	firsts, tickets := map[string]trust.Ticket{}, map[string]trust.Ticket{}
 	for i, site := range w.scenario.Sites {
 		if i > 0 { // the founder is the first of its own
-			if firsts[site.Name], err = w.ticket(site.Name, site.Labels, 1, true); err != nil {
+			if firsts[site.Name], err = w.ticket(site.Name, site.Labels, 1, w.firsts); err != nil {
 				return err
 			}
 		}
-		if tickets[site.Name], err = w.ticket(site.Name, site.Labels, max(1, site.Nodes), false); err != nil {
+		if tickets[site.Name], err = w.ticket(site.Name, site.Labels, max(1, site.Nodes), nil); err != nil {
 			return err
 		}
 	}
@@ -170,17 +172,21 @@ func (w *world) Found() error {
 const maxBootstrap = 4
 
 // ticket invites machines to a site, as 'selvage invite' does. It names the founder and the
-// first machines of the site. first: who joins with it is the site's first node.
-func (w *world) ticket(site string, labels map[string]string, uses int, first bool) (trust.Ticket, error) {
+// first machines of the site. With first, from which it is drawn then, who joins with it is the site's first node.
+func (w *world) ticket(site string, labels map[string]string, uses int, first io.Reader) (trust.Ticket, error) {
 	var addrs []string
 	for i, m := range w.machines {
 		if n := m.Agent(); n != nil && (i == 0 || m.site == site) && len(addrs) < maxBootstrap {
 			addrs = append(addrs, n.Status().Addresses...)
 		}
 	}
+	from := w.keys
+	if first != nil {
+		from = first
+	}
 	now := time.Now().UTC()
-	return trust.NewTicket(trust.Invite{Fleet: w.chain.Fleet(), Site: site, Labels: labels, Uses: uses, First: first, Issued: now, Expires: now.Add(24 * time.Hour),
-		Bootstrap: addrs[:min(len(addrs), maxBootstrap)]}, w.keys, w.operator)
+	return trust.NewTicket(trust.Invite{Fleet: w.chain.Fleet(), Site: site, Labels: labels, Uses: uses, First: first != nil, Issued: now, Expires: now.Add(24 * time.Hour),
+		Bootstrap: addrs[:min(len(addrs), maxBootstrap)]}, from, w.operator)
 }
 
 // Close implements simulator.Stage.
