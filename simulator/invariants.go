@@ -199,11 +199,33 @@ func hasCharter(t *story, m Machine, n Agent, _ string) string {
 const oneLeader = "one_leader"
 
 func misled(t *story, _ string) string {
-	o, ok := t.Stage.(Overseer)
-	if !ok {
-		return ""
+	if o, ok := t.Stage.(Overseer); ok {
+		return o.Misled()
 	}
-	return o.Misled()
+	return t.contested()
+}
+
+// askedApart is how far apart nodes may have been asked that are looked at together, where time is real.
+const askedApart = 500 * time.Millisecond
+
+// contested says which two nodes of a site lead it by their own word, where nobody sees all at one moment: with more time left than
+// lies between their answers.
+func (t *story) contested() string {
+	leaders := map[string]Machine{}
+	for _, m := range t.Machines() {
+		n := m.Agent()
+		if n == nil {
+			continue
+		}
+		if l := n.Status().Lease; l.Holder != m.ID() || l.ExpiresInSeconds < askedApart.Seconds() {
+			continue
+		}
+		if other := leaders[m.Site()]; other != nil {
+			return fmt.Sprintf("%s and %s lead at one moment", Place(other), Place(m))
+		}
+		leaders[m.Site()] = m
+	}
+	return ""
 }
 
 // leader returns the machine of a place that leads its site, by its own word.

@@ -56,7 +56,7 @@ func All() []Mutant {
 	}
 }
 
-// Lease returns the mutants of the site lease, which its model checker finds.
+// Lease returns the mutants of the site lease, which its model checker finds; scenarios find some of them.
 func Lease() []Mutant {
 	return []Mutant{
 		{LeaseTimerAtQuorum, "a lease counts from when a majority answered, not from when it was asked"},

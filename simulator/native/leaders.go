@@ -46,7 +46,7 @@ func (w *world) leads(l *life, t lease.Token) {
 			continue
 		}
 		if token, leads := o.leads(); leads {
-			w.wrong("%s at %s: %s leads with %v while %s does with %v", m.site, w.trace.Now(), m, t, o, token)
+			w.wrong("at %s %s leads with token %s while %s does with %s", w.trace.Now(), m, text(t), o, text(token))
 		}
 	}
 	w.leaders.mu.Lock()
@@ -59,8 +59,13 @@ func (w *world) leads(l *life, t lease.Token) {
 	}
 	w.leaders.mu.Unlock()
 	if known && last.token.Compare(t) > 0 {
-		w.wrong("%s at %s: %s leads with %v after %s did with %v", m.site, w.trace.Now(), m, t, last.on, last.token)
+		w.wrong("at %s %s leads with token %s after %s did with %s", w.trace.Now(), m, text(t), last.on, text(last.token))
 	}
+}
+
+// text is as much of a token as tells it from others by eye: the epoch of the voters, the counter, the node and its incarnation.
+func text(t lease.Token) string {
+	return fmt.Sprintf("%d.%d.%s.%d", t.Epoch, t.Ballot.Counter, t.Ballot.Node.Short(), t.Ballot.Incarnation.Count)
 }
 
 func (w *world) wrong(format string, args ...any) {

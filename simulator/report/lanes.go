@@ -34,7 +34,8 @@ type lane struct {
 	Name, Title string
 	First       bool // of its site
 	Up, Down    []strip
-	Share       string // of a site: the path of how many of its nodes are up
+	Leads       []strip // when the node, or one of the site, led the site
+	Share       string  // of a site: the path of how many of its nodes are up
 	Faults      []strip
 	Marks       []mark
 	weight      int
@@ -48,14 +49,19 @@ type mark struct {
 func newLanes(rec simulator.Record, events []simulator.Event, fs faults, sc scale) lanes {
 	out := lanes{OfSites: len(rec.Lives) > maxNodeLanes}
 	told := placeMarks(events, out.OfSites, sc)
+	led := reigns(events, rec.Lives, fs.end)
 	if out.OfSites {
 		for _, site := range sitesOf(rec) {
-			out.Lanes = append(out.Lanes, siteLane(site, rec, told[site], fs))
+			l := siteLane(site, rec, told[site], fs)
+			l.Leads = leads(led, func(place string) bool { return strings.HasPrefix(place, site+"/") }, sc)
+			out.Lanes = append(out.Lanes, l)
 		}
 	} else {
 		last := ""
 		for _, l := range rec.Lives {
-			out.Lanes = append(out.Lanes, nodeLane(l, l.Site != last, told[l.Place], fs))
+			n := nodeLane(l, l.Site != last, told[l.Place], fs)
+			n.Leads = leads(led, func(place string) bool { return place == l.Place }, sc)
+			out.Lanes = append(out.Lanes, n)
 			last = l.Site
 		}
 	}
@@ -186,6 +192,8 @@ func kindOf(e simulator.Event) string {
 	switch e.What {
 	case "fault", "fault ends", "seed", "deploy", "deployed", "join", "uplink", "charter", "revoke", "up":
 		return "" // the story's own, which the page shows otherwise
+	case "lead: gained", "lead: lost", "lead: renewed":
+		return "" // a bar of the lane
 	case "node: up":
 		return "up"
 	case "node: peer met":

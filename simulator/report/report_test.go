@@ -296,3 +296,22 @@ func TestAxis(t *testing.T) {
 		}
 	}
 }
+
+// TestLeads: a bar is as long as a node led, by its own word, or until it was missed.
+func TestLeads(t *testing.T) {
+	const s = time.Second
+	lives := []simulator.Life{{Place: "a/n0", Site: "a", Up: []simulator.Span{{To: 50 * s}, {From: 60 * s, To: 200 * s}}}, {Place: "a/n1", Site: "a", Up: []simulator.Span{{To: 200 * s}}}}
+	events := []simulator.Event{
+		{At: 10 * s, On: "a/n0", What: "lead: gained", Text: "epoch=7"}, {At: 20 * s, On: "a/n0", What: "lead: renewed", Text: "epoch=8"},
+		{At: 60 * s, On: "a/n0", What: "node: up"}, {At: 61 * s, On: "a/n1", What: "lead: gained", Text: "epoch=9"},
+		{At: 90 * s, On: "a/n1", What: "lead: lost", Text: "epoch=9"}, {At: 100 * s, On: "a/n0", What: "lead: gained", Text: "epoch=11"},
+	}
+	want := []reign{{"a/n0", 10 * s, 50 * s, "7", false}, {"a/n1", 61 * s, 90 * s, "9", true}, {"a/n0", 100 * s, 200 * s, "11", false}}
+	if got := reigns(events, lives, 200*s); !slices.Equal(got, want) {
+		t.Errorf("got %+v", got)
+	}
+	page := write(t, scenario.Scenario{Sites: []scenario.Site{{Name: "a", Nodes: 2}}}, simulator.Result{VirtualSeconds: 200, Events: events, Record: &simulator.Record{Lives: lives}})
+	if n := strings.Count(page, `<rect class="leads" x="`); n != 4 { // one of the legend
+		t.Errorf("%d bars", n)
+	}
+}
