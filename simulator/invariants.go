@@ -205,28 +205,41 @@ func misled(t *story, _ string) string {
 	return t.contested()
 }
 
-// askedApart is how far apart nodes may have been asked that are looked at together, where time is real.
-const askedApart = 500 * time.Millisecond
+// claim is that a node leads, by its own word: it did at some moment between from and to, and goes on until until at least.
+type claim struct {
+	on              Machine
+	from, to, until time.Duration
+}
 
-// contested says which two nodes of a site lead it by their own word, where nobody sees all at one moment: with more time left than
-// lies between their answers.
+// contested says which two nodes of a site lead it by their own word, where nobody sees all at one moment. Nodes do not give the lease
+// up by themselves.
 func (t *story) contested() string {
-	leaders := map[string]Machine{}
+	claims := map[string][]claim{}
 	for _, m := range t.Machines() {
 		n := m.Agent()
 		if n == nil {
 			continue
 		}
-		if l := n.Status().Lease; l.Holder != m.ID() || l.ExpiresInSeconds < askedApart.Seconds() {
+		l := n.Status().Lease
+		if l.Holder != m.ID() || l.ExpiresInSeconds <= 0 {
 			continue
 		}
-		if other := leaders[m.Site()]; other != nil {
-			return fmt.Sprintf("%s and %s lead at one moment", Place(other), Place(m))
+		c := claim{on: m, from: t.trace.Now(), to: t.trace.Now()}
+		if timed, ok := n.(Timed); ok {
+			c.from, c.to = timed.Asked()
 		}
-		leaders[m.Site()] = m
+		c.until = c.from + seconds(l.ExpiresInSeconds)
+		for _, o := range claims[m.Site()] {
+			if max(o.to, c.to) < min(o.until, c.until) {
+				return fmt.Sprintf("%s and %s lead at one moment", Place(o.on), Place(m))
+			}
+		}
+		claims[m.Site()] = append(claims[m.Site()], c)
 	}
 	return ""
 }
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // leader returns the machine of a place that leads its site, by its own word.
 func (t *story) leader(place string) Machine {

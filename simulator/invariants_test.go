@@ -168,3 +168,61 @@ func TestTwoLivesAreNotOne(t *testing.T) {
 	n0.agent = first
 	holds(t, s, unsigned, "")
 }
+
+// timedAgent says when its status was asked for.
+type timedAgent struct {
+	agent
+	from, to time.Duration
+}
+
+func (a *timedAgent) Asked() (from, to time.Duration) { return a.from, a.to }
+
+// timedMachine has a timedAgent.
+type timedMachine struct {
+	machine
+	agent *timedAgent
+}
+
+func (m *timedMachine) Agent() Agent { return m.agent }
+
+type timedStage struct {
+	Stage
+	machines []Machine
+}
+
+func (s *timedStage) Machines() []Machine { return s.machines }
+
+// TestContested: two that say that they lead do so at one moment only if what they said at two moments cannot follow on each other.
+func TestContested(t *testing.T) {
+	const ms = time.Millisecond
+	type said struct {
+		from, to time.Duration
+		left     float64 // seconds
+	}
+	for what, c := range map[string]struct {
+		a, b said
+		want bool
+	}{
+		"both in the middle of their time":      {said{0, 10 * ms, 5}, said{5 * ms, 15 * ms, 8}, true},
+		"one later, while the other leads on":   {said{0, 10 * ms, 5}, said{2000 * ms, 2010 * ms, 8}, true},
+		"one after the other was over":          {said{0, 10 * ms, 1}, said{1200 * ms, 1210 * ms, 10}, false},
+		"one may have answered when it was":     {said{0, 10 * ms, 1}, said{500 * ms, 1210 * ms, 10}, false},
+		"one took long to answer, and may have": {said{0, 9000 * ms, 5}, said{10 * ms, 20 * ms, 8}, false},
+		"one that does not lead":                {said{0, 10 * ms, 0}, said{5 * ms, 15 * ms, 8}, false},
+	} {
+		st := &timedStage{}
+		for i, s := range []said{c.a, c.b} {
+			m := &timedMachine{machine: machine{name: "n" + string(rune('0'+i))}}
+			m.agent = &timedAgent{from: s.from, to: s.to}
+			m.agent.status.Lease = api.Lease{Holder: m.ID(), ExpiresInSeconds: s.left}
+			st.machines = append(st.machines, m)
+		}
+		story := &story{Stage: st, trace: NewTrace()}
+		if wrong := story.check(scenario.Check{Name: oneLeader}); (wrong != "") != c.want {
+			t.Errorf("%s: %q", what, wrong)
+		}
+		if leader := story.leader("s"); leader == nil {
+			t.Errorf("%s: nobody leads", what)
+		}
+	}
+}

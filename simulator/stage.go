@@ -1,6 +1,8 @@
 package simulator
 
 import (
+	"time"
+
 	"selvage/internal/disk"
 	"selvage/internal/ident"
 	"selvage/node/api"
@@ -76,6 +78,11 @@ type Agent interface {
 	Blobs() []api.Blob
 	Nodes() []api.Node
 	Rollout(deployment string) (api.Rollout, error)
+}
+
+// Timed is an Agent whose Status is of some moment between two of the story.
+type Timed interface {
+	Asked() (from, to time.Duration)
 }
 
 // BlobFile is the name of the one file in every release of a story.

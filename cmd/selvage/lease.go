@@ -23,7 +23,7 @@ func newLease(env *environment) *cobra.Command {
 		Use:   "yield",
 		Short: "Stop leading the site, so that another node does",
 		Long: "Stop leading the site, so that another node does. What this node does as the leader is stopped first. It does not\n" +
-			"ask for the lease again for a while, and leads on if no other node of the site may.",
+			"ask for the lease again for ten seconds, and leads on after that if no other node does.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			l, err := env.client().YieldLease(c.Context())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"selvage/ledger/lease"
@@ -204,7 +205,7 @@ func (l *Lead) gained(t lease.Token, before lease.Config, led bool) {
 	if led {
 		what = "lead: renewed"
 	}
-	l.cfg.Logger.Info(what, "epoch", l.fence)
+	l.cfg.Logger.Info(what, "epoch", strconv.FormatUint(l.fence, 10))
 	l.notify()
 	select { // this goroutine alone puts something in
 	case <-l.tell:

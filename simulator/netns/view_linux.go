@@ -18,19 +18,29 @@ const askLimit = 20 * time.Second
 type view struct {
 	m      *machine
 	status api.Status
+	// When it was asked for, and when it had come: of the story.
+	asked, came time.Duration
 
 	mu    sync.Mutex // held while the node is asked for a list
 	blobs []api.Blob
 	nodes []api.Node
 }
 
-var _ simulator.Agent = (*view)(nil)
+var (
+	_ simulator.Agent = (*view)(nil)
+	_ simulator.Timed = (*view)(nil)
+)
 
 // ask begins a view of a node.
 func ask(ctx context.Context, m *machine) (*view, error) {
-	v := &view{m: m}
-	return v, get(ctx, m, "status", nil, &v.status)
+	v := &view{m: m, asked: m.stage.trace.Now()}
+	err := get(ctx, m, "status", nil, &v.status)
+	v.came = m.stage.trace.Now()
+	return v, err
 }
+
+// Asked implements simulator.Timed.
+func (v *view) Asked() (from, to time.Duration) { return v.asked, v.came }
 
 func get(ctx context.Context, m *machine, noun string, query url.Values, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
