@@ -114,7 +114,7 @@ func (n *Node) toldLease() (holder ident.NodeID, epoch uint64) {
 		}
 	}
 	id := last.Token.Ballot.Node
-	if id.IsZero() || !slices.Contains(n.mates(), id) {
+	if id.IsZero() || id == n.home.Node || !slices.Contains(n.mates(), id) {
 		return ident.NodeID{}, 0
 	}
 	return id, last.Token.Number(last.Config)

@@ -165,10 +165,11 @@ func (l *Lead) View() View {
 	defer l.mu.Unlock()
 	v := l.seen
 	now := l.cfg.Clock()
-	if l.held.Active(now) {
+	mine := v.Leader.Token.Ballot.Node == l.cfg.Self // its acceptor holds to that longer than it leads
+	switch {
+	case l.held.Active(now):
 		v.Leader, v.Fence = l.held, l.fence
-	}
-	if !v.Leader.Active(now) {
+	case mine || !v.Leader.Active(now):
 		v.Leader, v.Fence = lease.Lease{}, 0
 	}
 	return v

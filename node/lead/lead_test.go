@@ -320,6 +320,23 @@ func TestRecordComesFirst(t *testing.T) {
 	})
 }
 
+// TestLeaderSaysNoMoreThanItHolds: a leader that is cut off does not show itself as the leader when its time is over, though its own
+// acceptor holds to the lease for longer.
+func TestLeaderSaysNoMoreThanItHolds(t *testing.T) {
+	play(t, 3, func(t *testing.T, s *site) {
+		s.settle(3)
+		s.setCut(0, true)
+		l := s.nodes[0].lead()
+		for range 1500 {
+			_, leads := l.Active()
+			if shown := l.View().Leader.Token.Ballot.Node == id(0); shown != leads {
+				t.Fatalf("it leads: %v, and shows so: %v", leads, shown)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+}
+
 // TestStrangersAreNotHeard: who is not of the site gets no answer.
 func TestStrangersAreNotHeard(t *testing.T) {
 	play(t, 1, func(t *testing.T, s *site) {
