@@ -62,6 +62,18 @@ func (c *charters) add(p proposal, keep bool) bool {
 	return true
 }
 
+// with returns what the charters would be with more of them, and leaves c as it is.
+func (c charters) with(more []trust.Envelope) charters {
+	c.versions, c.digests = slices.Clip(c.versions), slices.Clip(c.digests)
+	c.waiting, c.rivals = map[string]proposal{}, map[string]uint64{}
+	for _, env := range more {
+		if p, err := newProposal(env); err == nil {
+			c.add(p, false)
+		}
+	}
+	return c
+}
+
 // grow extends the chain by a charter that waited, and reports whether one fitted.
 func (c *charters) grow() bool {
 	grown := false

@@ -224,16 +224,37 @@ func (l *Ledger) Forks() []string { return l.view().forks }
 // Judge says why a statement does not count here: it cannot be read, or who signed it may not
 // say it. It returns the statement's digest otherwise. It waits for the change that is under way.
 func (l *Ledger) Judge(kind Kind, envelope []byte) (string, error) {
+	return l.JudgeWith(nil, kind, envelope)
+}
+
+// JudgeWith is Judge as it would be if these charters were known too, which nobody has to know yet. Those that
+// do not follow on the fleet's chain change nothing.
+func (l *Ledger) JudgeWith(charters []trust.Envelope, kind Kind, envelope []byte) (string, error) {
 	s, err := readStatement(kind, envelope)
 	if err != nil {
 		return "", err
 	}
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	if l.fold.chain() == nil {
+	f := *l.fold
+	if len(charters) > 0 {
+		f.charters = f.charters.with(charters)
+	}
+	if f.chain() == nil {
 		return "", errNoCharter
 	}
-	s.show("", l.fold.charters.keys)
-	_, _, err = l.fold.verify(s)
+	s.show("", f.charters.keys)
+	_, _, err = f.verify(s)
 	return s.digest, err
+}
+
+// Signed returns a statement with all of its signatures that hold. It waits for the change that is under way.
+func (l *Ledger) Signed(digest string) (trust.Envelope, bool) {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	s, ok := l.fold.statements[digest]
+	if !ok {
+		return trust.Envelope{}, false
+	}
+	return s.sealed(func(string) bool { return true }), true
 }

@@ -82,13 +82,22 @@ func (n *Node) publishRelease(envelope, payload []byte) (string, error) {
 	if err != nil {
 		return "", api.Refuse(err, "")
 	}
+	if err := n.sameAsKnown(r); err != nil {
+		return "", err
+	}
 	if old, ok := n.ledger.Release(r.Ref()); ok {
-		if old.Type == r.Type && slices.EqualFunc(old.Artifacts, r.Artifacts, ledger.Artifact.Same) {
-			return old.Digest, nil // seeded again, with the same bytes
-		}
-		return "", api.Refuse(fmt.Errorf("release %s exists already, with other contents", r.Ref()), "a version stands for the same bytes for good: choose another")
+		return old.Digest, nil // seeded again, with the same bytes
 	}
 	return n.publishStatement(ledger.KindRelease, r.Ref(), envelope)
+}
+
+// sameAsKnown refuses a release that stands for other bytes than the one of its name and version that is known.
+func (n *Node) sameAsKnown(r ledger.Release) error {
+	old, ok := n.ledger.Release(r.Ref())
+	if !ok || old.Type == r.Type && slices.EqualFunc(old.Artifacts, r.Artifacts, ledger.Artifact.Same) {
+		return nil
+	}
+	return api.Refuse(fmt.Errorf("release %s exists already, with other contents", r.Ref()), "a version stands for the same bytes for good: choose another")
 }
 
 func (n *Node) publishDeployment(envelope, payload []byte) (string, error) {

@@ -114,6 +114,7 @@ type Node struct {
 	admitting  lock.Mutex
 	changing   lock.Mutex    // one change of the uplink at a time
 	patchPause time.Duration // the constant, but in tests
+	importing  lock.Mutex    // one file of releases is read at a time, for the disk that takes
 	patching   lock.Mutex    // one patch is made or applied at a time, for the memory that takes
 
 	mu       sync.Mutex

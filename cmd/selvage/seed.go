@@ -135,20 +135,24 @@ func upload(ctx context.Context, env *environment, path string) (api.Added, erro
 	bar := newProgress(env.err)
 	defer bar.End()
 	added, err := env.client().AddBlob(ctx, &counted{r: f, told: func(n int64) {
-		bar.Show(fmt.Sprintf("%d%% %s of %s", percent(n, info.Size()), size(n), size(info.Size())))
+		bar.Show(portion(n, info.Size()))
 	}})
 	return added, env.explain(err)
 }
 
-// counted tells how many bytes were read.
+// counted tells how many bytes were read, or written.
 type counted struct {
 	r    io.Reader
+	w    io.Writer
 	n    int64
 	told func(int64)
 }
 
-func (c *counted) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
+func (c *counted) Read(p []byte) (int, error) { return c.count(c.r.Read(p)) }
+
+func (c *counted) Write(p []byte) (int, error) { return c.count(c.w.Write(p)) }
+
+func (c *counted) count(n int, err error) (int, error) {
 	c.n += int64(n)
 	c.told(c.n)
 	return n, err

@@ -117,27 +117,50 @@ func (c *child) walk(f func(*child)) {
 	}
 }
 
-// dagReader follows a DAG through nodes that come each before its children.
+// dagReader follows a DAG, depth first, each node before its children.
 type dagReader struct {
-	nodes  [][]byte
-	chunks []Chunk
-	offset int64
-	most   int // chunks
+	node  func(hash [sha256.Size]byte) ([]byte, error) // an inner node's bytes, checked against its hash
+	chunk func(Chunk) error                            // is told of each chunk, in their order
+	from  int64                                        // bytes of the blob that were passed
+	count int                                          // chunks
+	most  int                                          // likewise
 }
 
-// readDAG checks nodes against the root that a blob was promised to have, and returns its chunks.
+// readDAG checks nodes, each before its children, against the root that a blob was promised to have, and
+// returns its chunks.
 func readDAG(w Want, nodes [][]byte) ([]Chunk, error) {
-	if w.Size < 0 {
-		return nil, fmt.Errorf("%w: a blob of %d bytes", ErrDAG, w.Size)
+	var chunks []Chunk
+	next := func(hash [sha256.Size]byte) ([]byte, error) {
+		if len(nodes) == 0 {
+			return nil, fmt.Errorf("%w: a node is missing", ErrDAG)
+		}
+		data := nodes[0]
+		nodes = nodes[1:]
+		if len(data) > maxNode || sha256.Sum256(data) != hash {
+			return nil, fmt.Errorf("%w: a node is not what its CID says", ErrDAG)
+		}
+		return data, nil
 	}
-	r := &dagReader{nodes: nodes, most: maxChunks(w.Size)}
-	if err := r.read(w.Root, uint64(w.Size), 0); err != nil {
+	take := func(c Chunk) error {
+		chunks = append(chunks, c)
+		return nil
+	}
+	if err := followDAG(w, next, take); err != nil {
 		return nil, err
 	}
-	if len(r.nodes) > 0 {
-		return nil, fmt.Errorf("%w: %d nodes too many", ErrDAG, len(r.nodes))
+	if len(nodes) > 0 {
+		return nil, fmt.Errorf("%w: %d nodes too many", ErrDAG, len(nodes))
 	}
-	return r.chunks, nil
+	return chunks, nil
+}
+
+// followDAG checks a blob's DAG as it goes.
+func followDAG(w Want, node func([sha256.Size]byte) ([]byte, error), chunk func(Chunk) error) error {
+	if w.Size < 0 {
+		return fmt.Errorf("%w: a blob of %d bytes", ErrDAG, w.Size)
+	}
+	r := &dagReader{node: node, chunk: chunk, most: maxChunks(w.Size)}
+	return r.read(w.Root, uint64(w.Size), 0)
 }
 
 // maxChunks bounds the chunks of a blob of so many bytes.
@@ -154,13 +177,12 @@ func (r *dagReader) read(c cid.Cid, size uint64, depth int) error {
 	if codec == cid.Raw {
 		return r.leaf(hash, size, depth)
 	}
-	if depth >= maxDepth || len(r.nodes) == 0 {
-		return fmt.Errorf("%w: too deep, or a node is missing", ErrDAG)
+	if depth >= maxDepth {
+		return fmt.Errorf("%w: too deep", ErrDAG)
 	}
-	data := r.nodes[0]
-	r.nodes = r.nodes[1:]
-	if len(data) > maxNode || sha256.Sum256(data) != hash {
-		return fmt.Errorf("%w: a node is not what its CID says", ErrDAG)
+	data, err := r.node(hash)
+	if err != nil {
+		return err
 	}
 	links, sizes, err := readNode(data)
 	if err != nil {
@@ -182,12 +204,13 @@ func (r *dagReader) read(c cid.Cid, size uint64, depth int) error {
 }
 
 func (r *dagReader) leaf(hash [sha256.Size]byte, size uint64, depth int) error {
-	if size > MaxChunk || size == 0 && depth > 0 || len(r.chunks) >= r.most {
+	if size > MaxChunk || size == 0 && depth > 0 || r.count >= r.most {
 		return fmt.Errorf("%w: a chunk of %d bytes, or too many chunks", ErrDAG, size)
 	}
-	r.chunks = append(r.chunks, Chunk{hash, r.offset, int32(size)})
-	r.offset += int64(size)
-	return nil
+	c := Chunk{hash, r.from, int32(size)}
+	r.count++
+	r.from += int64(size)
+	return r.chunk(c)
 }
 
 // readNode returns an inner node's links and the bytes of the blob below each.

@@ -26,6 +26,8 @@ var (
 	ErrDamaged = errors.New("bytes went bad on this disk")
 	// ErrMissing: a blob, or a part of it, is not here.
 	ErrMissing = errors.New("blob is not here")
+
+	errOther = errors.New("it is known with another size or chunk list")
 )
 
 // The media type and annotations of the index.
@@ -362,7 +364,7 @@ func (s *Store) Begin(w Want) (*Object, error) {
 	defer s.mu.Unlock()
 	if o := s.objects[w.Digest]; o != nil {
 		if o.Size != w.Size || !o.Root.Equals(w.Root) {
-			return nil, fmt.Errorf("blob %s: known with another size or chunk list", w.Digest)
+			return nil, fmt.Errorf("fetch blob %s: %w", w.Digest, errOther)
 		}
 		return o, nil
 	}
@@ -389,10 +391,8 @@ func (s *Store) begin(w Want) (*Object, error) {
 		}
 		o.learn(chunks, nil)
 	}
-	if free, _, err := s.fs.Free(); err != nil {
+	if err := s.room(uint64(w.Size)); err != nil {
 		return nil, err
-	} else if uint64(w.Size) > free {
-		return nil, fmt.Errorf("%d bytes: %w: %d free", w.Size, disk.ErrFull, free)
 	}
 	data, err := json.Marshal(wantFile{w.Digest.String(), w.Size, w.Root.String()})
 	if err != nil {

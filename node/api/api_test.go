@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,23 @@ func (b backend) MakePatches(_ context.Context, w PatchWish) ([]Patch, error) {
 }
 func (b backend) Publish(kind string, env []byte) (string, error) {
 	return kind + ":" + string(env), b.err
+}
+func (b backend) PlanExport(w ExportWish) (Media, error) {
+	return Media{Root: w.Platform, Releases: []MediaRelease{{Release: w.Releases[1]}}}, nil
+}
+func (b backend) Export(_ context.Context, w ExportWish, out io.Writer) error {
+	if w.Platform == "" {
+		return b.err // before the first byte
+	}
+	_, err := io.WriteString(out, strings.Repeat(w.Releases[0], 100_000))
+	return errors.Join(err, b.err)
+}
+func (b backend) Import(_ context.Context, r io.Reader) (Imported, error) {
+	if b.err != nil {
+		return Imported{}, b.err // in the middle of what comes
+	}
+	n, err := io.Copy(io.Discard, r)
+	return Imported{Bytes: n}, err
 }
 func (b backend) SetUplink(_ context.Context, c UplinkChange) (Uplink, error) {
 	return Uplink{Held: c.Held != nil && *c.Held}, b.err
@@ -88,6 +106,39 @@ func TestErrorsKeepHintAndCode(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestMedia(t *testing.T) {
+	c, ctx, wish := serve(t, backend{}), t.Context(), ExportWish{Releases: []string{"a@1", "b@2"}, Platform: "linux/arm64"}
+	if m, err := c.PlanExport(ctx, wish); err != nil || m.Root != wish.Platform || m.Releases[0].Release != "b@2" {
+		t.Errorf("plan: %+v, %v", m, err)
+	}
+	var b bytes.Buffer
+	if err := c.Export(ctx, wish, &b); err != nil || b.Len() != 300_000 {
+		t.Errorf("export: %d bytes, %v", b.Len(), err)
+	}
+	if i, err := c.Import(ctx, &b); err != nil || i.Bytes != 300_000 {
+		t.Errorf("import: %+v, %v", i, err)
+	}
+	// An error keeps its hint, before the first byte, in the middle of what is sent, and in the middle of what comes.
+	c = serve(t, backend{err: NotFound("no such thing", "look elsewhere")})
+	var e *Error
+	for name, err := range map[string]error{
+		"before": c.Export(ctx, ExportWish{Releases: wish.Releases}, io.Discard),
+		"middle": c.Export(ctx, wish, io.Discard),
+		"import": second(c.Import(ctx, io.LimitReader(zeros{}, 64<<20))),
+	} {
+		if !errors.As(err, &e) || !IsNotFound(err) || e.Hint != "look elsewhere" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// zeros never ends.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestNobodyListens(t *testing.T) {
 	c := NewClient(filepath.Join(t.TempDir(), "none.sock"))

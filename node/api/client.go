@@ -79,29 +79,38 @@ func (c *Client) YieldLease(ctx context.Context) (SiteLease, error) {
 }
 
 func (c *Client) do(ctx context.Context, method, noun string, query url.Values, body io.Reader, v any) error {
-	u := url.URL{Scheme: "http", Host: "node", Path: "/v1/" + noun, RawQuery: query.Encode()}
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
+	resp, err := c.send(ctx, method, noun, query, body)
 	if err != nil {
 		return err
 	}
-	resp, err := c.http.Do(req)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("%w: %w", ErrNotRunning, err)
-	}
-	if err != nil {
-		return fmt.Errorf("ask node: %w", err)
-	}
 	defer resp.Body.Close()
-	dec := json.NewDecoder(resp.Body)
-	if resp.StatusCode != http.StatusOK {
-		var e Error
-		if err := dec.Decode(&e); err != nil || e.Text == "" {
-			return fmt.Errorf("ask node: it answered %s", resp.Status)
-		}
-		return &e
-	}
-	if err := dec.Decode(v); err != nil {
+	if err := json.NewDecoder(resp.Body).Decode(v); err != nil {
 		return fmt.Errorf("read the node's answer: %w", err)
 	}
 	return nil
+}
+
+// send returns the node's answer, if it is a good one.
+func (c *Client) send(ctx context.Context, method, noun string, query url.Values, body io.Reader) (*http.Response, error) {
+	u := url.URL{Scheme: "http", Host: "node", Path: "/v1/" + noun, RawQuery: query.Encode()}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask node: %w", err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	var e Error
+	if err := json.NewDecoder(resp.Body).Decode(&e); err != nil || e.Text == "" {
+		return nil, fmt.Errorf("ask node: it answered %s", resp.Status)
+	}
+	return nil, &e
 }

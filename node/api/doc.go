@@ -8,6 +8,9 @@
 //	GET  /v1/draft?subject=node|key|invite&id=ID[&site=SITE]         Draft, of a revocation to sign
 //	GET  /v1/rollout?name=NAME           Rollout
 //	GET  /v1/holders?release=NAME@VERSION[&platform=OS/ARCH]         []Holder
+//	GET  /v1/media?release=NAME@VERSION...[&platform=OS/ARCH]        Media: what a file of releases will be
+//	GET  /v1/media/file?...              likewise; answers the file itself
+//	POST /v1/media                       the body is such a file; answers Imported
 //	POST /v1/blobs                       the body is the blob; answers Added
 //	POST /v1/patches                     PatchWish; answers a list of Patch, made and stored
 //	POST /v1/statements?kind=KIND        the body is a DSSE envelope; answers its digest
@@ -16,5 +19,6 @@
 //	PUT  /v1/uplink                      UplinkChange; answers Uplink
 //
 // An error is {"error", "hint", "code"} with an HTTP status; Client turns it into an *Error.
-// Fields are only ever added to the answers.
+// Fields are only ever added to the answers. The file of releases is followed by a trailer, Selvage-Error: such an error if
+// it could not be written to its end, else empty.
 package api

@@ -25,6 +25,9 @@ type Backend interface {
 	Holders(ctx context.Context, release, platform string) ([]Holder, error)
 	AddBlob(ctx context.Context, r io.Reader) (Added, error)
 	MakePatches(ctx context.Context, wish PatchWish) ([]Patch, error)
+	PlanExport(wish ExportWish) (Media, error)
+	Export(ctx context.Context, wish ExportWish, w io.Writer) error
+	Import(ctx context.Context, r io.Reader) (Imported, error)
 	Publish(kind string, envelope []byte) (digest string, err error)
 	CheckInvite(envelope []byte) error
 	SetUplink(ctx context.Context, change UplinkChange) (Uplink, error)
@@ -55,6 +58,9 @@ func NewHandler(b Backend) http.Handler {
 	get(mux, "holders", func(r *http.Request) (any, error) {
 		return b.Holders(r.Context(), r.FormValue("release"), r.FormValue("platform"))
 	})
+	get(mux, "media", func(r *http.Request) (any, error) { return b.PlanExport(exportWish(r)) })
+	mux.HandleFunc("GET /v1/media/file", func(w http.ResponseWriter, r *http.Request) { sendMedia(b, w, r) })
+	mux.HandleFunc("POST /v1/media", answer(func(r *http.Request) (any, error) { return b.Import(r.Context(), r.Body) }))
 	mux.HandleFunc("POST /v1/blobs", answer(func(r *http.Request) (any, error) { return b.AddBlob(r.Context(), r.Body) }))
 	mux.HandleFunc("POST /v1/patches", answer(func(r *http.Request) (any, error) { return makePatches(b, r) }))
 	mux.HandleFunc("POST /v1/statements", answer(func(r *http.Request) (any, error) { return publish(b, r) }))

@@ -220,6 +220,47 @@ type Added struct {
 	Chunks int    `json:"chunks"`
 }
 
+// ExportWish asks for a file of releases.
+type ExportWish struct {
+	Releases []string // NAME@VERSION
+	Platform string   // os/arch; "" is all
+}
+
+// Media is a file of releases, as it will be written: the same for the same contents.
+type Media struct {
+	Fleet    string         `json:"fleet_id"`
+	Root     string         `json:"root"` // CID of its directory
+	Bytes    int64          `json:"bytes"`
+	Blocks   int            `json:"blocks"`
+	Charter  uint64         `json:"charter"` // version of the newest in it
+	Releases []MediaRelease `json:"releases"`
+	Blobs    []MediaBlob    `json:"blobs"`
+	LeftOut  []string       `json:"left_out,omitempty"` // digests of patches that are not here
+}
+
+// MediaRelease is a release in a file.
+type MediaRelease struct {
+	Release   string `json:"release"`
+	Statement string `json:"statement"`
+	New       bool   `json:"new"` // it was not known to the node that imported it
+}
+
+// MediaBlob is a blob in a file.
+type MediaBlob struct {
+	Digest   string   `json:"digest"`
+	Size     int64    `json:"size"`
+	Releases []string `json:"releases"`
+}
+
+// Imported is what an import brought.
+type Imported struct {
+	Bytes    int64          `json:"bytes"` // of the file
+	Blocks   int            `json:"blocks"`
+	NewBytes int64          `json:"new_bytes"` // of blobs that were not here
+	Releases []MediaRelease `json:"releases"`
+	Blobs    []MediaBlob    `json:"blobs"`
+}
+
 // Entry is one record of the ledger.
 type Entry struct {
 	Author ident.NodeID `json:"author"`

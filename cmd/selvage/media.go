@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"selvage/node/api"
+)
+
+// stdio names standard input or output where a file is asked for.
+const stdio = "-"
+
+func newExport(env *environment) *cobra.Command {
+	var on string
+	c := &cobra.Command{
+		Use:   "export NAME@VERSION... FILE.car",
+		Short: "Write releases into a file to be carried by hand",
+		Long: "Write releases into a file that is carried to where no link reaches: their bytes, patches and signatures, and the\n" +
+			"charters by which these are judged. It is a CAR, which any IPFS tool reads; the same releases give the same bytes.\n" +
+			"The file - is standard output.",
+		Args: cobra.MinimumNArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			last := len(args) - 1
+			return export(c.Context(), env, api.ExportWish{Releases: args[:last], Platform: on}, args[last])
+		},
+	}
+	c.Flags().StringVar(&on, "platform", "", "only what runs on this os/arch (default: all)")
+	return c
+}
+
+func export(ctx context.Context, env *environment, wish api.ExportWish, path string) error {
+	client := env.client()
+	plan, err := client.PlanExport(ctx, wish)
+	if err != nil {
+		return env.explain(err)
+	}
+	out, err := createWhole(env, path)
+	if err != nil {
+		return err
+	}
+	defer out.abandon()
+	bar := newProgress(env.err)
+	w := &counted{told: func(n int64) { bar.Show(portion(n, plan.Bytes)) }, w: out}
+	err = client.Export(ctx, wish, w)
+	bar.End()
+	if err != nil {
+		return env.explain(err)
+	}
+	if w.n != plan.Bytes {
+		return hinted(fmt.Errorf("%d bytes came, not %d: something of it changed meanwhile", w.n, plan.Bytes), "export it again")
+	}
+	if err := out.finish(); err != nil {
+		return err
+	}
+	return tellExported(env, plan, path)
+}
+
+func tellExported(env *environment, m api.Media, path string) error {
+	if len(m.LeftOut) > 0 {
+		env.hint("%d patches are not on this node, and not in the file: whoever has the old version fetches what it lacks by chunks", len(m.LeftOut))
+	}
+	if path == stdio {
+		return nil // that is where the answer went
+	}
+	if env.json() {
+		return env.printJSON(m)
+	}
+	for _, r := range m.Releases {
+		if _, err := fmt.Fprintf(env.out, "exported %s\n", r.Release); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(env.out, "%s: %s, %d blobs, root %s\n", path, size(m.Bytes), len(m.Blobs), m.Root)
+	return err
+}
+
+func newImport(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "import FILE.car",
+		Short: "Take in releases from a file that 'selvage export' wrote",
+		Long: "Take in releases from a file. Every byte and signature in it is checked, by this fleet's charter, before anything is kept; then\n" +
+			"the releases spread from this node as if they had been seeded here. The file - is standard input.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return importFile(c.Context(), env, args[0]) },
+	}
+}
+
+func importFile(ctx context.Context, env *environment, path string) error {
+	in, total := os.Stdin, int64(0)
+	if path != stdio {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		in, total = f, info.Size()
+	}
+	bar := newProgress(env.err)
+	got, err := env.client().Import(ctx, &counted{r: in, told: func(n int64) { bar.Show(portion(n, total)) }})
+	bar.End()
+	if err != nil {
+		return env.explain(err)
+	}
+	if env.json() {
+		return env.printJSON(got)
+	}
+	for _, r := range got.Releases {
+		word := "known already"
+		if r.New {
+			word = "new"
+		}
+		if _, err := fmt.Fprintf(env.out, "imported %s: %s\n", r.Release, word); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(env.out, "%s read, %s of blobs new here\n", size(got.Bytes), size(got.NewBytes))
+	return err
+}
+
+// portion says how much of a whole is done; of one whose size is not known, how much.
+func portion(n, total int64) string {
+	if total == 0 {
+		return size(n)
+	}
+	return fmt.Sprintf("%d%% %s of %s", percent(n, total), size(n), size(total))
+}
+
+// wholeFile is a file that has its name once it is whole and on the disk, or standard output.
+type wholeFile struct {
+	io.Writer
+	file *os.File // nil: standard output
+	path string
+}
+
+func createWhole(env *environment, path string) (*wholeFile, error) {
+	if path == stdio {
+		return &wholeFile{Writer: env.out}, nil
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part")
+	if err != nil {
+		return nil, err
+	}
+	return &wholeFile{f, f, path}, nil
+}
+
+// finish gives the file its name.
+func (w *wholeFile) finish() error {
+	if w.file == nil {
+		return nil
+	}
+	if err := w.file.Chmod(0o644); err != nil { // what is in it is signed, and no secret
+		return err
+	}
+	if err := w.file.Sync(); err != nil {
+		return err
+	}
+	return os.Rename(w.file.Name(), w.path)
+}
+
+// abandon lets go of the file; what was not finished is gone.
+func (w *wholeFile) abandon() {
+	if w.file == nil {
+		return
+	}
+	_ = w.file.Close()           // it was synced, or is of no use
+	_ = os.Remove(w.file.Name()) // it has its own name, or is of no use
+}
