@@ -70,7 +70,7 @@ func (b blobs) Open(a deploy.Artifact) (runtime.BlobReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.n.store.OpenBlob(d)
+	return b.n.store.OpenChecked(d)
 }
 
 // providers returns the nodes whose reports say that they have a blob, those of the site first.

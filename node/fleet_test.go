@@ -43,6 +43,8 @@ type machine struct {
 	fs  disk.FS
 	log *memlog.Log
 	now func() time.Time
+	// lies has it hand out what its disk gives it, without a look.
+	lies bool
 }
 
 func newKey(t testing.TB) ed25519.PrivateKey {
@@ -142,7 +144,7 @@ func (m *machine) start() {
 }
 
 func (m *machine) tryStart() error {
-	n, err := Start(Config{FS: m.fs, Log: m.log, Listen: []string{"127.0.0.1:0"}, Now: m.now, Logger: logTo(m.t),
+	n, err := Start(Config{FS: m.fs, Log: m.log, Listen: []string{"127.0.0.1:0"}, Now: m.now, Logger: logTo(m.t), Lies: func() bool { return m.lies },
 		Drivers: map[string]runtime.Driver{runtime.TypeBundle: bundle.New(bundle.Config{FS: m.fs})}})
 	if err != nil {
 		return err

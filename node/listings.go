@@ -82,6 +82,18 @@ func (n *Node) Deployments() []api.Deployment {
 
 // Blobs implements api.Backend.
 func (n *Node) Blobs() []api.Blob {
+	releases := n.releasesOf()
+	out := []api.Blob{}
+	for _, o := range n.store.Objects() {
+		b := n.blob(o)
+		b.Releases = append([]string{}, releases[b.Digest]...)
+		out = append(out, b)
+	}
+	return out
+}
+
+// releasesOf returns the releases of each blob, artifact or patch, that they list.
+func (n *Node) releasesOf() map[string][]string {
 	releases := map[string][]string{}
 	for _, r := range n.ledger.Releases() {
 		for _, a := range r.Artifacts {
@@ -91,13 +103,7 @@ func (n *Node) Blobs() []api.Blob {
 			}
 		}
 	}
-	out := []api.Blob{}
-	for _, o := range n.store.Objects() {
-		b := n.blob(o)
-		b.Releases = append([]string{}, releases[b.Digest]...)
-		out = append(out, b)
-	}
-	return out
+	return releases
 }
 
 func (n *Node) blob(o *store.Object) api.Blob {

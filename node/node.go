@@ -52,6 +52,8 @@ type Config struct {
 	// Led is called when the node's lease of its site has begun or was prolonged, before anybody acts under it; nil is fine. It
 	// must not block.
 	Led func(lease.Token)
+	// Lies has the node hand out what it has of blobs without a look at it while it says so: for simulations. nil: never.
+	Lies func() bool
 	// Changed is called when what the node knows or does may have changed; nil is fine. It must not block.
 	Changed func()
 }
@@ -115,6 +117,7 @@ type Node struct {
 	changing   lock.Mutex    // one change of the uplink at a time
 	patchPause time.Duration // the constant, but in tests
 	importing  lock.Mutex    // one file of releases is read at a time, for the disk that takes
+	scrubbing  lock.Mutex    // the store is scrubbed by one at a time
 	patching   lock.Mutex    // one patch is made or applied at a time, for the memory that takes
 
 	mu       sync.Mutex
@@ -124,7 +127,8 @@ type Node struct {
 	decoded  map[ident.NodeID]decodedReport
 	heard    map[ident.NodeID]decodedBeacon
 	ways     map[store.Digest]way // one for each blob that was fetched since the node came up
-	faults   map[fault]bool       // likewise, at most one for each patch that a release lists
+	mending  map[store.Digest]bool
+	faults   map[fault]bool // likewise, at most one for each patch that a release lists
 }
 
 var _ api.Backend = (*Node)(nil)
@@ -133,7 +137,7 @@ var _ api.Backend = (*Node)(nil)
 func Start(cfg Config) (*Node, error) {
 	cfg.fill()
 	n := &Node{cfg: cfg, started: time.Now(), patchPause: patchPause, news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), leases: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, decoded: map[ident.NodeID]decodedReport{},
-		heard: map[ident.NodeID]decodedBeacon{}, ways: map[store.Digest]way{}, faults: map[fault]bool{}}
+		heard: map[ident.NodeID]decodedBeacon{}, ways: map[store.Digest]way{}, mending: map[store.Digest]bool{}, faults: map[fault]bool{}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openWork, n.openLead} {
 		if err := step(); err != nil {
@@ -167,8 +171,12 @@ func (n *Node) openState() (err error) {
 	if n.beaconCodec, err = newBeaconCodec(); err != nil {
 		return err
 	}
-	n.store, err = store.Open(n.cfg.FS, "store")
-	return err
+	if n.store, err = store.Open(n.cfg.FS, "store"); err != nil {
+		return err
+	}
+	n.store.OnDamage(n.mend)
+	n.store.Unchecked(n.cfg.Lies)
+	return nil
 }
 
 func (n *Node) openLedger() (err error) {

@@ -205,7 +205,7 @@ func TestCorruptPeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	bad.stop()
-	bad.fs = liar{bad.fs}
+	bad.fs, bad.lies = liar{bad.fs}, true
 	bad.start()
 	eventually(t, "all know each other", func() bool {
 		return len(m.Status().Peers) == 2 && len(bad.Status().Peers) == 2 && len(f.founder.Status().Peers) == 2

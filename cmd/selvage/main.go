@@ -111,7 +111,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		newInit(env), newUp(env), newInvite(env), newJoin(env),
 		newSeed(env), newApply(env), newGet(env), newRollout(env), newWhoHas(env),
 		newExport(env), newImport(env),
-		newUplink(env), newRevoke(env), newLease(env), newSite(env), newStatus(env), newDemo(env), newSim(env), newVersion(env),
+		newUplink(env), newRevoke(env), newLease(env), newSite(env), newStatus(env), newDoctor(env), newDemo(env), newSim(env), newVersion(env),
 	)
 	wrapArgs(root)
 	return root

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"testing"
@@ -25,7 +27,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",
 		RequireUniqueNames: true,
-		Cmds:               map[string]func(*testscript.TestScript, bool, []string){"until": until, "alter": alter, "fill": fill},
+		Cmds:               map[string]func(*testscript.TestScript, bool, []string){"until": until, "alter": alter, "fill": fill, "rot": rot},
 		Condition:          condition,
 	})
 }
@@ -98,4 +100,24 @@ func fill(ts *testscript.TestScript, _ bool, args []string) {
 		data[i] = byte(x >> 56)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o600))
+}
+
+// rot changes a byte in the middle of the only file of a directory:
+//
+//	rot DIR
+func rot(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: rot DIR")
+	}
+	files, err := filepath.Glob(ts.MkAbs(args[0]) + "/*")
+	ts.Check(err)
+	if len(files) != 1 {
+		ts.Fatalf("%s has %d files", args[0], len(files))
+	}
+	data, err := os.ReadFile(files[0])
+	ts.Check(err)
+	f, err := os.OpenFile(files[0], os.O_WRONLY, 0)
+	ts.Check(err)
+	_, err = f.WriteAt([]byte{^data[len(data)/2]}, int64(len(data)/2))
+	ts.Check(errors.Join(err, f.Close()))
 }

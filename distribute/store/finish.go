@@ -1,11 +1,13 @@
 package store
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 
 	"selvage/internal/disk"
@@ -90,7 +92,7 @@ func cloneHash(h hash.Hash) hash.Hash {
 
 // mismatch finds out why the whole is not what it should be.
 func (o *Object) mismatch(file disk.File) error {
-	bad, err := o.recheck(file)
+	bad, err := o.recheck(file, func(int) error { return nil })
 	if err != nil {
 		return err
 	}
@@ -118,18 +120,23 @@ func (o *Object) mismatch(file disk.File) error {
 	return fmt.Errorf("its chunks are another blob's: %w", ErrCorrupt)
 }
 
-// recheck returns the chunks that are not what the list says, with all that are the same as they.
-func (o *Object) recheck(file disk.File) (map[int]bool, error) {
+// recheck returns the chunks that are not what the list says, with all that are the same as they. It calls pace before it reads
+// so many bytes.
+func (o *Object) recheck(file disk.File, pace func(bytes int) error) (map[int]bool, error) {
 	o.mu.Lock()
 	chunks, firsts, twins := o.chunks, o.first, o.twins // never changed, only replaced
 	o.mu.Unlock()
 	bad := map[int]bool{}
 	buf := make([]byte, MaxChunk)
 	for i, c := range chunks {
-		if _, err := file.ReadAt(buf[:c.Size], c.Offset); err != nil && !errors.Is(err, io.EOF) {
+		if err := pace(int(c.Size)); err != nil {
 			return nil, err
 		}
-		if sha256.Sum256(buf[:c.Size]) == c.Hash {
+		n, err := file.ReadAt(buf[:c.Size], c.Offset)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		if n == int(c.Size) && sha256.Sum256(buf[:c.Size]) == c.Hash {
 			continue
 		}
 		first := i
@@ -154,23 +161,28 @@ type Reader struct {
 func (r *Reader) Size() int64 { return r.size }
 
 // OpenBlob opens a complete blob for reading; ErrMissing is in the error's chain if it is not
-// here, and ErrCorrupt if its file was changed in size.
+// here, and ErrDamaged if its file is gone or has another size, which is then forgotten as OnDamage has it. The bytes are not checked.
 func (s *Store) OpenBlob(d Digest) (*Reader, error) {
 	o, ok := s.Object(d)
 	if !ok || !o.Complete() {
 		return nil, fmt.Errorf("open blob %s: %w", d, ErrMissing)
 	}
 	f, err := s.fs.OpenFile(s.blobName(d), os.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err := o.spoil(nil, Damage{Missing: true})
+		return nil, errors.Join(fmt.Errorf("open blob %s: its file is gone: %w", d, ErrDamaged), err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open blob: %w", err)
 	}
 	info, err := f.Stat()
-	if err == nil && info.Size() != o.Size {
-		err = fmt.Errorf("blob %s has %d bytes on disk, not %d: %w", d, info.Size(), o.Size, ErrCorrupt)
+	if err == nil && info.Size() == o.Size {
+		return &Reader{f, o.Size}, nil
 	}
+	_ = f.Close() // the first error says what is wrong
 	if err != nil {
-		_ = f.Close() // the first error says what is wrong
 		return nil, fmt.Errorf("open blob: %w", err)
 	}
-	return &Reader{f, o.Size}, nil
+	_, err = o.Scrub(context.Background(), func(int) error { return nil })
+	return nil, errors.Join(fmt.Errorf("open blob %s: it has %d bytes on disk, not %d: %w", d, info.Size(), o.Size, ErrDamaged), err)
 }

@@ -127,10 +127,7 @@ func (o *Object) Have() *Bitmap {
 
 // Nodes returns the nodes of the DAG as EncodeNodes writes them; ErrMissing if they are not here.
 func (o *Object) Nodes() ([]byte, error) {
-	if o.Chunks() == nil {
-		return nil, ErrMissing
-	}
-	nodes, err := o.store.readNodes(o.Digest)
+	nodes, err := o.nodes()
 	return EncodeNodes(nodes), err
 }
 
@@ -398,14 +395,21 @@ func (o *Object) Parts(i, n int, size, most int64) []Part {
 }
 
 // ReadChunks reads n chunks from the i-th on into buf, which must have room, and returns how many
-// bytes that were. ErrMissing is in the error's chain if one of them is not here. The bytes are
-// not checked again: who gets them checks them.
+// bytes that were. ErrMissing is in the error's chain if one of them is not here. They are checked again: what
+// went bad on this disk is not handed out, with ErrDamaged in the chain, and of a complete blob forgotten, as OnDamage has it.
 func (o *Object) ReadChunks(i, n int, buf []byte) (int, error) {
 	got, err := o.readChunks(i, n, buf)
-	if errors.Is(err, fs.ErrClosed) { // the blob became complete meanwhile, and its file another
+	if errors.Is(err, fs.ErrClosed) { // the blob became complete meanwhile, or is so no more, and its file another
 		got, err = o.readChunks(i, n, buf)
 	}
-	return got, err
+	if err != nil {
+		return got, err
+	}
+	if bad := o.check(i, n, buf[:got]); bad != nil {
+		_, err := o.spoil(bad, Damage{})
+		return 0, errors.Join(fmt.Errorf("read chunks %d+%d of %s: %w", i, n, o.Digest, ErrDamaged), err)
+	}
+	return got, nil
 }
 
 func (o *Object) readChunks(i, n int, buf []byte) (int, error) {
@@ -425,7 +429,10 @@ func (o *Object) readChunks(i, n int, buf []byte) (int, error) {
 		return 0, io.ErrShortBuffer
 	}
 	got, err := file.ReadAt(buf[:end-begin], begin)
-	if got < int(end-begin) {
+	if got < int(end-begin) && (err == nil || errors.Is(err, io.EOF)) {
+		clear(buf[got : end-begin]) // the file was cut short: no bytes are as wrong as others
+		return int(end - begin), nil
+	} else if got < int(end-begin) {
 		return 0, fmt.Errorf("read chunks of %s: %w", o.Digest, err)
 	}
 	return got, nil

@@ -43,8 +43,10 @@ const (
 
 // Store is a directory of blobs. It is safe for concurrent use.
 type Store struct {
-	fs  disk.FS
-	dir string
+	fs        disk.FS
+	dir       string
+	damaged   func(*Object, Damage) // nil: nobody wants to know
+	unchecked func() bool           // nil: never
 
 	mu      lock.Mutex // taken before an object's
 	objects map[Digest]*Object
@@ -209,9 +211,8 @@ func (s *Store) indexChunks(o *Object) {
 	}
 }
 
-// writeIndex is durable when it returns. The caller holds mu, or nobody else knows s.
-func (s *Store) writeIndex(extra ...*Object) error {
-	idx := ociIndex{SchemaVersion: 2, MediaType: "application/vnd.oci.image.index.v1+json", Manifests: []ociDescriptor{}}
+// listed returns the complete blobs, and those that are about to be, by digest. The caller holds mu.
+func (s *Store) listed(extra ...*Object) []*Object {
 	all := map[Digest]*Object{}
 	for d, o := range s.objects {
 		if o.complete {
@@ -221,9 +222,14 @@ func (s *Store) writeIndex(extra ...*Object) error {
 	for _, o := range extra {
 		all[o.Digest] = o
 	}
-	for _, d := range slices.SortedFunc(maps.Keys(all), func(a, b Digest) int { return bytes.Compare(a[:], b[:]) }) {
-		o := all[d]
-		idx.Manifests = append(idx.Manifests, ociDescriptor{MediaType: mediaType, Digest: "sha256:" + d.String(), Size: o.Size,
+	return slices.SortedFunc(maps.Values(all), func(a, b *Object) int { return bytes.Compare(a.Digest[:], b.Digest[:]) })
+}
+
+// writeIndex is durable when it returns. The caller holds mu, or nobody else knows s.
+func (s *Store) writeIndex(extra ...*Object) error {
+	idx := ociIndex{SchemaVersion: 2, MediaType: "application/vnd.oci.image.index.v1+json", Manifests: []ociDescriptor{}}
+	for _, o := range s.listed(extra...) {
+		idx.Manifests = append(idx.Manifests, ociDescriptor{MediaType: mediaType, Digest: "sha256:" + o.Digest.String(), Size: o.Size,
 			Annotations: map[string]string{annRoot: o.Root.String(), annCompleted: o.completedAt.UTC().Format(time.RFC3339Nano)}})
 	}
 	data, err := json.Marshal(idx)
@@ -394,11 +400,16 @@ func (s *Store) begin(w Want) (*Object, error) {
 	if err := s.room(uint64(w.Size)); err != nil {
 		return nil, err
 	}
+	return o, s.writeWant(w)
+}
+
+// writeWant is durable when it returns.
+func (s *Store) writeWant(w Want) error {
 	data, err := json.Marshal(wantFile{w.Digest.String(), w.Size, w.Root.String()})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return o, disk.WriteFile(s.fs, s.partName(w.Digest, ".want"), data, 0o600)
+	return disk.WriteFile(s.fs, s.partName(w.Digest, ".want"), data, 0o600)
 }
 
 // drop forgets a blob of which nothing is to stay. The caller holds mu.

@@ -18,10 +18,7 @@ type Block struct {
 // Walk calls f for every block of the blob's DAG, depth first, each node before its children; for one that
 // stands at several places each time. ErrMissing is in the error's chain if the chunk list is not here.
 func (o *Object) Walk(f func(Block) error) error {
-	if o.Chunks() == nil {
-		return fmt.Errorf("walk blob %s: %w", o.Digest, ErrMissing)
-	}
-	nodes, err := o.store.readNodes(o.Digest)
+	nodes, err := o.nodes()
 	if err != nil {
 		return fmt.Errorf("walk blob %s: %w", o.Digest, err)
 	}

@@ -49,6 +49,11 @@ func (b backend) Import(_ context.Context, r io.Reader) (Imported, error) {
 	n, err := io.Copy(io.Discard, r)
 	return Imported{Bytes: n}, err
 }
+func (b backend) Scrub(_ context.Context, told func(Scrub)) (Scrub, error) {
+	told(Scrub{Read: 1})
+	told(Scrub{Read: 2})
+	return Scrub{Done: true, Read: 3, Damaged: []Damaged{{Digest: "d"}}}, b.err
+}
 func (b backend) SetUplink(_ context.Context, c UplinkChange) (Uplink, error) {
 	return Uplink{Held: c.Held != nil && *c.Held}, b.err
 }
@@ -130,6 +135,19 @@ func TestMedia(t *testing.T) {
 		if !errors.As(err, &e) || !IsNotFound(err) || e.Hint != "look elsewhere" {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestScrub(t *testing.T) {
+	var told []int64
+	tell := func(s Scrub) { told = append(told, s.Read) }
+	s, err := serve(t, backend{}).Scrub(t.Context(), tell)
+	if err != nil || !s.Done || s.Read != 3 || len(s.Damaged) != 1 || len(told) != 2 || told[1] != 2 {
+		t.Errorf("%+v, told %v, %v", s, told, err)
+	}
+	var e *Error
+	if _, err := serve(t, backend{err: NotFound("no", "look")}).Scrub(t.Context(), tell); !errors.As(err, &e) || e.Hint != "look" {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -11,6 +11,7 @@
 //	GET  /v1/media?release=NAME@VERSION...[&platform=OS/ARCH]        Media: what a file of releases will be
 //	GET  /v1/media/file?...              likewise; answers the file itself
 //	POST /v1/media                       the body is such a file; answers Imported
+//	POST /v1/scrub                       answers Scrub, a line each time it has come further, the last with what was found
 //	POST /v1/blobs                       the body is the blob; answers Added
 //	POST /v1/patches                     PatchWish; answers a list of Patch, made and stored
 //	POST /v1/statements?kind=KIND        the body is a DSSE envelope; answers its digest

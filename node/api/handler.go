@@ -28,6 +28,7 @@ type Backend interface {
 	PlanExport(wish ExportWish) (Media, error)
 	Export(ctx context.Context, wish ExportWish, w io.Writer) error
 	Import(ctx context.Context, r io.Reader) (Imported, error)
+	Scrub(ctx context.Context, told func(Scrub)) (Scrub, error)
 	Publish(kind string, envelope []byte) (digest string, err error)
 	CheckInvite(envelope []byte) error
 	SetUplink(ctx context.Context, change UplinkChange) (Uplink, error)
@@ -61,6 +62,7 @@ func NewHandler(b Backend) http.Handler {
 	get(mux, "media", func(r *http.Request) (any, error) { return b.PlanExport(exportWish(r)) })
 	mux.HandleFunc("GET /v1/media/file", func(w http.ResponseWriter, r *http.Request) { sendMedia(b, w, r) })
 	mux.HandleFunc("POST /v1/media", answer(func(r *http.Request) (any, error) { return b.Import(r.Context(), r.Body) }))
+	mux.HandleFunc("POST /v1/scrub", func(w http.ResponseWriter, r *http.Request) { scrub(b, w, r) })
 	mux.HandleFunc("POST /v1/blobs", answer(func(r *http.Request) (any, error) { return b.AddBlob(r.Context(), r.Body) }))
 	mux.HandleFunc("POST /v1/patches", answer(func(r *http.Request) (any, error) { return makePatches(b, r) }))
 	mux.HandleFunc("POST /v1/statements", answer(func(r *http.Request) (any, error) { return publish(b, r) }))

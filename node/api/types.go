@@ -261,6 +261,27 @@ type Imported struct {
 	Blobs    []MediaBlob    `json:"blobs"`
 }
 
+// Scrub is how far a scrub of the store has come, and in the end what it found.
+type Scrub struct {
+	Done    bool      `json:"done"` // it has ended
+	Blobs   int       `json:"blobs"`
+	Read    int64     `json:"read_bytes"`
+	Bytes   int64     `json:"bytes"` // of all blobs
+	Damaged []Damaged `json:"damaged"`
+}
+
+// Damaged is a blob that went bad on this disk.
+type Damaged struct {
+	Digest   string   `json:"digest"`
+	Releases []string `json:"releases"`
+	Chunks   int      `json:"bad_chunks"`
+	Bytes    int64    `json:"bad_bytes"`
+	Missing  bool     `json:"missing"`         // its file was gone
+	Mended   bool     `json:"mended"`          // it is whole again
+	ToCome   int64    `json:"to_come_bytes"`   // if not
+	Error    string   `json:"error,omitempty"` // it could not be read
+}
+
 // Entry is one record of the ledger.
 type Entry struct {
 	Author ident.NodeID `json:"author"`

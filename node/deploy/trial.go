@@ -111,6 +111,8 @@ func (t *trial) launch(ctx context.Context) runtime.Instance {
 			return inst
 		case ctx.Err() != nil:
 			return nil
+		case !t.cfg.Blobs.Have(t.version.Artifact): // it went bad on this disk, and is being got again: not the version's fault
+			deadline = time.Now().Add(time.Duration(t.version.Spec.Health.Deadline))
 		case errors.Is(err, runtime.ErrInvalid), !t.proven && time.Now().After(deadline):
 			t.judge(rollout.Unhealthy, err.Error())
 			return nil

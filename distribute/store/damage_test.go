@@ -1,0 +1,221 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	"selvage/internal/disk"
+	"selvage/internal/disk/memdisk"
+)
+
+// rot changes bytes of a file where it stands.
+func rot(t testing.TB, fs disk.FS, name string, at ...int64) {
+	t.Helper()
+	f, err := fs.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, off := range at {
+		b := make([]byte, 1)
+		if _, err := f.ReadAt(b, off); err != nil && !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt([]byte{b[0] ^ 0x20}, off); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func truncate(t testing.TB, fs disk.FS, name string, size int64) {
+	t.Helper()
+	f, err := fs.OpenFile(name, os.O_RDWR, 0)
+	if err == nil {
+		err = errors.Join(f.Truncate(size), f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func unpaced(int) error { return nil }
+
+// mend puts again what is missing of a blob.
+func mend(t testing.TB, o *Object, data []byte) {
+	t.Helper()
+	have := o.Have()
+	for i, c := range o.Chunks() {
+		if have.Has(i) {
+			continue
+		}
+		if _, err := o.Put(i, data[c.Offset:][:c.Size]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := o.Finish(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Whatever becomes of a blob's file, a scrub finds it, keeps what is right, and says it once.
+func TestScrub(t *testing.T) {
+	data := content(30, 2<<20)
+	for name, c := range map[string]struct {
+		harm func(fs disk.FS, name string)
+		want func(d Damage) bool
+	}{
+		"nothing":    {func(disk.FS, string) {}, func(d Damage) bool { return d == (Damage{}) }},
+		"one byte":   {func(fs disk.FS, n string) { rot(t, fs, n, 1<<20) }, func(d Damage) bool { return d.Chunks == 1 && d.Bytes <= MaxChunk && !d.Missing }},
+		"two places": {func(fs disk.FS, n string) { rot(t, fs, n, 0, 2<<20-1) }, func(d Damage) bool { return d.Chunks == 2 }},
+		"gone":       {func(fs disk.FS, n string) { _ = fs.Remove(n) }, func(d Damage) bool { return d.Missing && d.Bytes == 2<<20 }},
+		"cut short":  {func(fs disk.FS, n string) { truncate(t, fs, n, 1<<20) }, func(d Damage) bool { return d.Bytes >= 1<<20 && d.Bytes < 1<<20+MaxChunk && !d.Missing }},
+		"longer":     {func(fs disk.FS, n string) { rot(t, fs, n, 2<<20) }, func(d Damage) bool { return d == Damage{Surplus: true} }},
+	} {
+		fs := memdisk.New(0)
+		s := open(t, fs)
+		o := add(t, s, data)
+		told := 0
+		s.OnDamage(func(*Object, Damage) { told++ })
+		c.harm(fs, s.blobName(o.Digest))
+		d, err := o.Scrub(t.Context(), unpaced)
+		if err != nil || !c.want(d) || o.Complete() != (d == Damage{}) || told != map[bool]int{true: 0, false: 1}[d == Damage{}] {
+			t.Errorf("%s: %+v, told %d times, %v", name, d, told, err)
+		}
+		if again, err := o.Scrub(t.Context(), unpaced); err != nil || again != (Damage{}) {
+			t.Errorf("%s, again: %+v, %v", name, again, err)
+		}
+		if !o.Complete() {
+			if _, err := s.OpenBlob(o.Digest); !errors.Is(err, ErrMissing) {
+				t.Errorf("%s: it opens, %v", name, err)
+			}
+			mend(t, o, data)
+		}
+		if !bytes.Equal(read(t, s, o.Digest), data) || !bytes.Equal(read(t, open(t, fs), o.Digest), data) {
+			t.Errorf("%s: other bytes came out", name)
+		}
+	}
+}
+
+// A chunk list that went bad is mended without anybody's help, and never handed out.
+func TestChunkListIsMended(t *testing.T) {
+	fs := memdisk.New(0)
+	s := open(t, fs)
+	o := add(t, s, content(31, 3<<20))
+	want := nodesOf(t, o)
+	rot(t, fs, s.dagName(o.Digest), 100)
+	if got := nodesOf(t, o); len(got) != len(want) || !bytes.Equal(got[0], want[0]) {
+		t.Error("another chunk list came out")
+	}
+	rot(t, fs, s.dagName(o.Digest), 100)
+	if d, err := o.Scrub(t.Context(), unpaced); err != nil || d != (Damage{}) {
+		t.Errorf("%+v, %v", d, err)
+	}
+	if o, ok := open(t, fs).Object(o.Digest); !ok || !o.Complete() {
+		t.Error("it is not there after a restart")
+	}
+}
+
+// What went bad is not handed out, neither by chunks nor as a blob, and is noticed then.
+func TestRotIsNotHandedOut(t *testing.T) {
+	data := content(32, 1<<20)
+	for name, get := range map[string]func(s *Store, o *Object) error{
+		"by chunks": func(_ *Store, o *Object) error {
+			buf := make([]byte, 1<<20)
+			_, err := o.ReadChunks(0, len(o.Chunks()), buf)
+			return err
+		},
+		"as a blob": func(s *Store, o *Object) error {
+			r, err := s.OpenChecked(o.Digest)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			got, err := io.ReadAll(io.NewSectionReader(r, 0, r.Size()))
+			if !bytes.Equal(got, data[:len(got)]) {
+				t.Error("wrong bytes came out")
+			}
+			return err
+		},
+	} {
+		fs := memdisk.New(0)
+		s := open(t, fs)
+		o := add(t, s, data)
+		rot(t, fs, s.blobName(o.Digest), 700_000)
+		if err := get(s, o); !errors.Is(err, ErrDamaged) || o.Complete() {
+			t.Errorf("%s: %v", name, err)
+		}
+		mend(t, o, data)
+		if err := get(s, o); err != nil {
+			t.Errorf("%s, mended: %v", name, err)
+		}
+	}
+}
+
+// A blob that is opened for reading and is not as it was is noticed.
+func TestOpenNotices(t *testing.T) {
+	for name, harm := range map[string]func(fs disk.FS, name string){
+		"gone":      func(fs disk.FS, n string) { _ = fs.Remove(n) },
+		"cut short": func(fs disk.FS, n string) { truncate(t, fs, n, 1000) },
+	} {
+		fs := memdisk.New(0)
+		s := open(t, fs)
+		o := add(t, s, content(33, 300_000))
+		harm(fs, s.blobName(o.Digest))
+		if _, err := s.OpenBlob(o.Digest); !errors.Is(err, ErrDamaged) || o.Complete() {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The power goes at any step of forgetting what went bad: the blob is not taken for whole afterwards but with the bytes that
+// it had, and what is right of it is not lost but where the list of blobs says so.
+func TestPowerCutWhileForgetting(t *testing.T) {
+	data := content(34, 1<<20)
+	r := rand.New(rand.NewPCG(7, 8))
+	kept := 0
+	for n := range 40 {
+		fs := memdisk.New(0)
+		s := open(t, fs)
+		o := add(t, s, data)
+		rot(t, fs, s.blobName(o.Digest), 500_000)
+		left := n
+		fs.OnOp = func(string, string) error {
+			if left--; left < 0 {
+				return errors.New("no power")
+			}
+			return nil
+		}
+		_, _ = o.Scrub(context.Background(), unpaced) // it fails, or the cut comes after it
+		fs = fs.Crash(r)
+		s = open(t, fs)
+		got, ok := s.Object(o.Digest)
+		if !ok {
+			got, _ = s.Begin(o.Want)
+		}
+		if got.Complete() {
+			if d, err := got.Scrub(t.Context(), unpaced); err != nil || d.Chunks > 1 {
+				t.Fatalf("cut at %d: %+v, %v", n, d, err)
+			}
+		}
+		if got.Chunks() == nil {
+			if err := got.SetNodes(nodesOf(t, o)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got.Info().Have > 0 {
+			kept++
+		}
+		mend(t, got, data)
+		if !bytes.Equal(read(t, s, o.Digest), data) {
+			t.Fatalf("cut at %d: other bytes came out", n)
+		}
+	}
+	if kept < 30 {
+		t.Errorf("the right chunks were kept %d times of 40", kept)
+	}
+}

@@ -1,0 +1,167 @@
+package node
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"selvage/internal/disk"
+	"selvage/node/api"
+)
+
+// rot changes a byte of a blob of a machine where it stands.
+func (m *machine) rot(digest string, at int64) {
+	m.t.Helper()
+	f, err := m.fs.OpenFile("store/blobs/sha256/"+digest, os.O_RDWR, 0)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer f.Close()
+	b := make([]byte, 1)
+	if _, err := f.ReadAt(b, at); err != nil {
+		m.t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte{^b[0]}, at); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// holds reports whether the machine's disk has the bytes as a blob.
+func (m *machine) holds(digest string, data []byte) bool {
+	got, err := disk.ReadFile(m.fs, "store/blobs/sha256/"+digest, 1<<24)
+	return err == nil && bytes.Equal(got, data)
+}
+
+func (m *machine) scrub() api.Scrub {
+	m.t.Helper()
+	lines := 0
+	s, err := m.Scrub(m.t.Context(), func(api.Scrub) { lines++ })
+	if err != nil || !s.Done || len(s.Damaged) > 0 && lines == 0 {
+		m.t.Fatalf("%+v after %d lines, %v", s, lines, err)
+	}
+	return s
+}
+
+// TestScrubMends: what went bad on a disk, or is gone from it, is found and fetched again.
+func TestScrubMends(t *testing.T) {
+	t.Parallel()
+	f := found(t)
+	m := f.join("b", "b1")
+	data, other := content(1, 600<<10), content(2, 5000)
+	added, err := f.seed(f.founder, "app@v1", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	small, err := f.seed(f.founder, "lib@v1", other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.deploy(f.founder, "app@v1")
+	f.deploy(f.founder, "lib@v1")
+	eventually(t, "b1 runs both", func() bool { return m.runs("app@v1") && m.runs("lib@v1") })
+	if s := m.scrub(); s.Blobs != 2 || s.Read != s.Bytes || len(s.Damaged) != 0 {
+		t.Errorf("before: %+v", s)
+	}
+	m.rot(added.Digest, 400_000)
+	if err := m.fs.Remove("store/blobs/sha256/" + small.Digest); err != nil {
+		t.Fatal(err)
+	}
+	s := m.scrub()
+	if len(s.Damaged) != 2 {
+		t.Fatalf("found %+v", s)
+	}
+	for _, d := range s.Damaged {
+		if !d.Mended || d.Missing != (d.Digest == small.Digest) || d.Digest == added.Digest && (d.Chunks != 1 || d.Releases[0] != "app@v1") {
+			t.Errorf("found %+v", d)
+		}
+	}
+	if !m.holds(added.Digest, data) || !m.holds(small.Digest, other) {
+		t.Error("other bytes are on the disk")
+	}
+	if b := m.blobOf(added.Digest); b.FromUplinkBytes > added.Size+(128<<10) {
+		t.Errorf("more was fetched than one chunk: %+v", b)
+	}
+	if !m.alerted("went bad on this disk") || !m.runs("app@v1") {
+		t.Errorf("status %+v", m.Status())
+	}
+}
+
+// TestRotIsNotServed: a node whose copy went bad does not hand it out, mends it, and is not dropped for it.
+func TestRotIsNotServed(t *testing.T) {
+	t.Parallel()
+	f := found(t)
+	b1 := f.join("b", "b1")
+	data := content(3, 600<<10)
+	added, err := f.seed(f.founder, "app@v1", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.deploy(f.founder, "app@v1")
+	eventually(t, "b1 runs app@v1", func() bool { return b1.runs("app@v1") })
+	b1.rot(added.Digest, 100_000)
+	b2 := f.join("b", "b2")
+	eventually(t, "b2 runs app@v1", func() bool { return b2.runs("app@v1") })
+	eventually(t, "b1 is mended", func() bool { return b1.holds(added.Digest, data) })
+	if !b2.holds(added.Digest, data) || b2.alerted("was dropped") {
+		t.Errorf("b2: %v", b2.Status().Alerts)
+	}
+	if !b1.alerted("went bad") {
+		t.Errorf("b1: %v", b1.Status().Alerts)
+	}
+}
+
+// TestRotIsNotStarted: what went bad before a restart of the node does not run, and does not make the version fail.
+func TestRotIsNotStarted(t *testing.T) {
+	t.Parallel()
+	f := found(t)
+	m := f.join("b", "b1")
+	data := content(4, 300<<10)
+	added, err := f.seed(f.founder, "app@v1", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.deploy(f.founder, "app@v1")
+	eventually(t, "b1 runs app@v1", func() bool { return m.runs("app@v1") })
+	m.stop()
+	m.rot(added.Digest, 100_000)
+	if err := m.fs.RemoveAll("run"); err != nil { // else it needs no blob to go on
+		t.Fatal(err)
+	}
+	m.start()
+	eventually(t, "b1 runs app@v1 again", func() bool { return m.runs("app@v1") && m.holds(added.Digest, data) })
+	if got, err := disk.ReadFile(m.fs, "run/app/current/f", 1<<20); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("%d bytes run, %v", len(got), err)
+	}
+}
+
+// TestNobodyCanMend: the only copy went bad. That is said, the rest of it stays, and an import brings it back.
+func TestNobodyCanMend(t *testing.T) {
+	t.Parallel()
+	f := found(t)
+	data := content(5, 300<<10)
+	added, err := f.seed(f.founder, "app@v1", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := f.file(f.founder, "app@v1")
+	f.founder.rot(added.Digest, 100_000)
+	if err := f.founder.Export(t.Context(), api.ExportWish{Releases: []string{"app@v1"}}, io.Discard); err == nil || !strings.Contains(err.Error(), "went bad") {
+		t.Errorf("export: %v", err)
+	}
+	if b := f.founder.blobOf(added.Digest); b.Complete || b.HaveBytes < added.Size-(128<<10) {
+		t.Errorf("%+v", b)
+	}
+	var e *api.Error
+	if err := f.founder.Export(t.Context(), api.ExportWish{Releases: []string{"app@v1"}}, io.Discard); !errors.As(err, &e) || e.Hint == "" {
+		t.Errorf("export again: %v", err)
+	}
+	if _, err := f.founder.Import(t.Context(), bytes.NewReader(file)); err != nil {
+		t.Fatal(err)
+	}
+	if s := f.founder.scrub(); len(s.Damaged) != 0 || !f.founder.holds(added.Digest, data) {
+		t.Errorf("%+v", s)
+	}
+}
