@@ -46,6 +46,7 @@ func (n *Node) fetch(ctx context.Context, want store.Want) error {
 	if n.complete(want.Digest) {
 		return nil
 	}
+	n.makeRoom(n.toCome(want) + want.Size) // a driver puts its own copy beside it
 	if p := n.cheapestPatch(want); p != nil {
 		err := n.fetchPatched(ctx, want, *p)
 		if err == nil {

@@ -107,7 +107,19 @@ func (j *judging) judge(c media.Contents) ([]store.Want, error) {
 		}
 		out = append(out, w)
 	}
+	j.node.makeRoomFor(out)
 	return out, nil
+}
+
+// makeRoomFor makes room for the blobs of a file that are not here.
+func (n *Node) makeRoomFor(all []store.Want) {
+	var need int64
+	for _, w := range all {
+		if !n.complete(w.Digest) {
+			need += w.Size
+		}
+	}
+	n.makeRoom(need)
 }
 
 // readCharters checks the file's chain against the fleet that this node was enrolled in. What of it is news is judged by

@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"selvage/distribute/store"
@@ -82,11 +83,30 @@ func (n *Node) Deployments() []api.Deployment {
 
 // Blobs implements api.Backend.
 func (n *Node) Blobs() []api.Blob {
+	shared := n.store.Shared()
+	why, err := n.keptWhy()
+	if err != nil {
+		n.log.Warn("node: cannot say why blobs are kept", "err", err)
+	}
+	out := n.Holdings()
+	for i := range out {
+		b := &out[i]
+		b.Kept = append(b.Kept, slices.Sorted(slices.Values(why[b.Digest]))...)
+		b.Pinned = slices.Contains(b.Kept, api.KeptPinned)
+		if d, err := store.ParseDigest(b.Digest); err == nil {
+			b.SharedBytes = shared[d]
+		}
+	}
+	return out
+}
+
+// Holdings is Blobs without what needs a look at everything: why they are kept, and what they share.
+func (n *Node) Holdings() []api.Blob {
 	releases := n.releasesOf()
 	out := []api.Blob{}
 	for _, o := range n.store.Objects() {
 		b := n.blob(o)
-		b.Releases = append([]string{}, releases[b.Digest]...)
+		b.Releases, b.Kept = append([]string{}, releases[b.Digest]...), []string{}
 		out = append(out, b)
 	}
 	return out
@@ -113,6 +133,8 @@ func (n *Node) blob(o *store.Object) api.Blob {
 		at := i.CompletedAt
 		b.CompletedAt = &at
 	}
+	used := o.Used().UTC()
+	b.LastWanted = &used
 	if p, ok := n.swarm.Progress(i.Digest); ok {
 		b.FromSiteBytes, b.FromUplinkBytes = p.FromSite, p.FromUplink
 		if !i.Complete {

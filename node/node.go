@@ -117,6 +117,8 @@ type Node struct {
 	changing   lock.Mutex    // one change of the uplink at a time
 	patchPause time.Duration // the constant, but in tests
 	importing  lock.Mutex    // one file of releases is read at a time, for the disk that takes
+	tidying    lock.Mutex    // room is made by one at a time
+	pinning    lock.Mutex    // one change of the pins at a time
 	scrubbing  lock.Mutex    // the store is scrubbed by one at a time
 	patching   lock.Mutex    // one patch is made or applied at a time, for the memory that takes
 
@@ -128,6 +130,7 @@ type Node struct {
 	heard    map[ident.NodeID]decodedBeacon
 	ways     map[store.Digest]way // one for each blob that was fetched since the node came up
 	mending  map[store.Digest]bool
+	pins     []string       // never changed, only replaced
 	faults   map[fault]bool // likewise, at most one for each patch that a release lists
 }
 
@@ -153,6 +156,7 @@ func Start(cfg Config) (*Node, error) {
 	n.wg.Go(n.announce)
 	n.wg.Go(n.share)
 	n.wg.Go(n.followLeases)
+	n.wg.Go(n.tidy)
 	n.log.Info("node: up", "fleet", n.home.Fleet, "addresses", n.mesh.Addrs())
 	return n, nil
 }
@@ -163,6 +167,9 @@ func (n *Node) openState() (err error) {
 	}
 	n.log = n.cfg.Logger.With("node", n.home.Name, "site", n.home.Site)
 	if n.settings, err = n.home.Settings(); err != nil {
+		return err
+	}
+	if n.pins, err = n.home.Pins(); err != nil {
 		return err
 	}
 	if n.reports, err = newReportCodec(); err != nil {

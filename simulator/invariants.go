@@ -100,7 +100,7 @@ func nothingUnsignedRuns(t *story, m Machine, n Agent, _ string) string {
 }
 
 func noCorruptBlob(t *story, m Machine, n Agent, _ string) string {
-	for _, b := range n.Blobs() {
+	for _, b := range n.Holdings() {
 		if !b.Complete {
 			continue
 		}

@@ -24,7 +24,7 @@ func (a *agent) Status() api.Status {
 	}
 	return a.status
 }
-func (a *agent) Blobs() []api.Blob                   { return nil }
+func (a *agent) Holdings() []api.Blob                { return nil }
 func (a *agent) Nodes() []api.Node                   { return a.nodes }
 func (a *agent) Rollout(string) (api.Rollout, error) { return api.Rollout{}, nil }
 

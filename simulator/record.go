@@ -137,7 +137,7 @@ func (r *recorder) ask(i int, n Agent) {
 	r.nodes[i].asked = true
 	r.wg.Go(func() {
 		var held int64
-		for _, b := range n.Blobs() {
+		for _, b := range n.Holdings() {
 			held += b.HaveBytes
 		}
 		r.mu.Lock()

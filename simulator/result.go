@@ -99,7 +99,7 @@ func (t *story) uplinkOf(site string) Uplink {
 	}
 	for _, m := range Placed(t.Machines(), site) {
 		if n := m.Agent(); n != nil {
-			for _, b := range n.Blobs() {
+			for _, b := range n.Holdings() {
 				u.BlobBytes += b.FromUplinkBytes
 			}
 		}
@@ -115,7 +115,7 @@ func (t *story) needed(site, ref string) (bytes int64, ok bool) {
 		if n == nil {
 			continue
 		}
-		for _, b := range n.Blobs() {
+		for _, b := range n.Holdings() {
 			if b.Digest != t.releases[ref].digest || !b.Complete {
 				continue
 			}

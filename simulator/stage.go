@@ -75,7 +75,7 @@ type Overseer interface {
 // Agent is what a running node tells of itself. It is safe for concurrent use.
 type Agent interface {
 	Status() api.Status
-	Blobs() []api.Blob
+	Holdings() []api.Blob
 	Nodes() []api.Node
 	Rollout(deployment string) (api.Rollout, error)
 }

@@ -110,7 +110,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.AddCommand(
 		newInit(env), newUp(env), newInvite(env), newJoin(env),
 		newSeed(env), newApply(env), newGet(env), newRollout(env), newWhoHas(env),
-		newExport(env), newImport(env),
+		newExport(env), newImport(env), newPin(env), newUnpin(env),
 		newUplink(env), newRevoke(env), newLease(env), newSite(env), newStatus(env), newDoctor(env), newDemo(env), newSim(env), newVersion(env),
 	)
 	wrapArgs(root)

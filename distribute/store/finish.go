@@ -167,6 +167,7 @@ func (s *Store) OpenBlob(d Digest) (*Reader, error) {
 	if !ok || !o.Complete() {
 		return nil, fmt.Errorf("open blob %s: %w", d, ErrMissing)
 	}
+	o.use()
 	f, err := s.fs.OpenFile(s.blobName(d), os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		_, err := o.spoil(nil, Damage{Missing: true})

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"selvage/internal/disk"
@@ -32,7 +33,8 @@ type Object struct {
 	Want
 	store *Store
 
-	finishing lock.Mutex // taken before the store's: one at a time checks the whole
+	used      atomic.Int64 // when it was wanted last, unix nanoseconds
+	finishing lock.Mutex   // taken before the store's: one at a time checks the whole
 
 	mu          lock.Mutex
 	chunks      []Chunk       // nil until the chunk list is known
@@ -398,6 +400,7 @@ func (o *Object) Parts(i, n int, size, most int64) []Part {
 // bytes that were. ErrMissing is in the error's chain if one of them is not here. They are checked again: what
 // went bad on this disk is not handed out, with ErrDamaged in the chain, and of a complete blob forgotten, as OnDamage has it.
 func (o *Object) ReadChunks(i, n int, buf []byte) (int, error) {
+	o.use()
 	got, err := o.readChunks(i, n, buf)
 	if errors.Is(err, fs.ErrClosed) { // the blob became complete meanwhile, or is so no more, and its file another
 		got, err = o.readChunks(i, n, buf)

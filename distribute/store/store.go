@@ -372,12 +372,14 @@ func (s *Store) Begin(w Want) (*Object, error) {
 		if o.Size != w.Size || !o.Root.Equals(w.Root) {
 			return nil, fmt.Errorf("fetch blob %s: %w", w.Digest, errOther)
 		}
+		o.use()
 		return o, nil
 	}
 	o, err := s.begin(w)
 	if err != nil {
 		return nil, fmt.Errorf("fetch blob %s: %w", w.Digest, err)
 	}
+	o.use()
 	s.objects[w.Digest] = o
 	return o, nil
 }

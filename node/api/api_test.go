@@ -49,6 +49,7 @@ func (b backend) Import(_ context.Context, r io.Reader) (Imported, error) {
 	n, err := io.Copy(io.Discard, r)
 	return Imported{Bytes: n}, err
 }
+func (b backend) Pin(c PinChange) ([]string, error) { return append(c.Add, c.Remove...), b.err }
 func (b backend) Scrub(_ context.Context, told func(Scrub)) (Scrub, error) {
 	told(Scrub{Read: 1})
 	told(Scrub{Read: 2})
@@ -93,6 +94,9 @@ func TestRoundTrips(t *testing.T) {
 	}
 	if p, err := c.MakePatches(ctx, PatchWish{Name: "app", Versions: 3}); err != nil || len(p) != 1 || p[0].From != "app" || p[0].Size != 3 {
 		t.Errorf("make patches: %+v, %v", p, err)
+	}
+	if p, err := c.Pin(ctx, PinChange{Add: []string{"a"}, Remove: []string{"b"}}); err != nil || len(p) != 2 || p[1] != "b" {
+		t.Errorf("pin: %v, %v", p, err)
 	}
 	held := true
 	if u, err := c.SetUplink(ctx, UplinkChange{Held: &held}); err != nil || !u.Held {

@@ -62,6 +62,16 @@ func (c *Client) CheckInvite(ctx context.Context, envelope []byte) error {
 	return c.do(ctx, http.MethodPost, "invites", nil, bytes.NewReader(envelope), &checked{})
 }
 
+// Pin changes what is pinned, and returns what is then.
+func (c *Client) Pin(ctx context.Context, change PinChange) ([]string, error) {
+	body, err := json.Marshal(change)
+	if err != nil {
+		return nil, err
+	}
+	var pins []string
+	return pins, c.do(ctx, http.MethodPut, "pins", nil, bytes.NewReader(body), &pins)
+}
+
 // SetUplink changes how the node's traffic with other sites is held.
 func (c *Client) SetUplink(ctx context.Context, change UplinkChange) (Uplink, error) {
 	body, err := json.Marshal(change)

@@ -17,6 +17,7 @@
 //	POST /v1/statements?kind=KIND        the body is a DSSE envelope; answers its digest
 //	POST /v1/invites                     the body is an invite's envelope; answers {"ok"} if it would let machines in
 //	POST /v1/lease/yield                 the node stops leading its site; answers SiteLease
+//	PUT  /v1/pins                        PinChange, which may ask for nothing; answers a list of what is pinned
 //	PUT  /v1/uplink                      UplinkChange; answers Uplink
 //
 // An error is {"error", "hint", "code"} with an HTTP status; Client turns it into an *Error.

@@ -28,6 +28,7 @@ type Backend interface {
 	PlanExport(wish ExportWish) (Media, error)
 	Export(ctx context.Context, wish ExportWish, w io.Writer) error
 	Import(ctx context.Context, r io.Reader) (Imported, error)
+	Pin(change PinChange) ([]string, error)
 	Scrub(ctx context.Context, told func(Scrub)) (Scrub, error)
 	Publish(kind string, envelope []byte) (digest string, err error)
 	CheckInvite(envelope []byte) error
@@ -68,6 +69,7 @@ func NewHandler(b Backend) http.Handler {
 	mux.HandleFunc("POST /v1/statements", answer(func(r *http.Request) (any, error) { return publish(b, r) }))
 	mux.HandleFunc("POST /v1/invites", answer(func(r *http.Request) (any, error) { return checkInvite(b, r) }))
 	mux.HandleFunc("POST /v1/lease/yield", answer(func(r *http.Request) (any, error) { return b.YieldLease(r.Context()) }))
+	mux.HandleFunc("PUT /v1/pins", answer(func(r *http.Request) (any, error) { return setPins(b, r) }))
 	mux.HandleFunc("PUT /v1/uplink", answer(func(r *http.Request) (any, error) { return setUplink(b, r) }))
 	return mux
 }
@@ -128,6 +130,18 @@ func makePatches(b Backend, r *http.Request) (any, error) {
 		return nil, Refuse(fmt.Errorf("decode wish for patches: %w", err), "")
 	}
 	return b.MakePatches(r.Context(), wish)
+}
+
+func setPins(b Backend, r *http.Request) (any, error) {
+	body, err := document(r)
+	if err != nil {
+		return nil, err
+	}
+	var change PinChange
+	if err := json.Unmarshal(body, &change); err != nil {
+		return nil, Refuse(fmt.Errorf("decode change of pins: %w", err), "")
+	}
+	return b.Pin(change)
 }
 
 func setUplink(b Backend, r *http.Request) (any, error) {

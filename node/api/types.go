@@ -195,6 +195,19 @@ type Blob struct {
 	Releases        []string   `json:"releases"`
 	By              string     `json:"by,omitempty"`       // ByPatch, ByChunks or ByWhole: how it came, if it was fetched since the node came up
 	ByBytes         int64      `json:"by_bytes,omitempty"` // that had to come for it: of the patch, or of chunks
+	Pinned          bool       `json:"pinned"`
+	Kept            []string   `json:"kept"`         // why it stays however full the disk is; nothing: it goes when it is full
+	SharedBytes     int64      `json:"shared_bytes"` // in chunks that other blobs here have too
+	LastWanted      *time.Time `json:"last_wanted"`  // since the node came up, or when it was completed
+}
+
+// KeptPinned is why a blob is kept that is pinned.
+const KeptPinned = "pinned"
+
+// PinChange asks for releases (NAME@VERSION) and blobs (digests, or beginnings of them) to be kept here, or not any more.
+type PinChange struct {
+	Add    []string `json:"add,omitempty"`
+	Remove []string `json:"remove,omitempty"`
 }
 
 // NeededBytes is how much of others a complete blob took: what no older blob here had, or the patch that made it of one.

@@ -34,6 +34,7 @@ type Artifact struct {
 // record is what is remembered of one deployment over restarts.
 type record struct {
 	Verified *Version   `json:"verified,omitempty"` // the last version that proved itself
+	Before   *Version   `json:"before,omitempty"`   // the one that did before it, which an operator may want back
 	Trying   rollout.ID `json:"trying,omitempty"`   // the version that Attempts counts
 	Attempts int        `json:"attempts,omitempty"`
 	Broken   rollout.ID `json:"broken,omitempty"`

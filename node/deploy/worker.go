@@ -21,6 +21,7 @@ type worker struct {
 	mu      sync.Mutex
 	desired Desired
 	status  Status
+	running []Artifact
 
 	// The rest belongs to run.
 	rec   record
@@ -174,6 +175,9 @@ func (w *worker) remember(a rollout.Action) error {
 	}
 	if a.Verify != "" {
 		v := w.trial.version
+		if old := rec.Verified; old != nil && old.Artifact != v.Artifact {
+			rec.Before = old
+		}
 		rec.Verified, rec.Trying, rec.Attempts = &v, "", 0
 		w.log.Info("deploy: version verified", "release", v.Release)
 	}
@@ -297,9 +301,15 @@ func (w *worker) tell(d Desired, a rollout.Action) {
 		s.Release, s.Version = serving.version.Release, serving.version.ID
 		s.Address, s.Ready = serving.instance().Addr(), serving.ready()
 	}
+	var running []Artifact
+	for _, t := range []*trial{w.trial, w.old} {
+		if t != nil {
+			running = append(running, t.version.Artifact)
+		}
+	}
 	w.mu.Lock()
 	changed := w.status != s
-	w.status = s
+	w.status, w.running = s, running
 	w.mu.Unlock()
 	if changed {
 		w.cfg.Changed()

@@ -4,6 +4,7 @@
 //	node.json       Card: the fleet it belongs to and the credential it was admitted with
 //	settings.json   Settings: what a technician may change while it runs
 //	addresses.json  where other nodes were last met
+//	pins.json       releases and blobs that a technician wants kept
 //	begun           there is such a file once the node has written into the ledger
 //	operator.key    an operator's key, where 'selvage init' ran; the node never reads it
 //	ledger.db       the ledger

@@ -52,7 +52,7 @@ func get(ctx context.Context, m *machine, noun string, query url.Values, into an
 func (v *view) Status() api.Status { return v.status }
 
 // Blobs implements simulator.Agent.
-func (v *view) Blobs() []api.Blob { return once(v, "blobs", &v.blobs) }
+func (v *view) Holdings() []api.Blob { return once(v, "blobs", &v.blobs) }
 
 // Nodes implements simulator.Agent.
 func (v *view) Nodes() []api.Node { return once(v, "nodes", &v.nodes) }

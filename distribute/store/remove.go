@@ -1,0 +1,77 @@
+package store
+
+import (
+	"fmt"
+	"time"
+)
+
+// Remove gives a blob up, whole or in part. Who has it open reads on; who fetches it begins anew. A crash leaves it as it was, or
+// not here: the list of blobs is written before its file goes.
+func (s *Store) Remove(d Digest) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.objects[d]
+	if o == nil {
+		return nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.complete {
+		o.closeFile()
+		s.drop(o)
+		return nil
+	}
+	o.complete = false // so that the list is without it
+	if err := s.writeIndex(); err != nil {
+		o.complete = true
+		return fmt.Errorf("remove blob %s: %w", d, err)
+	}
+	o.closeFile()
+	o.learn(o.chunks, nil)
+	s.reindex()
+	s.drop(o)
+	_ = s.fs.Remove(s.blobName(d)) // a leftover is swept at the next start
+	return nil
+}
+
+// use notes that somebody wants the blob now.
+func (o *Object) use() { o.used.Store(time.Now().UnixNano()) }
+
+// Used returns when the blob was wanted last: asked for, read or completed. What was before a restart is forgotten, but for the
+// completion.
+func (o *Object) Used() time.Time {
+	used := time.Unix(0, o.used.Load())
+	if at := o.Info().CompletedAt; at.After(used) {
+		return at
+	}
+	return used
+}
+
+// Shared returns how many of each complete blob's bytes are in chunks that another complete blob has too.
+func (s *Store) Shared() map[Digest]int64 {
+	s.mu.Lock()
+	all := s.listed()
+	s.mu.Unlock()
+	owner, shared := map[[32]byte]*Object{}, map[[32]byte]bool{}
+	for _, o := range all {
+		for _, c := range o.Chunks() {
+			if first, ok := owner[c.Hash]; ok && first != o {
+				shared[c.Hash] = true
+			} else {
+				owner[c.Hash] = o
+			}
+		}
+	}
+	out := map[Digest]int64{}
+	for _, o := range all {
+		for _, c := range o.Chunks() {
+			if shared[c.Hash] {
+				out[o.Digest] += int64(c.Size)
+			}
+		}
+	}
+	return out
+}
+
+// Disk returns how many bytes are free where the store is, and of how many.
+func (s *Store) Disk() (free, total uint64, err error) { return s.fs.Free() }

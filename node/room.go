@@ -1,0 +1,193 @@
+package node
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"selvage/distribute/room"
+	"selvage/distribute/store"
+	"selvage/ledger"
+	"selvage/node/api"
+	"selvage/node/home"
+)
+
+// tidyEvery is how often it is looked whether the disk is filling up. A blob that is about to come has it looked at once.
+const tidyEvery = 15 * time.Second
+
+// tidy keeps the disk from filling up.
+func (n *Node) tidy() {
+	for sleep(n.ctx, tidyEvery) {
+		n.makeRoom(0)
+	}
+}
+
+// makeRoom gives blobs up if the disk is filling up, or has less than so many bytes free. What it cannot do is said in the status.
+func (n *Node) makeRoom(need int64) {
+	n.tidying.Lock()
+	defer n.tidying.Unlock()
+	free, total, err := n.store.Disk()
+	if err != nil {
+		n.log.Warn("node: cannot see how full the disk is", "err", err)
+		return
+	}
+	disk := room.Disk{Free: free, Total: total, Need: uint64(max(0, need))}
+	if disk.Short(room.Usual) == 0 {
+		return
+	}
+	why, err := n.keptWhy()
+	if err != nil {
+		n.alert(fmt.Sprintf("the disk is filling up, and no blob is given up: %v", err))
+		return
+	}
+	gone, short := room.GiveUp(n.roomBlobs(why), disk, room.Usual)
+	for _, b := range gone {
+		if err := n.store.Remove(b.Digest); err != nil {
+			n.log.Warn("node: cannot give a blob up", "blob", store.Digest(b.Digest).String(), "err", err)
+			continue
+		}
+		n.log.Info("node: blob given up", "blob", store.Digest(b.Digest).String(), "bytes", b.Bytes, "wanted", b.Wanted)
+	}
+	if len(gone) > 0 {
+		n.poke()
+	}
+	if short > 0 {
+		n.alert("the disk is filling up, and all blobs on it are needed")
+	}
+}
+
+// roomBlobs are the blobs of the store as room sees them.
+func (n *Node) roomBlobs(why map[string][]string) (all []room.Blob) {
+	for _, o := range n.store.Objects() {
+		i := o.Info()
+		all = append(all, room.Blob{Digest: i.Digest, Bytes: i.Have, Kept: len(why[i.Digest.String()]) > 0, Wanted: o.Used()})
+	}
+	return all
+}
+
+// keptWhy says why blobs are kept however full the disk is, by digest, hex.
+func (n *Node) keptWhy() (map[string][]string, error) {
+	why := map[string][]string{}
+	note := func(digest, word string) {
+		if !slices.Contains(why[digest], word) {
+			why[digest] = append(why[digest], word)
+		}
+	}
+	needs, err := n.deployer.Needs()
+	if err != nil {
+		return nil, err
+	}
+	for digest, word := range needs {
+		note(digest, word)
+		n.noteSources(digest, note)
+	}
+	newest := map[string]ledger.SignedRelease{}
+	for _, r := range n.ledger.Releases() { // by name and time
+		newest[r.Name] = r
+	}
+	for _, r := range newest {
+		for _, a := range r.Artifacts {
+			note(a.Digest, "newest of "+r.Name)
+		}
+	}
+	for _, o := range n.store.Objects() {
+		if n.swarm.Fetching(o.Digest) {
+			note(o.Digest.String(), "on its way")
+		}
+	}
+	n.notePins(note)
+	return why, nil
+}
+
+// noteSources keeps what a blob that is wanted and not here can be patched from, and the patches.
+func (n *Node) noteSources(digest string, note func(digest, word string)) {
+	d, err := store.ParseDigest(digest)
+	if err != nil || n.complete(d) {
+		return
+	}
+	for _, p := range n.patchesTo(d) {
+		note(p.from.String(), "source of a patch")
+		note(p.Digest.String(), "patch to be applied")
+	}
+}
+
+func (n *Node) notePins(note func(digest, word string)) {
+	for _, pin := range n.pinned() {
+		if r, ok := n.ledger.Release(pin); ok {
+			for _, a := range r.Artifacts {
+				note(a.Digest, api.KeptPinned)
+			}
+		} else if !strings.Contains(pin, "@") {
+			note(pin, api.KeptPinned)
+		}
+	}
+}
+
+func (n *Node) pinned() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.pins
+}
+
+// Pin implements api.Backend.
+func (n *Node) Pin(c api.PinChange) ([]string, error) {
+	n.pinning.Lock()
+	defer n.pinning.Unlock()
+	next := slices.Clone(n.pinned())
+	for _, name := range c.Add {
+		pin, err := n.pinOf(name)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(next, pin) {
+			next = append(next, pin)
+		}
+	}
+	for _, name := range c.Remove {
+		i := slices.IndexFunc(next, func(p string) bool {
+			return p == name || len(name) >= minPrefix && !strings.Contains(p, "@") && strings.HasPrefix(p, name)
+		})
+		if i < 0 {
+			return nil, api.NotFound(name+" is not pinned", "'selvage pin' lists what is")
+		}
+		next = slices.Delete(next, i, i+1)
+	}
+	if len(next) > home.MaxPins {
+		return nil, api.Refuse(fmt.Errorf("%d pins, at most %d can be", len(next), home.MaxPins), "'selvage unpin' what is not needed")
+	}
+	slices.Sort(next)
+	if err := n.home.SavePins(next); err != nil {
+		return nil, explainStorage(err)
+	}
+	n.mu.Lock()
+	n.pins = next
+	n.mu.Unlock()
+	return append([]string{}, next...), nil
+}
+
+// minPrefix is how much of a digest names a blob.
+const minPrefix = 4
+
+// pinOf returns what is pinned by a name: that of a release, or the digest of a blob of the store, which may be cut short.
+func (n *Node) pinOf(name string) (string, error) {
+	if strings.Contains(name, "@") {
+		if _, ok := n.ledger.Release(name); !ok {
+			return "", api.NotFound("no release is called "+name+" here", "'selvage get releases' lists them")
+		}
+		return name, nil
+	}
+	var found []string
+	for _, o := range n.store.Objects() {
+		if d := o.Digest.String(); len(name) >= minPrefix && strings.HasPrefix(d, strings.TrimPrefix(name, "sha256:")) {
+			found = append(found, d)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", api.NotFound("no blob here is called "+name, "'selvage get blobs' lists them; a release is named NAME@VERSION")
+	case 1:
+		return found[0], nil
+	}
+	return "", api.Refuse(fmt.Errorf("%s can be %s", name, strings.Join(found, " or ")), "give more of the digest")
+}
