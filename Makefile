@@ -9,7 +9,7 @@ FUZZTIME ?= 10s
 export CGO_ENABLED = 0
 export GOFLAGS += -trimpath
 
-.PHONY: all build selvage mutants replay examples demo test soak lab race lint bench bench-sim bench-patch fuzz clean
+.PHONY: all build selvage mutants replay examples demo test soak kills lab race lint bench bench-sim bench-patch fuzz clean
 all: build
 
 build: selvage mutants replay ## bin/selvage, and beside it what it uses: the functions of the demo, the simulator in WASM, the program with the mutants
@@ -41,6 +41,10 @@ soak: build ## the lease's models that take minutes, the mutants, every scenario
 	$(BIN)/selvage sim mutants --seeds $(SEEDS)
 	$(BIN)/selvage sim sweep simulator/scenarios/*.yaml --seeds $(SEEDS)
 	$(BIN)/selvage sim sweep simulator/scenarios/long/*.yaml --seeds 1
+
+KILLS ?= 200
+kills: ## a real node is killed KILLS times while it fetches and imports; a line says how often in the middle of it
+	SELVAGE_KILLS=$(KILLS) $(GO) test -count=1 -run '^TestKills$$' -timeout 60m -v ./cmd/selvage
 
 lab: build ## one story in virtual time and in network namespaces, side by side; the virtual network against the kernel's. As root
 	$(GO) test -count=1 -run TestKernel -v ./simulator/netns/lab
