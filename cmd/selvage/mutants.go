@@ -33,6 +33,7 @@ func hunts() map[mutant.Name]string {
 		mutant.LeaseCountMessages:    "leader-cut-off",
 		mutant.LeaseShortQuarantine:  "leader-cut-off",
 		mutant.LeaseForgetPromise:    "leader-forgets",
+		mutant.HandOutRot:            "rotten-disk",
 	}
 }
 

@@ -19,6 +19,7 @@ const (
 	DropTakeover          Name = "drop-takeover"
 	RelayUnverified       Name = "relay-unverified"
 	ForgetRevocation      Name = "forget-revocation"
+	HandOutRot            Name = "hand-out-rot"
 )
 
 // The mutants of the site lease. The first six are the variants that are known to be unsafe; the rest break what
@@ -53,6 +54,7 @@ func All() []Mutant {
 		{DropTakeover, "a site waits for ever for the node on duty at the uplink"},
 		{RelayUnverified, "an entry that its author did not sign is passed on all the same"},
 		{ForgetRevocation, "who comes to the door is not asked whether it was revoked"},
+		{HandOutRot, "what went bad on a disk is handed out without a look"},
 	}
 }
 

@@ -29,6 +29,8 @@ func (w *world) Begin(f scenario.Fault) (end func() error, err error) {
 		return w.count(f.On, func(m *machine, by int32) { m.full.Add(by) }), nil
 	case scenario.Poison:
 		return w.count(f.On, func(m *machine, by int32) { m.poison.Add(by) }), nil
+	case scenario.Rot:
+		return w.rot(f.On)
 	case scenario.Forge:
 		return w.count(f.On, func(m *machine, by int32) { m.forge.Add(by) }), nil
 	case scenario.Degrade:

@@ -54,6 +54,8 @@ func checkFault(f scenario.Fault) error {
 			Hint: "play it with --engine native, or make it a crash"}
 	case scenario.SlowDisk:
 		return &lab.Unable{What: "slow down a node's disk (slowdisk)", Lacks: "all processes of a machine share its disks", Hint: native}
+	case scenario.Rot:
+		return &lab.Unable{What: "have bytes of a node's disk change (rot)", Lacks: "this engine does not alter what a node has stored", Hint: native}
 	case scenario.Poison:
 		return &lab.Unable{What: "have a node serve corrupt chunks (poison)", Lacks: "the shipped binary does not", Hint: native}
 	}

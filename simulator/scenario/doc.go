@@ -117,6 +117,7 @@
 //	      up, down, latency, jitter, loss, burst, queue, codel, mtu, reorder, duplicate, duty, budget:
 //	          as in sites.uplink
 //	  poison: a SITE or SITE/NODE; a place that serves corrupt chunks
+//	  rot: a SITE or SITE/NODE; a place where a byte of every blob on the disk becomes another, at once
 //	  forge: a SITE or SITE/NODE; a place that hands out what others wrote with signatures that do not
 //	      hold
 //	  restore: a mapping; a place that is stopped, and goes on from a backup in the end

@@ -78,6 +78,7 @@ const (
 	SlowDisk  FaultKind = "slowdisk"  // On takes Sync to make anything durable
 	Degrade   FaultKind = "degrade"   // the uplink of On becomes Link
 	Poison    FaultKind = "poison"    // On serves corrupt chunks
+	Rot       FaultKind = "rot"       // a byte of every blob that On has on its disk is another, at once
 	Forge     FaultKind = "forge"     // On hands out what others wrote with signatures that do not hold
 	Restore   FaultKind = "restore"   // On is stopped and goes on from a backup made at Backup
 )

@@ -105,6 +105,7 @@ func faultFields() mapping[Fault] {
 			needed("sync", duration(time.Millisecond, maxSync), func(f *Fault) *time.Duration { return &f.Sync }, "how long each sync takes")),
 		part(Degrade, "a site whose uplink becomes another", needed("on", name(), on, "which site"), degradedField()),
 		kind(Poison, place(), on, "a place that serves corrupt chunks"),
+		kind(Rot, place(), on, "a place where a byte of every blob on the disk becomes another, at once"),
 		kind(Forge, place(), on, "a place that hands out what others wrote with signatures that do not hold"),
 		part(Restore, "a place that is stopped, and goes on from a backup in the end", needed("on", place(), on, "what"),
 			needed("from", duration(0, MaxDuration), func(f *Fault) *time.Duration { return &f.Backup },

@@ -146,7 +146,7 @@ func (c *checker) fault(now *state, e event) {
 	case Cut:
 		from, to := c.place(at+".from", f.From, e.at), c.place(at+".to", f.To, e.at)
 		c.want(!from || !to || f.From != f.To, at+".to", "is where it comes from: nothing is cut")
-	case Isolate, Pause, Suspend, DiskFull, Poison, Forge:
+	case Isolate, Pause, Suspend, DiskFull, Poison, Rot, Forge:
 		c.place(at, f.On, e.at)
 	case Crash, PowerCut:
 		c.stop(now, at, e)
