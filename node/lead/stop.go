@@ -70,37 +70,22 @@ func (l *Lead) OnStop(stop func(ctx context.Context)) (remove func()) {
 
 // guard has the leader's work stopped in time, and tells of an authority that has run out.
 func (l *Lead) guard() {
+	t := time.NewTimer(noTick)
+	defer t.Stop()
 	for {
 		changed, wait := l.watch()
-		if wait == 0 {
-			select {
-			case <-changed:
-				continue
-			case <-l.ctx.Done():
-			}
-		} else if t := time.NewTimer(wait); !await(l.ctx, changed, t.C) {
-			t.Stop()
-		} else {
-			t.Stop()
-			continue
+		t.Reset(wait)
+		select {
+		case <-changed:
+		case <-t.C:
+		case <-l.ctx.Done():
+			l.leave()
+			return
 		}
-		l.leave()
-		return
 	}
 }
 
-// await returns true when something has changed or the time is up, false when ctx ends.
-func await(ctx context.Context, changed <-chan struct{}, up <-chan time.Time) bool {
-	select {
-	case <-changed:
-	case <-up:
-	case <-ctx.Done():
-		return false
-	}
-	return true
-}
-
-// watch does what is due now, and returns how long it may wait at most; 0 is for ever.
+// watch does what is due now, and returns how long it may wait if nothing changes.
 func (l *Lead) watch() (changed <-chan struct{}, wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -120,7 +105,7 @@ func (l *Lead) watch() (changed <-chan struct{}, wait time.Duration) {
 			return changed, l.pace(left - margin)
 		}
 	}
-	return changed, 0
+	return changed, noTick
 }
 
 // pace is how long a timer may run until this node's clock has gone on by d: the timer may be the slower of the two.
