@@ -11,6 +11,7 @@
 //	spec:
 //	  release: checkout@1.4.0                    # the release to run
 //	  selector: {matchLabels: {tier: pos}}       # which nodes; none means all
+//	  singleton: false                           # true: in each site on the node that leads it, and on no other
 //	  run: {args: [], env: {}, port: 0, timeout: 10s, resources: {memory: 128Mi}}
 //	  health: {http: {port: 8080, path: /healthz}, minHealthyTime: 10s, deadline: 2m}
 //	  strategy: {steps: [{percent: 100}]}

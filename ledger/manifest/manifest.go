@@ -36,9 +36,12 @@ type Metadata struct {
 type Spec struct {
 	Release  string   `yaml:"release" json:"release"` // name@version
 	Selector Selector `yaml:"selector" json:"selector,omitzero"`
-	Run      Run      `yaml:"run" json:"run,omitzero"`
-	Health   Health   `yaml:"health" json:"health,omitzero"`
-	Strategy Strategy `yaml:"strategy" json:"strategy,omitzero"`
+	// Singleton has one node of each site run the release: the one that leads the site, of those that are picked. The
+	// others keep it ready.
+	Singleton bool     `yaml:"singleton" json:"singleton,omitempty"`
+	Run       Run      `yaml:"run" json:"run,omitzero"`
+	Health    Health   `yaml:"health" json:"health,omitzero"`
+	Strategy  Strategy `yaml:"strategy" json:"strategy,omitzero"`
 }
 
 // Selector picks nodes by their labels. A node is picked when it has every label; no labels pick all nodes.

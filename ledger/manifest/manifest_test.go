@@ -29,6 +29,7 @@ spec:
     deadline: 2m
   strategy:
     steps: [{percent: 100}]
+  singleton: true
 `
 
 func TestParse(t *testing.T) {
@@ -38,7 +39,7 @@ func TestParse(t *testing.T) {
 	}
 	want := Spec{
 		Release:  "checkout@1.4.0",
-		Selector: Selector{map[string]string{"tier": "pos"}},
+		Selector: Selector{map[string]string{"tier": "pos"}}, Singleton: true,
 		Run:      Run{Args: []string{"--fast"}, Env: map[string]string{"LANG": "C"}, Resources: Resources{128 << 20}},
 		Health: Health{HTTP: &HTTPProbe{Port: 8080, Path: "/healthz"}, MinHealthyTime: Duration(10 * time.Second),
 			Deadline: Duration(2 * time.Minute)},
@@ -65,6 +66,7 @@ func TestParseNamesLineAndField(t *testing.T) {
 		"unknown field":   {"path: /healthz", "pth: /healthz", "d.yaml:12: spec.health.http.pth: unknown field"},
 		"unknown top":     {"kind: Deployment", "kind: Deployment\nfoo: 1", "d.yaml:3: foo: unknown field"},
 		"wrong type":      {"port: 8080", "port: http", `d.yaml:12: spec.health.http.port: want a whole number, not "http"`},
+		"word for a bool": {"singleton: true", "singleton: once", `d.yaml:17: spec.singleton: want true or false, not "once"`},
 		"list for text":   {"release: checkout@1.4.0", "release: [a]", "d.yaml:5: spec.release: want a text, not a list"},
 		"missing release": {"  release: checkout@1.4.0\n", "", "spec.release: is missing"},
 		"no version":      {"checkout@1.4.0", "checkout", `d.yaml:5: spec.release: "checkout" does not name a release`},

@@ -161,6 +161,8 @@ func wanted(goType string) string {
 	switch {
 	case goType == "int":
 		return "a whole number"
+	case goType == "bool":
+		return "true or false"
 	case goType == "string":
 		return "a text"
 	case strings.HasPrefix(goType, "[]"):
