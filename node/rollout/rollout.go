@@ -17,6 +17,9 @@
 //	      │ deadline, bad artifact, or too many attempts
 //	      ▼
 //	   failed: start the verified version again
+//
+// A version can be a singleton, which runs on the one node that leads its site. The others fetch it, and stand by. Whoever
+// loses the lead stops it, whatever it was about to prove.
 package rollout
 
 // MaxAttempts is how often a version that never proved itself is started, counting over
@@ -38,6 +41,7 @@ const (
 	Ready    Phase = "ready"    // running and proven
 	Degraded Phase = "degraded" // proven earlier, and not healthy now
 	Failed   Phase = "failed"   // the target failed here; what was verified before runs, if anything
+	Standby  Phase = "standby"  // the target is here, and runs on the node that leads the site
 )
 
 // Health is the judgement on what runs.
@@ -65,7 +69,14 @@ type State struct {
 	Attempts int    // starts of Target, ever, while it was not verified
 	Broken   ID     // the version that failed
 	Reason   string // why Broken failed
+
+	Singleton Singletons // which of the versions are
+	Bar       string     // why no singleton may run here; "" if this node leads its site
+	Lapsed    bool       // Running is a singleton that has ended because its lease did: no fault of its own
 }
+
+// Singletons says which versions of a State are singletons.
+type Singletons struct{ Target, Running, Verified bool }
 
 // Action is what to do. The zero ID in a field means not to. The fields are carried out in the
 // order in which they stand here, and what Fail and Verify say is durable before anything after them.
@@ -81,17 +92,21 @@ type Action struct {
 }
 
 // Decide says what to do next. It is total, and asks for nothing more once the world has
-// followed it: Phase is then Ready, Failed, Waiting, Degraded or Absent.
+// followed it: Phase is then Ready, Failed, Waiting, Standby, Degraded or Absent.
 func Decide(s State) Action {
 	switch {
 	case !s.Selected:
 		return Action{Phase: Absent, Stop: s.Running != ""}
+	case s.Running != "" && (s.Lapsed || s.barred(s.Singleton.Running)):
+		return yield(s)
 	case s.Target == "":
 		return keep(s, Action{Phase: Waiting, Why: s.Problem})
 	case s.Target == s.Broken:
 		return fallBack(s)
 	case !s.Fetched:
 		return keep(s, Action{Phase: Fetching, Fetch: true})
+	case s.barred(s.Singleton.Target):
+		return Action{Phase: Standby, Why: s.Bar, Stop: s.Running != ""}
 	case s.Running == s.Target:
 		return judge(s)
 	case s.Target != s.Verified && s.Attempts >= MaxAttempts:
@@ -100,9 +115,20 @@ func Decide(s State) Action {
 	return Action{Phase: Starting, Start: s.Target}
 }
 
+// barred reports whether a version may not run here for want of the lead.
+func (s State) barred(singleton bool) bool { return singleton && s.Bar != "" }
+
+// yield stops what runs before anything else is done: what it came to is not held against it.
+func yield(s State) Action {
+	s.Running, s.Singleton.Running, s.Lapsed = "", false, false
+	a := Decide(s)
+	a.Stop = true
+	return a
+}
+
 // keep leaves what runs alone; if nothing does, it starts what last proved itself.
 func keep(s State, a Action) Action {
-	if s.Running == "" && s.Verified != "" && s.Verified != s.Broken {
+	if s.Running == "" && s.mayGoBack() {
 		a.Start = s.Verified
 	}
 	return a
@@ -134,10 +160,15 @@ func fail(s State, why string) Action {
 func fallBack(s State) Action {
 	a := Action{Phase: Failed, Why: s.Reason}
 	switch {
-	case s.Verified == "" || s.Verified == s.Broken:
+	case !s.mayGoBack():
 		a.Stop = s.Running != ""
 	case s.Running != s.Verified:
 		a.Start = s.Verified
 	}
 	return a
+}
+
+// mayGoBack reports whether there is a version that proved itself, has not failed since, and may run here.
+func (s State) mayGoBack() bool {
+	return s.Verified != "" && s.Verified != s.Broken && !s.barred(s.Singleton.Verified)
 }

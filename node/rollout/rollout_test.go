@@ -28,6 +28,17 @@ func TestDecide(t *testing.T) {
 		"degrades":           {with(func(s *State) { s.Running, s.Health, s.Verified = "v2", Unhealthy, "v2" }), Action{Phase: Degraded}},
 		"never proved":       {with(func(s *State) { s.Attempts, s.Verified = MaxAttempts, "v1" }), Action{Phase: Failed, Fail: "v2", Start: "v1", Why: "was started several times and never proved itself"}},
 		"verified, rebooted": {with(func(s *State) { s.Attempts, s.Verified = MaxAttempts, "v2" }), Action{Phase: Starting, Start: "v2"}},
+		"stands by":          {with(func(s *State) { s.Bar, s.Singleton.Target = "n2 leads", true }), Action{Phase: Standby, Why: "n2 leads"}},
+		"takes over":         {with(func(s *State) { s.Singleton.Target = true }), Action{Phase: Starting, Start: "v2"}},
+		"steps back":         {with(func(s *State) { s.Bar, s.Singleton.Target, s.Running, s.Singleton.Running = "b", true, "v2", true }), Action{Phase: Standby, Why: "b", Stop: true}},
+		"fetches, bars v1":   {with(func(s *State) { s.Fetched, s.Bar, s.Running, s.Singleton.Running = false, "b", "v1", true }), Action{Phase: Fetching, Fetch: true, Stop: true}},
+		"no more everywhere": {with(func(s *State) { s.Bar, s.Running, s.Singleton.Running = "b", "v1", true }), Action{Phase: Starting, Start: "v2", Stop: true}},
+		"no way back": {with(func(s *State) {
+			s.Bar, s.Broken, s.Reason, s.Verified, s.Singleton.Verified = "b", "v2", "503", "v1", true
+		}), Action{Phase: Failed, Why: "503"}},
+		"lapsed, holds on": {with(func(s *State) {
+			s.Singleton.Target, s.Running, s.Singleton.Running, s.Lapsed, s.Health, s.Verified = true, "v2", true, true, Unhealthy, "v2"
+		}), Action{Phase: Starting, Stop: true, Start: "v2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := Decide(c.s); got != c.want {
@@ -41,6 +52,7 @@ func TestDecide(t *testing.T) {
 type world struct {
 	State
 	good    map[ID]bool
+	single  map[ID]bool
 	fetched map[ID]bool
 	tries   map[ID]int
 }
@@ -59,7 +71,7 @@ func (w *world) follow(t *rapid.T, a Action) {
 		w.fetched[w.Target] = true
 	}
 	if a.Stop {
-		w.Running = ""
+		w.Running, w.Lapsed = "", false
 	}
 	if a.Start != "" {
 		w.start(t, a.Start)
@@ -68,6 +80,9 @@ func (w *world) follow(t *rapid.T, a Action) {
 }
 
 func (w *world) start(t *rapid.T, id ID) {
+	if w.single[id] && w.Bar != "" {
+		t.Fatalf("started the singleton %s, though %s", id, w.Bar)
+	}
 	if id == w.Broken {
 		t.Fatalf("started %s, which had failed", id)
 	}
@@ -83,6 +98,7 @@ func (w *world) start(t *rapid.T, id ID) {
 }
 
 func (w *world) observe() {
+	w.Singleton = Singletons{w.single[w.Target], w.single[w.Running], w.single[w.Verified]}
 	w.Fetched, w.Attempts = w.fetched[w.Target], w.tries[w.Target]
 	w.Health = Unhealthy
 	if w.good[w.Running] {
@@ -95,13 +111,16 @@ func (w *world) observe() {
 func TestComesToRest(t *testing.T) {
 	ids := []ID{"v1", "v2", "v3", "v4"}
 	rapid.Check(t, func(t *rapid.T) {
-		w := &world{good: map[ID]bool{}, fetched: map[ID]bool{}, tries: map[ID]int{}}
+		w := &world{good: map[ID]bool{}, single: map[ID]bool{}, fetched: map[ID]bool{}, tries: map[ID]int{}}
 		for _, id := range ids {
 			w.good[id] = rapid.Bool().Draw(t, "good "+string(id))
+			w.single[id] = rapid.Bool().Draw(t, "singleton "+string(id))
 		}
 		for range rapid.IntRange(1, 12).Draw(t, "changes") {
 			w.Selected = true
 			w.Target = rapid.SampledFrom(ids).Draw(t, "target")
+			w.Bar = rapid.SampledFrom([]string{"", "another leads"}).Draw(t, "bar")
+			w.Lapsed = w.single[w.Running] && rapid.Bool().Draw(t, "lapsed")
 			w.observe()
 			for range rapid.IntRange(0, 3).Draw(t, "steps before the power goes") {
 				w.follow(t, Decide(w.State))
@@ -117,7 +136,14 @@ func TestComesToRest(t *testing.T) {
 		if again := Decide(w.State); again != last || again.Start != "" || again.Stop {
 			t.Fatalf("does not come to rest: %+v, then %+v in %+v", last, again, w.State)
 		}
-		if w.good[w.Target] && w.Target != w.Broken && w.Running != w.Target {
+		if w.single[w.Running] && w.Bar != "" {
+			t.Fatalf("came to rest on the singleton %s, though %s", w.Running, w.Bar)
+		}
+		barred := w.single[w.Target] && w.Bar != ""
+		if barred && w.Running == w.Target || barred && last.Phase == Ready {
+			t.Fatalf("is %s with %s, though %s", last.Phase, w.Running, w.Bar)
+		}
+		if w.good[w.Target] && w.Target != w.Broken && w.Running != w.Target && !barred {
 			t.Fatalf("%s is good and does not run: %+v", w.Target, w.State)
 		}
 		if w.Running != "" && !w.good[w.Running] {
