@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"selvage/node/api"
+	"selvage/node/runtime/process"
 )
 
 // version is set by the linker.
@@ -49,7 +50,15 @@ func usage(format string, args ...any) error {
 	return &failure{fmt.Errorf(format, args...), "", exitUsage}
 }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == guardName {
+		os.Exit(process.Guard(os.Args[2:]))
+	}
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// guardName is the argument that has this program be the guard of a singleton: see process.Guard. It is not for people.
+const guardName = "guard"
 
 // run is the whole command; it returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {

@@ -24,6 +24,8 @@ var (
 	ErrRunning = errors.New("deployment already runs another workload")
 	// ErrInvalid: the workload or its artifact can never run as it is, so trying again is no use.
 	ErrInvalid = errors.New("workload cannot run")
+	// ErrNoLease: the workload is a singleton, and this node has no lease to run it under, or not for long enough.
+	ErrNoLease = errors.New("this node does not lead its site")
 )
 
 // Workload is one release of one deployment, with all that is needed to run it on this node.
@@ -39,6 +41,7 @@ type Workload struct {
 	Memory     int64             // bytes; 0: the driver's default
 	Timeout    time.Duration     // a function's time to answer one request; 0: the driver's default
 	Node, Site string            // told to the workload as SELVAGE_NODE and SELVAGE_SITE
+	Lease      Lease             // what a singleton runs under; nil if w is none
 }
 
 // Artifact is the blob that a workload runs.
@@ -57,11 +60,11 @@ type BlobReader interface {
 	io.Closer
 }
 
-// Equal reports whether w and o ask for the same thing to run in the same way.
+// Equal reports whether w and o, under whatever leases, ask for the same thing to run in the same way.
 func (w Workload) Equal(o Workload) bool {
 	return w.Deployment == o.Deployment && w.Release == o.Release && w.Type == o.Type &&
 		w.Artifact.Digest == o.Artifact.Digest && w.Artifact.Size == o.Artifact.Size && w.Artifact.File == o.Artifact.File &&
-		w.Port == o.Port && w.Memory == o.Memory && w.Timeout == o.Timeout && w.Node == o.Node && w.Site == o.Site &&
+		(w.Lease == nil) == (o.Lease == nil) && w.Port == o.Port && w.Memory == o.Memory && w.Timeout == o.Timeout && w.Node == o.Node && w.Site == o.Site &&
 		slices.Equal(w.Args, o.Args) && maps.Equal(w.Env, o.Env)
 }
 

@@ -5,7 +5,8 @@
 //
 //	directory     run/<deployment>/data, which stays until Remove
 //	environment   PATH, LANG and TZ of the node; HOME, that directory; the workload's variables;
-//	              PORT, SELVAGE_RELEASE, SELVAGE_NODE, SELVAGE_SITE. Nothing else of the node's.
+//	              PORT, SELVAGE_RELEASE, SELVAGE_NODE, SELVAGE_SITE, and of a singleton SELVAGE_EPOCH.
+//	              Nothing else of the node's.
 //	stdin         empty
 //	stdout,       together in run/<deployment>/log, which becomes log.1 when it would grow
 //	stderr        beyond 1 MiB; the log.1 before it is lost
@@ -25,6 +26,24 @@
 // what is left of its group is killed. On Linux the kernel kills the program when the node
 // dies, whatever kills the node; its children then are on their own. A child that leaves the
 // group is not followed.
+//
+// # Singletons
+//
+// A workload with a Lease runs on Linux only, and under a guard: a process of its own that starts the program and holds the
+// end of Term.Live. The node feeds it later ends through a pipe.
+//
+//	Term.Run is over     SIGTERM to the program's group, if the node is there to see it
+//	Term.Live is over    SIGKILL by the guard, whether the node is there or not
+//	the node dies        the same, at once
+//
+// The guard kills whatever descends from the program, in its group or not, and ends when nothing of it is left; the node
+// takes the singleton for running until then. It tells the time by CLOCK_BOOTTIME: of a machine that was suspended it
+// kills what runs as soon as it runs itself. SELVAGE_EPOCH is the token of the lease at the start; a program that runs on while the
+// node's lease takes a higher one keeps what it has.
+//
+// Not promised: that a program ends which the kernel does not let end (it waits for a dead file server), or that gets
+// hold of the guard, which runs as the same user, and stops or kills it: of a guard that is killed, the program dies with it, and its
+// children are on their own. After a suspend, a few milliseconds may pass until the guard runs: the fencing token is for them. Stop has 2 s, not 10.
 //
 // Programs run as the node's user, and Workload.Memory and Timeout are not enforced: own users
 // and cgroup limits are not this package's.

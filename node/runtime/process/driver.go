@@ -33,6 +33,9 @@ type Config struct {
 	FS     disk.FS      // the state directory
 	Root   string       // the state directory's path on the host
 	Logger *slog.Logger // nil discards
+	// Guard is the command that runs Guard, with its first arguments. Without it no singleton runs here; nor where the
+	// system is not Linux.
+	Guard []string
 
 	Grace                            time.Duration // from SIGTERM to SIGKILL
 	MinBackoff, MaxBackoff, StableIn time.Duration

@@ -40,6 +40,7 @@ type instance struct {
 	condition runtime.Condition
 
 	ending sync.Once
+	lapsed bool          // the supervisor's: it ended because its lease did
 	stop   chan struct{} // closed when it shall end
 	gone   chan struct{} // closed when it has ended and the supervisor is done
 }
@@ -101,7 +102,7 @@ func (i *instance) run(launched chan<- error) {
 	defer goruntime.UnlockOSThread()
 	defer close(i.gone)
 	defer i.log.close()
-	cmd, err := i.launch()
+	c, err := i.launch()
 	launched <- err
 	if err != nil {
 		return
@@ -109,10 +110,10 @@ func (i *instance) run(launched chan<- error) {
 	wait := backoff{min: i.driver.config.MinBackoff, max: i.driver.config.MaxBackoff, stable: i.driver.config.StableIn}
 	for {
 		began := time.Now()
-		if cmd != nil {
-			err = i.watch(cmd)
+		if c != nil {
+			err = i.watch(c)
 		}
-		if i.stopping() {
+		if i.stopping() || i.lapsed {
 			break
 		}
 		ran := time.Since(began)
@@ -120,9 +121,15 @@ func (i *instance) run(launched chan<- error) {
 		if !i.sleep(wait.next(ran)) {
 			break
 		}
-		if cmd, err = i.launch(); err == nil {
+		if c, err = i.launch(); err == nil {
 			i.condition.Restarted()
+		} else if errors.Is(err, runtime.ErrNoLease) {
+			i.lapsed = true
+			break
 		}
+	}
+	if i.lapsed {
+		i.condition.Note("this node's lease ended")
 	}
 	i.condition.Enter(runtime.PhaseExited)
 }
@@ -150,13 +157,12 @@ func (i *instance) sleep(d time.Duration) bool {
 
 // launch starts the program. A file that was written a moment ago may be busy for as long as a
 // process that another goroutine is forking holds a copy of the descriptor (golang/go#22315).
-func (i *instance) launch() (*exec.Cmd, error) {
+func (i *instance) launch() (*child, error) {
 	i.log.begin()
 	for try := 1; ; try++ {
-		cmd := i.command()
-		err := cmd.Start()
+		c, err := i.launchOnce()
 		if err == nil {
-			return cmd, nil
+			return c, nil
 		}
 		if errors.Is(err, syscall.ETXTBSY) && try < busyTries && i.sleep(busyWait) {
 			continue
@@ -170,18 +176,33 @@ func (i *instance) launch() (*exec.Cmd, error) {
 	}
 }
 
-func (i *instance) command() *exec.Cmd {
-	d, w := i.driver, i.workload
-	cmd := exec.Command(d.host(path.Join(slots.Dir(w), program)), w.Args...)
-	cmd.Dir = d.host(path.Join(runtime.Dir(w.Deployment), dataDir))
-	cmd.Env = i.environ(cmd.Dir)
-	cmd.Stdout, cmd.Stderr = i.log, i.log
-	cmd.WaitDelay = pipeWait
-	cmd.SysProcAttr = attributes()
-	return cmd
+// launchOnce starts the program, a singleton by way of its guard.
+func (i *instance) launchOnce() (*child, error) {
+	w := i.workload
+	program := i.driver.host(path.Join(slots.Dir(w), program))
+	if w.Lease == nil {
+		cmd := exec.Command(program, w.Args...)
+		cmd.SysProcAttr = attributes()
+		i.prepare(cmd, 0)
+		return &child{cmd: cmd}, cmd.Start()
+	}
+	epoch, err := runtime.MayStart(w.Lease)
+	if err != nil {
+		return nil, err
+	}
+	cmd, leash, err := guarded(i.driver.config.Guard, append([]string{jobRun, program}, w.Args...), w.Lease, func(cmd *exec.Cmd) { i.prepare(cmd, epoch) })
+	return &child{cmd, leash}, err
 }
 
-func (i *instance) environ(home string) []string {
+// prepare gives a command all but its arguments; epoch is a singleton's.
+func (i *instance) prepare(cmd *exec.Cmd, epoch uint64) {
+	cmd.Dir = i.driver.host(path.Join(runtime.Dir(i.workload.Deployment), dataDir))
+	cmd.Env = i.environ(cmd.Dir, epoch)
+	cmd.Stdout, cmd.Stderr = i.log, i.log
+	cmd.WaitDelay = pipeWait
+}
+
+func (i *instance) environ(home string, epoch uint64) []string {
 	w := i.workload
 	env := map[string]string{"HOME": home}
 	for _, k := range []string{"PATH", "LANG", "TZ"} {
@@ -194,6 +215,10 @@ func (i *instance) environ(home string) []string {
 	env["SELVAGE_RELEASE"] = w.Release
 	env["SELVAGE_NODE"] = w.Node
 	env["SELVAGE_SITE"] = w.Site
+	delete(env, runtime.EpochVariable)
+	if epoch != 0 {
+		env[runtime.EpochVariable] = strconv.FormatUint(epoch, 10)
+	}
 	list := make([]string, 0, len(env))
 	for _, k := range slices.Sorted(maps.Keys(env)) {
 		list = append(list, k+"="+env[k])
@@ -203,26 +228,61 @@ func (i *instance) environ(home string) []string {
 
 // watch waits until the program has ended, by itself or because it was told to, and nothing is
 // left of its group. The error says how it ended; nil is exit status 0.
-func (i *instance) watch(cmd *exec.Cmd) error {
-	group := cmd.Process.Pid
+func (i *instance) watch(c *child) error {
+	defer c.leash.release()
 	ended := make(chan error, 1)
-	go func() { ended <- reap(cmd) }()
+	go func() { ended <- reap(c.cmd) }()
 	select {
 	case err := <-ended:
+		i.lapsed = c.leash.lapsed()
 		return err
 	case <-i.stop:
+	case <-c.leash.mustEnd():
+		i.lapsed = true
 	}
-	signalGroup(group, syscall.SIGTERM)
-	timer := time.NewTimer(i.driver.config.Grace)
+	c.ask()
+	timer := time.NewTimer(i.grace())
 	defer timer.Stop()
 	select {
 	case err := <-ended:
 		return err
 	case <-timer.C:
 	}
-	i.driver.config.Logger.Warn("program killed", "deployment", i.workload.Deployment, "release", i.workload.Release, "grace", i.driver.config.Grace)
-	signalGroup(group, syscall.SIGKILL)
+	i.driver.config.Logger.Warn("program killed", "deployment", i.workload.Deployment, "release", i.workload.Release, "grace", i.grace())
+	c.kill()
 	return <-ended
+}
+
+// grace is the time from asking a program to end to killing it. A singleton has no more than what its lease leaves.
+func (i *instance) grace() time.Duration {
+	if i.workload.Lease == nil {
+		return i.driver.config.Grace
+	}
+	return min(i.driver.config.Grace, runtime.LeaseGrace)
+}
+
+// child is a program that was launched, or its guard.
+type child struct {
+	cmd   *exec.Cmd
+	leash *leash // nil if the program is no singleton
+}
+
+// ask has the program told to end.
+func (c *child) ask() {
+	if c.leash != nil {
+		c.leash.ask()
+		return
+	}
+	signalGroup(c.cmd.Process.Pid, syscall.SIGTERM)
+}
+
+// kill has it killed.
+func (c *child) kill() {
+	if c.leash != nil {
+		c.leash.kill()
+		return
+	}
+	signalGroup(c.cmd.Process.Pid, syscall.SIGKILL)
 }
 
 // report says why the program is about to be started again.

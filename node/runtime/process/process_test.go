@@ -27,13 +27,22 @@ import (
 // The test binary is also the program that the tests run: ROLE says which.
 var roles = map[string]func(){
 	"serve":  serve,
+	"epoch":  serve,
 	"die":    func() { fmt.Println("out of luck"); fmt.Fprintln(os.Stderr, "giving up"); os.Exit(3) },
 	"deaf":   deaf,
 	"parent": parent,
 	"agent":  agent,
+	"shirk":  shirk,
+	"boss":   boss,
 }
 
+// guardCommand has the test binary be a guard.
+var guardCommand = []string{os.Args[0], "guard"}
+
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "guard" {
+		os.Exit(Guard(os.Args[2:]))
+	}
 	if role, found := roles[os.Getenv("ROLE")]; found {
 		role()
 		return
@@ -52,6 +61,10 @@ func serve() {
 	}
 	go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		wd, _ := os.Getwd()
+		if os.Getenv("ROLE") == "epoch" {
+			fmt.Fprintln(w, os.Getenv("SELVAGE_EPOCH"))
+			return
+		}
 		fmt.Fprintln(w, os.Args[1:], os.Getenv("SELVAGE_RELEASE"), os.Getenv("SELVAGE_NODE"), os.Getenv("SELVAGE_SITE"), filepath.Base(wd), os.Getenv("SECRET"))
 	}))
 	call()
@@ -152,7 +165,7 @@ func workload(role, release string, env map[string]string) runtime.Workload {
 
 func open(t *testing.T, root *runtimetest.Root) *Driver {
 	t.Helper()
-	d, err := New(Config{FS: root, Root: root.Dir, Grace: 5 * time.Second, MinBackoff: time.Millisecond, MaxBackoff: 50 * time.Millisecond})
+	d, err := New(Config{FS: root, Root: root.Dir, Guard: guardCommand, Grace: 5 * time.Second, MinBackoff: time.Millisecond, MaxBackoff: 50 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,9 @@
+//go:build unix
+
+package process
+
+// What a guard can be for.
+const (
+	jobRun  = "run"  // a program
+	jobLink = "link" // a link that is to be in place
+)
