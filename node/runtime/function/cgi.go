@@ -23,8 +23,8 @@ const (
 var errNul = errors.New("request holds a zero byte")
 
 // environment returns the variables of RFC 3875 section 4.1 for a request with a body of
-// length bytes. The workload's own variables come first, so that the request's win.
-func environment(w runtime.Workload, r *http.Request, length int) (map[string]string, error) {
+// length bytes, to a singleton with that token if it is not 0. The workload's own variables come first, so that the request's win.
+func environment(w runtime.Workload, epoch uint64, r *http.Request, length int) (map[string]string, error) {
 	env := make(map[string]string, len(w.Env)+len(r.Header)+16)
 	for k, v := range w.Env {
 		env[k] = v
@@ -67,6 +67,9 @@ func environment(w runtime.Workload, r *http.Request, length int) (map[string]st
 	env["SELVAGE_RELEASE"] = w.Release
 	env["SELVAGE_NODE"] = w.Node
 	env["SELVAGE_SITE"] = w.Site
+	if delete(env, runtime.EpochVariable); epoch != 0 {
+		env[runtime.EpochVariable] = strconv.FormatUint(epoch, 10)
+	}
 	for _, v := range env {
 		if strings.ContainsRune(v, 0) { // a path may, as %00; WASI strings may not
 			return nil, errNul

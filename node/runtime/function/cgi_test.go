@@ -17,8 +17,8 @@ func TestEnvironment(t *testing.T) {
 	r.Header["X_thing"] = []string{"no"}
 	r.Header["Cookie"] = []string{"a=1", "b=2"}
 	r.RemoteAddr = "10.0.0.9:1234"
-	w := runtime.Workload{Release: "app@1", Node: "n", Site: "s", Env: map[string]string{"MINE": "1", "REQUEST_METHOD": "LIE"}}
-	got, err := environment(w, r, 5)
+	w := runtime.Workload{Release: "app@1", Node: "n", Site: "s", Env: map[string]string{"MINE": "1", "REQUEST_METHOD": "LIE", "SELVAGE_EPOCH": "99"}}
+	got, err := environment(w, 0, r, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,6 +32,9 @@ func TestEnvironment(t *testing.T) {
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("environment\n%v, want\n%v", got, want)
+	}
+	if got, err = environment(w, 71, r, 5); err != nil || got["SELVAGE_EPOCH"] != "71" {
+		t.Errorf("a singleton is told the epoch %q, %v", got["SELVAGE_EPOCH"], err)
 	}
 }
 

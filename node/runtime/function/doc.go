@@ -7,7 +7,7 @@
 //
 //	environment   the workload's variables, then REQUEST_METHOD, PATH_INFO, QUERY_STRING,
 //	              CONTENT_TYPE, CONTENT_LENGTH, REMOTE_ADDR, HTTP_<HEADER>, ... and
-//	              SELVAGE_RELEASE, SELVAGE_NODE, SELVAGE_SITE
+//	              SELVAGE_RELEASE, SELVAGE_NODE, SELVAGE_SITE, and of a singleton SELVAGE_EPOCH
 //	arguments     the release's name, then the workload's
 //	stdin         the request's body
 //	stdout        header lines, a blank line, the body; "Status: 404 Not Found" sets the
@@ -35,6 +35,11 @@
 //
 // Another release, or other settings, of a deployment take over in place: on the same port the
 // listener stays open, requests in progress finish in the old module, new ones go to the new.
+//
+// A singleton (a workload with a Lease) lets nobody in when Term.Run is over, and ends within 2 s. A function reaches the world by
+// its answer alone; so the lease is looked at before a request runs, and again before its answer is sent, which is 503
+// if it is over. That holds for a node that stood still in between, too: what runs in it stands still with it.
+// SELVAGE_EPOCH is the token at the time of the request.
 //
 // Where wazero has a compiler for the platform (amd64, arm64) modules become machine code,
 // which is kept in the slot on disk so that the next start is quick; elsewhere they are

@@ -89,6 +89,9 @@ func (d *Driver) Start(ctx context.Context, w runtime.Workload) (runtime.Instanc
 	if err != nil {
 		return nil, fmt.Errorf("start function %s: %w", w.Release, err)
 	}
+	if w.Lease != nil {
+		d.ending.Go(inst.heed)
+	}
 	if old != nil {
 		row.Previous = old.workload.Slot()
 		d.ending.Go(func() { old.retire(old.server != inst.server) })
@@ -107,6 +110,12 @@ func (d *Driver) start(ctx context.Context, w runtime.Workload, row *turns.Row[i
 	m, err := d.load(ctx, w)
 	if err != nil {
 		return nil, err
+	}
+	if w.Lease != nil {
+		if _, err := runtime.MayStart(w.Lease); err != nil {
+			m.close()
+			return nil, err
+		}
 	}
 	inst := newInstance(d, w, m, row)
 	if old := row.Instance; old != nil && old.workload.Port == w.Port && old.Status().Phase == runtime.PhaseRunning {

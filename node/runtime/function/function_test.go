@@ -330,3 +330,23 @@ func BenchmarkHello(b *testing.B) {
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
 }
+
+// A singleton answers while its lease lasts, and not when that has ended in between.
+func TestSingletonEndsWithItsLease(t *testing.T) {
+	d, l := open(t, Config{}), runtimetest.NewLease(time.Hour)
+	w := work("hello@1", hello(t, "v1"))
+	w.Lease = l
+	i := start(t, d, w)
+	if status, _ := ask(t, "GET", i.Addr(), "/healthz", nil); status != 200 {
+		t.Errorf("under its lease it answers %d", status)
+	}
+	l.Renew(0) // and nobody is told, as when the node stood still
+	if status, body := ask(t, "GET", i.Addr(), "/healthz", nil); status != 503 || !strings.Contains(body, "lead") {
+		t.Errorf("without a lease it answers %d, %q", status, body)
+	}
+	l.End(0)
+	runtimetest.Await(t, i, func(s runtime.Status) bool { return s.Phase == runtime.PhaseExited })
+	if _, err := d.Start(t.Context(), w); !errors.Is(err, runtime.ErrNoLease) {
+		t.Errorf("started again without a lease: %v", err)
+	}
+}

@@ -69,6 +69,36 @@ func newInstance(d *Driver, w runtime.Workload, m *module, row *turns.Row[instan
 	return i
 }
 
+// heed ends a singleton with its lease, and returns when it has ended.
+func (i *instance) heed() {
+	for {
+		changed := i.workload.Lease.Changed()
+		term := i.workload.Lease.Term()
+		if term.Run <= 0 {
+			i.condition.Note("this node's lease ended")
+			i.end()
+			return
+		}
+		look := time.NewTimer(term.NextLook())
+		select {
+		case <-changed:
+		case <-look.C:
+		case <-i.gone:
+			look.Stop()
+			return
+		}
+		look.Stop()
+	}
+}
+
+// grace is how long requests in progress may take when the instance is to end.
+func (i *instance) grace() time.Duration {
+	if i.workload.Lease != nil {
+		return runtime.LeaseGrace
+	}
+	return grace
+}
+
 func (i *instance) Addr() string             { return i.server.addr }
 func (i *instance) Status() runtime.Status   { return i.condition.Status() }
 func (i *instance) Changed() <-chan struct{} { return i.condition.Changed() }
@@ -109,7 +139,7 @@ func (i *instance) retire(stopServer bool) {
 		close(i.drained)
 	}
 	if stopServer {
-		ctx, cancel := context.WithTimeout(context.Background(), grace)
+		ctx, cancel := context.WithTimeout(context.Background(), i.grace())
 		i.server.stop(ctx)
 		cancel()
 	}
@@ -165,7 +195,12 @@ func (i *instance) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	// The read deadline has served its purpose; left on, it would pass for the client's leaving.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	env, err := environment(i.workload, r, len(body))
+	epoch, ok := i.leads()
+	if !ok {
+		refuse(w, http.StatusServiceUnavailable, "this node does not lead its site any more")
+		return
+	}
+	env, err := environment(i.workload, epoch, r, len(body))
 	if err != nil {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
@@ -180,7 +215,20 @@ func (i *instance) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	resp, err := i.run(ctx, env, body)
 	<-i.running
+	if _, ok := i.leads(); !ok { // an answer is all that a function does to the world
+		refuse(w, http.StatusServiceUnavailable, "this node does not lead its site any more")
+		return
+	}
 	i.reply(w, resp, err)
+}
+
+// leads reports whether the function may act now: always, if it is no singleton. epoch is a singleton's token.
+func (i *instance) leads() (epoch uint64, ok bool) {
+	if i.workload.Lease == nil {
+		return 0, true
+	}
+	t := i.workload.Lease.Term()
+	return t.Epoch, t.Live > 0
 }
 
 // run runs the module and reads what it printed.
