@@ -126,7 +126,7 @@ func drivers(f disk.FS, dir string, logger *slog.Logger) (map[string]runtime.Dri
 	return map[string]runtime.Driver{
 		runtime.TypeFunction: function.New(function.Config{FS: f, Root: dir, Logger: logger}),
 		runtime.TypeProcess:  programs,
-		runtime.TypeBundle:   bundle.New(bundle.Config{FS: f, Logger: logger}),
+		runtime.TypeBundle:   bundle.New(bundle.Config{FS: f, Keeper: process.Keeper{Guard: guard, Root: dir}, Logger: logger}),
 	}, nil
 }
 

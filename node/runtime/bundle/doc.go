@@ -28,6 +28,17 @@
 //
 // A single file may have any size. Links are made last, so nothing is ever written through one.
 //
+// # Singletons
+//
+// The files of a singleton (a workload with a Lease) lie in its slot on every node that has run it; the link
+//
+//	run/<deployment>/current             is there while the lease lasts
+//	run/<deployment>/epoch               tells its token, in decimal; it is there before the link is, and stays
+//
+// A Keeper puts the link there and takes it away when Term.Run is over, and at the end of Term.Live or of the node at the
+// latest; what is left by a power cut is gone before the node is up. Who reads a singleton's files reads epoch first, opens current then, and
+// looks whether it is there still before each effect: that a link is gone stops nobody who has opened it.
+//
 // An instance is running for as long as its release is the current one. Stop leaves the files as they are; Remove
 // deletes them.
 package bundle

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path"
+	"sync"
 
 	"selvage/internal/disk"
 	"selvage/node/runtime"
@@ -23,25 +24,31 @@ const (
 // Config is what a Driver needs.
 type Config struct {
 	FS     disk.FS      // the state directory
+	Keeper Keeper       // nil: no singleton is put in place here
 	Logger *slog.Logger // nil discards
 }
 
 // Driver puts bundles in place. It implements runtime.Driver.
 type Driver struct {
 	fs     disk.FS
+	keeper Keeper
 	log    *slog.Logger
 	limits limits
 	table  turns.Table[instance]
+
+	heeding sync.WaitGroup // goroutines that follow what the keeper keeps
 }
 
 var _ runtime.Driver = (*Driver)(nil)
 
-// New returns a driver.
+// New returns a driver. Links of singletons that nobody has taken away, because the power went, are gone before it returns.
 func New(c Config) *Driver {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Driver{fs: c.FS, log: c.Logger, limits: usual}
+	d := &Driver{fs: c.FS, keeper: c.Keeper, log: c.Logger, limits: usual}
+	d.withdrawAll()
+	return d
 }
 
 // Replaces reports true: see the package comment.
@@ -61,18 +68,21 @@ func (d *Driver) Start(ctx context.Context, w runtime.Workload) (runtime.Instanc
 	if old != nil && old.workload.Equal(w) && old.Status().Phase == runtime.PhaseRunning {
 		return old, nil
 	}
-	previous, err := d.place(ctx, w)
+	inst := &instance{driver: d, workload: w}
+	previous, err := d.place(ctx, inst, old)
 	if err != nil {
 		return nil, fmt.Errorf("start bundle %s: %w", w.Release, err)
 	}
 	if previous != w.Slot() {
 		row.Previous = previous
 	}
-	inst := &instance{workload: w}
 	inst.condition.Enter(runtime.PhaseRunning)
 	row.Instance = inst
 	if old != nil {
 		old.condition.Enter(runtime.PhaseExited)
+	}
+	if inst.kept != nil {
+		d.heeding.Go(inst.heed)
 	}
 	if err := slots.Prune(d.fs, w.Deployment, w.Slot(), row.Previous); err != nil {
 		d.log.Warn("old bundle not removed", "deployment", w.Deployment, "error", err)
@@ -80,8 +90,10 @@ func (d *Driver) Start(ctx context.Context, w runtime.Workload) (runtime.Instanc
 	return inst, nil
 }
 
-// place makes the slot and switches to it. It returns the slot that was current before, if any.
-func (d *Driver) place(ctx context.Context, w runtime.Workload) (previous string, err error) {
+// place makes the slot and switches to it, from what the old instance has there. It returns the slot that was current
+// before, if it is known.
+func (d *Driver) place(ctx context.Context, inst, old *instance) (previous string, err error) {
+	w := inst.workload
 	made, err := slots.Make(d.fs, w, func(dir string) error {
 		if err := w.Artifact.CopyTo(io.Discard); err != nil { // before a byte of it is believed
 			return err
@@ -93,7 +105,11 @@ func (d *Driver) place(ctx context.Context, w runtime.Workload) (previous string
 		defer blob.Close()
 		return unpack(ctx, d.fs, dir, d.limits, w.Artifact, blob)
 	})
-	if err == nil {
+	switch {
+	case err != nil:
+	case w.Lease != nil || old != nil && old.kept != nil:
+		previous, err = d.keep(inst, old)
+	default:
 		previous, err = d.switchTo(w)
 	}
 	if err != nil && made {
@@ -113,11 +129,8 @@ func (d *Driver) switchTo(w runtime.Workload) (previous string, err error) {
 	if err == nil && previous == w.Slot() {
 		return previous, nil
 	}
-	if err := d.fs.RemoveAll(tmp); err != nil {
-		return "", fmt.Errorf("clear %s: %w", tmp, err)
-	}
-	if err := d.fs.Symlink(w.Slot(), tmp); err != nil {
-		return "", fmt.Errorf("make current link: %w", err)
+	if err := d.makeLink(w, tmp); err != nil {
+		return "", err
 	}
 	if err := d.fs.Rename(tmp, link); err != nil {
 		return "", fmt.Errorf("switch current link: %w", err)
@@ -128,6 +141,17 @@ func (d *Driver) switchTo(w runtime.Workload) (previous string, err error) {
 		d.log.Warn("current link not durable yet", "deployment", w.Deployment, "error", err)
 	}
 	return previous, nil
+}
+
+// makeLink makes a link to the workload's slot.
+func (d *Driver) makeLink(w runtime.Workload, name string) error {
+	if err := d.fs.RemoveAll(name); err != nil {
+		return fmt.Errorf("clear %s: %w", name, err)
+	}
+	if err := d.fs.Symlink(w.Slot(), name); err != nil {
+		return fmt.Errorf("make current link: %w", err)
+	}
+	return nil
 }
 
 // Remove deletes a deployment's files, once its instance has been stopped.
@@ -147,21 +171,26 @@ func (d *Driver) Remove(ctx context.Context, deployment string) error {
 	return slots.Remove(d.fs, deployment)
 }
 
-// Close stops every instance; the files stay.
+// Close stops every instance; the files stay, but for the link to a singleton's.
 func (d *Driver) Close(ctx context.Context) error {
 	all, err := d.table.Close(ctx)
 	for _, inst := range all {
-		inst.condition.Enter(runtime.PhaseExited)
+		if serr := inst.Stop(ctx); err == nil {
+			err = serr
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("close bundles: %w", err)
 	}
+	d.heeding.Wait()
 	return nil
 }
 
 // instance is a bundle that was put in place.
 type instance struct {
+	driver    *Driver
 	workload  runtime.Workload
+	kept      Kept // the link of a singleton; nil of what is none
 	condition runtime.Condition
 }
 
@@ -171,8 +200,16 @@ func (i *instance) Addr() string             { return "" }
 func (i *instance) Status() runtime.Status   { return i.condition.Status() }
 func (i *instance) Changed() <-chan struct{} { return i.condition.Changed() }
 
-// Stop ends the instance; the files stay.
-func (i *instance) Stop(context.Context) error {
+// Stop ends the instance; the files stay. The link to a singleton's is gone when it returns.
+func (i *instance) Stop(ctx context.Context) error {
+	if i.kept != nil {
+		i.kept.Drop()
+		select {
+		case <-i.kept.Done():
+		case <-ctx.Done():
+			return fmt.Errorf("stop bundle %s: %w", i.workload.Release, ctx.Err())
+		}
+	}
 	i.condition.Enter(runtime.PhaseExited)
 	return nil
 }
