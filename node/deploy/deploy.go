@@ -51,7 +51,7 @@ type Blobs interface {
 	Open(a Artifact) (runtime.BlobReader, error)
 }
 
-// Config is what a Deployer works with. All fields but Logger must be set.
+// Config is what a Deployer works with. All fields but Lead and Logger must be set.
 type Config struct {
 	FS      disk.FS
 	Blobs   Blobs
@@ -59,6 +59,7 @@ type Config struct {
 	Node    string                    // told to workloads
 	Site    string
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error) // for health probes
+	Lead    Lead                                                                 // what singletons run under; nil: none runs here
 	Logger  *slog.Logger
 	// Changed is called after a status changed, from any goroutine; it must not block.
 	Changed func()
@@ -66,10 +67,13 @@ type Config struct {
 
 // Deployer runs deployments. Methods may be called from several goroutines at once.
 type Deployer struct {
-	cfg    Config
-	ctx    context.Context
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
+	cfg     Config
+	ctx     context.Context
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+	tenure  *tenure
+	closed  chan struct{} // closed when Close returns
+	closing sync.Once
 
 	mu      sync.Mutex
 	workers map[string]*worker
@@ -81,7 +85,11 @@ func New(cfg Config) *Deployer {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Deployer{cfg: cfg, ctx: ctx, cancel: cancel, workers: map[string]*worker{}}
+	d := &Deployer{cfg: cfg, ctx: ctx, cancel: cancel, tenure: &tenure{lead: cfg.Lead}, closed: make(chan struct{}), workers: map[string]*worker{}}
+	if cfg.Lead != nil {
+		d.wg.Go(func() { d.follow(cfg.Lead) })
+	}
+	return d
 }
 
 // Set says what the ledger wants now. Deployments not named are left as they are: the ledger
@@ -98,7 +106,7 @@ func (d *Deployer) Set(all []Desired) {
 			if !want.Selected && !d.journalled(want.Name) {
 				continue
 			}
-			w = newWorker(d.cfg, want.Name)
+			w = newWorker(d.cfg, d.tenure, want.Name)
 			d.workers[want.Name] = w
 			d.wg.Go(func() { w.run(d.ctx) })
 		}
@@ -136,6 +144,7 @@ func (d *Deployer) Close(ctx context.Context) error {
 	d.cancel()
 	d.mu.Unlock()
 	d.wg.Wait()
+	defer d.closing.Do(func() { close(d.closed) })
 	var first error
 	for _, driver := range d.cfg.Drivers {
 		if err := driver.Close(ctx); err != nil && first == nil {

@@ -15,6 +15,7 @@ import (
 	"selvage/ledger/manifest"
 	"selvage/node/rollout"
 	"selvage/node/runtime"
+	"selvage/node/runtime/runtimetest"
 )
 
 // driver is a runtime.Driver without workloads: what a release does is written in conduct.
@@ -26,7 +27,8 @@ type driver struct {
 	running map[string]*instance // by deployment
 	starts  []string             // releases, in the order in which they were started
 	removed []string
-	overlap bool // two ran at once that must not
+	epochs  []uint64 // of the singletons that were started
+	overlap bool     // two ran at once that must not
 	ports   int
 }
 
@@ -77,6 +79,12 @@ func (d *driver) Start(ctx context.Context, w runtime.Workload) (runtime.Instanc
 		d.ports++
 		port = d.ports
 	}
+	if w.Lease != nil {
+		if _, err := runtime.MayStart(w.Lease); err != nil {
+			return nil, err
+		}
+		d.epochs = append(d.epochs, w.Lease.Term().Epoch)
+	}
 	i := &instance{d: d, w: w, addr: net.JoinHostPort("127.0.0.1", fmt.Sprint(port))}
 	i.Enter(runtime.PhaseRunning)
 	if c.crashes {
@@ -118,6 +126,16 @@ func (i *instance) Stop(context.Context) error {
 	}
 	i.Enter(runtime.PhaseExited)
 	return nil
+}
+
+// lapse ends all as drivers do when the lease has ended.
+func (d *driver) lapse() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name, i := range d.running {
+		i.Fail(runtime.PhaseExited, "this node's lease ended")
+		delete(d.running, name)
+	}
 }
 
 // runs returns the release that runs; "" if none does.
@@ -195,12 +213,21 @@ type bench struct {
 	shelf *shelf
 	swift *driver // type function, replaces in place
 	plain *driver // type process, does not
+	lead  *lead
 }
+
+// lead is a Lead that the test gives and takes.
+type lead struct{ *runtimetest.Lease }
+
+var _ Lead = lead{}
+
+func (lead) Standby() string { return "n2 leads site s1" }
 
 // inBubble runs f on a bench in virtual time.
 func inBubble(t *testing.T, f func(t *testing.T, b *bench)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bench{fs: memdisk.New(0), shelf: newShelf(), swift: newDriver(true), plain: newDriver(false)}
+		b.lead = &lead{runtimetest.NewLease(0)}
 		b.begin()
 		f(t, b)
 		b.end(t)
@@ -208,7 +235,7 @@ func inBubble(t *testing.T, f func(t *testing.T, b *bench)) {
 }
 
 func (b *bench) begin() {
-	b.Deployer = New(Config{FS: b.fs, Blobs: b.shelf, Node: "n1", Site: "s1", Changed: func() {},
+	b.Deployer = New(Config{FS: b.fs, Blobs: b.shelf, Node: "n1", Site: "s1", Lead: b.lead, Changed: func() {},
 		Drivers: map[string]runtime.Driver{runtime.TypeFunction: b.swift, runtime.TypeProcess: b.plain}})
 }
 

@@ -19,6 +19,8 @@ type trial struct {
 	wg     sync.WaitGroup
 
 	mu     sync.Mutex
+	inside bool             // a singleton that entered the tenure, and has not left
+	barred bool             // a singleton that could not be started for want of the lead
 	inst   runtime.Instance // nil until it was started
 	health rollout.Health
 	detail string
@@ -26,6 +28,7 @@ type trial struct {
 
 type trialConfig struct {
 	cfg     Config
+	tenure  *tenure
 	driver  runtime.Driver // nil if there is none for the version's type
 	name    string
 	version Version
@@ -39,11 +42,73 @@ func startTrial(ctx context.Context, c trialConfig) *trial {
 	ctx, cancel := context.WithCancel(ctx)
 	t := &trial{trialConfig: c, cancel: cancel}
 	t.wg.Go(func() {
-		if inst := t.launch(ctx); inst != nil {
-			t.watch(ctx, inst)
+		if t.singleton() && !t.enter() {
+			t.lapse()
+			return
 		}
+		inst := t.launch(ctx)
+		if inst == nil {
+			return
+		}
+		if t.singleton() {
+			t.wg.Go(func() { t.awaitLapse(ctx, inst) })
+		}
+		t.watch(ctx, inst)
 	})
 	return t
+}
+
+// singleton reports whether what is tried runs on the node that leads the site only.
+func (t *trial) singleton() bool { return t.version.Spec.Singleton }
+
+// enter counts a singleton in, unless it may not run here.
+func (t *trial) enter() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.inside = t.tenure.enter()
+	return t.inside
+}
+
+// leave counts a singleton out of which nothing runs any more.
+func (t *trial) leave() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.inside {
+		t.inside = false
+		t.tenure.leave()
+	}
+}
+
+// lapse notes that a singleton cannot be started for want of the lead.
+func (t *trial) lapse() {
+	t.mu.Lock()
+	t.barred = true
+	t.mu.Unlock()
+	t.changed()
+}
+
+// lapsed reports whether what is tried is a singleton that does not run, or no more, for want of the lead. Its driver
+// has ended it then.
+func (t *trial) lapsed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.barred || t.singleton() && t.inst != nil && t.inst.Status().Phase == runtime.PhaseExited
+}
+
+// awaitLapse tells of the end of a singleton's lease at once: its health may have nothing new to say.
+func (t *trial) awaitLapse(ctx context.Context, inst runtime.Instance) {
+	for {
+		changed := inst.Changed()
+		if inst.Status().Phase == runtime.PhaseExited {
+			t.changed()
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+	}
 }
 
 // judgement says how the version does.
@@ -86,6 +151,7 @@ func (t *trial) end(ctx context.Context, remove bool) error {
 			return fmt.Errorf("stop %s: %w", t.version.Release, err)
 		}
 	}
+	t.leave()
 	if !remove || t.driver == nil {
 		return nil
 	}
@@ -111,6 +177,9 @@ func (t *trial) launch(ctx context.Context) runtime.Instance {
 			return inst
 		case ctx.Err() != nil:
 			return nil
+		case errors.Is(err, runtime.ErrNoLease):
+			t.lapse()
+			return nil
 		case !t.cfg.Blobs.Have(t.version.Artifact): // it went bad on this disk, and is being got again: not the version's fault
 			deadline = time.Now().Add(time.Duration(t.version.Spec.Health.Deadline))
 		case errors.Is(err, runtime.ErrInvalid), !t.proven && time.Now().After(deadline):
@@ -127,7 +196,7 @@ func (t *trial) launch(ctx context.Context) runtime.Instance {
 func (t *trial) startOnce(ctx context.Context) (runtime.Instance, error) {
 	w := t.workload()
 	inst, err := t.driver.Start(ctx, w)
-	if err == nil || errors.Is(err, runtime.ErrInvalid) || t.version.Spec.Run.Port != 0 || w.Port == 0 {
+	if err == nil || errors.Is(err, runtime.ErrInvalid) || errors.Is(err, runtime.ErrNoLease) || t.version.Spec.Run.Port != 0 || w.Port == 0 {
 		return inst, err
 	}
 	w.Port = 0
@@ -141,6 +210,9 @@ func (t *trial) workload() runtime.Workload {
 		Args: run.Args, Env: run.Env, Port: t.port, Memory: int64(run.Resources.Memory), Timeout: time.Duration(run.Timeout),
 		Node: t.cfg.Node, Site: t.cfg.Site,
 		Artifact: runtime.Artifact{Size: a.Size, File: a.File, Open: func() (runtime.BlobReader, error) { return t.cfg.Blobs.Open(a) }},
+	}
+	if t.singleton() {
+		w.Lease = t.cfg.Lead
 	}
 	digest, err := a.sum()
 	if err == nil { // what is not a digest was never fetched

@@ -18,6 +18,8 @@ type worker struct {
 	log  *slog.Logger
 	wake chan struct{} // holds one: something is new
 
+	tenure *tenure
+
 	mu      sync.Mutex
 	desired Desired
 	status  Status
@@ -30,8 +32,8 @@ type worker struct {
 	fetch *fetch
 }
 
-func newWorker(cfg Config, name string) *worker {
-	return &worker{cfg: cfg, name: name, log: cfg.Logger.With("deployment", name), wake: make(chan struct{}, 1)}
+func newWorker(cfg Config, tenure *tenure, name string) *worker {
+	return &worker{cfg: cfg, tenure: tenure, name: name, log: cfg.Logger.With("deployment", name), wake: make(chan struct{}, 1)}
 }
 
 func (w *worker) set(d Desired) {
@@ -116,20 +118,21 @@ func (w *worker) round(ctx context.Context) error {
 
 // observe puts what the worker knows into the form that rollout decides on.
 func (w *worker) observe(d Desired) rollout.State {
-	s := rollout.State{Selected: d.Selected, Problem: d.Problem, Broken: w.rec.Broken, Reason: w.rec.Reason}
+	s := rollout.State{Selected: d.Selected, Problem: d.Problem, Broken: w.rec.Broken, Reason: w.rec.Reason, Bar: w.tenure.bar()}
 	if d.Target != nil {
-		s.Target = d.Target.ID
+		s.Target, s.Singleton.Target = d.Target.ID, d.Target.Spec.Singleton
 		s.Fetched = w.cfg.Blobs.Have(d.Target.Artifact)
 		if w.rec.Trying == s.Target {
 			s.Attempts = w.rec.Attempts
 		}
 	}
 	if w.rec.Verified != nil {
-		s.Verified = w.rec.Verified.ID
+		s.Verified, s.Singleton.Verified = w.rec.Verified.ID, w.rec.Verified.Spec.Singleton
 	}
 	if w.trial != nil {
-		s.Running = w.trial.version.ID
+		s.Running, s.Singleton.Running = w.trial.version.ID, w.trial.singleton()
 		s.Health, s.Detail = w.trial.judgement()
+		s.Lapsed = w.trial.lapsed() // after the judgement, which may be of the lapse
 	}
 	return s
 }
@@ -144,7 +147,11 @@ func (w *worker) carryOut(ctx context.Context, d Desired, a rollout.Action) (aga
 	}
 	w.fetchFor(ctx, d, a.Fetch)
 	if a.Stop {
+		interrupted := w.trial
 		if err := w.stop(ctx, a.Phase == rollout.Absent); err != nil {
+			return false, err
+		}
+		if err := w.forgive(interrupted); err != nil {
 			return false, err
 		}
 		again = true
@@ -156,6 +163,17 @@ func (w *worker) carryOut(ctx context.Context, d Desired, a rollout.Action) (aga
 		again = true
 	}
 	return again, nil
+}
+
+// forgive does not count the attempt of a singleton that was stopped before it came to anything: that the lead has
+// passed on says nothing about the version.
+func (w *worker) forgive(t *trial) error {
+	if t == nil || !t.singleton() || w.rec.Trying != t.version.ID || w.rec.Attempts == 0 || w.rec.Broken == t.version.ID {
+		return nil
+	}
+	rec := w.rec
+	rec.Attempts--
+	return w.save(rec)
 }
 
 // version finds the version that an action names: rollout only ever starts one of these two.
@@ -217,7 +235,7 @@ func (w *worker) start(ctx context.Context, v Version) error {
 		}
 	}
 	driver, ok := w.cfg.Drivers[v.Type]
-	if ok && !driver.Replaces() || !ok || w.typeChanges(v.Type) {
+	if !ok || !driver.Replaces() || w.typeChanges(v.Type) || v.Spec.Singleton || w.trial != nil && w.trial.singleton() {
 		if err := w.stop(ctx, w.typeChanges(v.Type)); err != nil {
 			return err
 		}
@@ -225,7 +243,7 @@ func (w *worker) start(ctx context.Context, v Version) error {
 	w.retire()
 	w.log.Info("deploy: starting", "release", v.Release, "proven", proven)
 	w.trial = startTrial(ctx, trialConfig{
-		cfg: w.cfg, driver: driver, name: w.name, version: v, proven: proven, port: w.port(v), changed: w.poke,
+		cfg: w.cfg, tenure: w.tenure, driver: driver, name: w.name, version: v, proven: proven, port: w.port(v), changed: w.poke,
 	})
 	return nil
 }
