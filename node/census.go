@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"time"
 
 	"selvage/internal/ident"
@@ -103,7 +104,7 @@ func (n *Node) Rollout(name string) (api.Rollout, error) {
 
 // tally counts how far a deployment has come over the nodes that it is meant for.
 func tally(d ledger.DeploymentState, spec manifest.Spec, census []seen) api.Rollout {
-	r := api.Rollout{Name: d.Name, Release: spec.Release, Behind: []api.Behind{}, Unreachable: []api.Behind{}}
+	r := api.Rollout{Name: d.Name, Release: spec.Release, Singleton: spec.Singleton, Behind: []api.Behind{}, Unreachable: []api.Behind{}}
 	for _, s := range census {
 		if s.Quarantined != "" || !spec.Selector.Matches(s.Labels) {
 			continue
@@ -113,6 +114,11 @@ func tally(d ledger.DeploymentState, spec manifest.Spec, census []seen) api.Roll
 		switch {
 		case runs.serves(d.Digest, spec.Release):
 			r.Ready++
+			if spec.Singleton {
+				r.RunsOn = append(r.RunsOn, s.behind(runs, d.Digest))
+			}
+		case s.reachable && spec.Singleton && runs.standsBy(d.Digest):
+			r.Standby = append(r.Standby, s.behind(runs, d.Digest))
 		case s.reachable:
 			r.Behind = append(r.Behind, s.behind(runs, d.Digest))
 			if runs.Phase == string(rollout.Failed) && runs.Aim == prefix(d.Digest) {
@@ -122,8 +128,19 @@ func tally(d ledger.DeploymentState, spec manifest.Spec, census []seen) api.Roll
 			r.Unreachable = append(r.Unreachable, s.behind(runs, d.Digest))
 		}
 	}
+	r.Behind = append(r.Behind, idle(r)...)
 	r.Done = len(r.Behind) == 0
 	return r
+}
+
+// idle are those who stand by in sites in which a singleton runs nowhere, though it should on one of them.
+func idle(r api.Rollout) (out []api.Behind) {
+	for _, s := range r.Standby {
+		if !slices.ContainsFunc(r.RunsOn, func(on api.Behind) bool { return on.Site == s.Site }) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // deployment returns what the node reports of one; the zero value if nothing.
@@ -139,6 +156,11 @@ func (s seen) deployment(name string) reportedDeployment {
 // serves reports whether a release runs, healthy, as one statement has declared it.
 func (d reportedDeployment) serves(statement, release string) bool {
 	return d.Ready && d.Release == release && d.Statement == prefix(statement)
+}
+
+// standsBy reports whether a node keeps a singleton ready, as one statement has declared it.
+func (d reportedDeployment) standsBy(statement string) bool {
+	return d.Phase == string(rollout.Standby) && d.Aim == prefix(statement)
 }
 
 func (s seen) behind(runs reportedDeployment, statement string) api.Behind {

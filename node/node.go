@@ -142,7 +142,7 @@ func Start(cfg Config) (*Node, error) {
 	n := &Node{cfg: cfg, started: time.Now(), patchPause: patchPause, news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), leases: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, decoded: map[ident.NodeID]decodedReport{},
 		heard: map[ident.NodeID]decodedBeacon{}, ways: map[store.Digest]way{}, mending: map[store.Digest]bool{}, faults: map[fault]bool{}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openWork, n.openLead} {
+	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openLead, n.openWork} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, n.Close(context.Background()))
 		}
@@ -266,8 +266,9 @@ func (n *Node) openWork() error {
 	})
 	n.deployer = deploy.New(deploy.Config{
 		FS: n.cfg.FS, Blobs: blobs{n}, Drivers: n.cfg.Drivers, Node: n.home.Name, Site: n.home.Site,
-		Dial: n.cfg.Dial, Logger: n.log, Changed: n.poke,
+		Lead: tenure{n}, Dial: n.cfg.Dial, Logger: n.log, Changed: n.poke,
 	})
+	n.lead.OnStop(n.stopSingletons) // in time: a node is mute at first
 	return nil
 }
 

@@ -179,6 +179,9 @@ type Deployment struct {
 	Targets     int       `json:"targets"`
 	Ready       int       `json:"ready"`
 	Unreachable int       `json:"unreachable"`
+	Singleton   bool      `json:"singleton,omitempty"` // it runs on one node of each site
+	RunsOn      []string  `json:"runs_on,omitempty"`   // a singleton: names of nodes
+	Standby     int       `json:"standby,omitempty"`   // a singleton: how many nodes keep it ready
 }
 
 // Blob is one blob of this node's store.
@@ -315,12 +318,17 @@ type Rollout struct {
 	Targets     int      `json:"targets"`
 	Ready       int      `json:"ready"`
 	Failed      int      `json:"failed"` // of those behind, how many have given the release up
-	Done        bool     `json:"done"`   // every reachable target runs the release and is ready
+	Done        bool     `json:"done"`   // every reachable target runs the release and is ready, or stands by
 	Behind      []Behind `json:"behind"`
 	Unreachable []Behind `json:"unreachable"`
+
+	// Of a singleton, which runs on one node of each site: where, and who stands by with what it takes.
+	Singleton bool     `json:"singleton,omitempty"`
+	RunsOn    []Behind `json:"runs_on,omitempty"`
+	Standby   []Behind `json:"standby,omitempty"`
 }
 
-// Behind is a target that does not run the release yet.
+// Behind is a target, with how the release does there.
 type Behind struct {
 	Node     ident.NodeID `json:"node"`
 	Name     string       `json:"name"`

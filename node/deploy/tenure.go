@@ -84,23 +84,43 @@ func (d *Deployer) Cede() {
 	}
 }
 
-// waverPause is how often a lead that is about to be lost is looked at: that it was renewed after all wakes nobody.
-const waverPause = time.Second
+// How often the lead is looked at though nothing wakes: that a lease which was about to be lost was renewed after all, or that
+// another node leads.
+const (
+	waverPause   = time.Second
+	standbyPause = 3 * time.Second
+)
 
 // follow wakes the workers whenever the lead may have changed.
 func (d *Deployer) follow(lead Lead) {
 	for {
 		changed := lead.Changed()
 		d.poke()
-		var again <-chan time.Time
-		if term := lead.Term(); term.Epoch != 0 && term.Run <= 0 {
-			again = time.After(waverPause)
+		if !d.await(lead, changed) {
+			return
 		}
+	}
+}
+
+// await waits until the lead may have changed; it reports false when the Deployer closes.
+func (d *Deployer) await(lead Lead, changed <-chan struct{}) bool {
+	bar := d.tenure.bar()
+	pause := standbyPause
+	if lead.Term().Epoch != 0 {
+		pause = waverPause
+	}
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
 		select {
 		case <-d.ctx.Done():
-			return
+			return false
 		case <-changed:
-		case <-again:
+			return true
+		case <-tick.C:
+			if bar != "" && bar != d.tenure.bar() {
+				return true
+			}
 		}
 	}
 }
