@@ -170,6 +170,9 @@ func releaseRow(r api.Release) []string {
 func deploymentRow(d api.Deployment) []string {
 	ready := fmt.Sprintf("%d/%d", d.Ready, d.Targets)
 	var notes []string
+	if d.Singleton {
+		notes = append(notes, fmt.Sprintf("singleton: runs on %s, %d stand by", runsOn(d.RunsOn), d.Standby))
+	}
 	if d.Unreachable > 0 {
 		notes = append(notes, fmt.Sprintf("%d unreachable", d.Unreachable))
 	}

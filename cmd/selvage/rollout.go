@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,7 +58,7 @@ func waitRollout(ctx context.Context, env *environment, name string, timeout tim
 		if err != nil || r.Done || hopeless || time.Since(begin) >= timeout {
 			return r, err
 		}
-		bar.Show(fmt.Sprintf("%d of %d nodes run %s", r.Ready, r.Targets, r.Release))
+		bar.Show(tallyText(r))
 		select {
 		case <-ctx.Done():
 			return r, ctx.Err()
@@ -76,19 +78,28 @@ func printRollout(env *environment, r api.Rollout) error {
 	if r.Done {
 		return nil
 	}
+	if r.Singleton {
+		return hinted(fmt.Errorf("%s does not run in every site, or some nodes are not ready to take it over: %d of %d reachable targets", r.Release, len(r.Behind), r.Targets-len(r.Unreachable)),
+			"it runs on the node that leads the site; 'selvage get leases' shows which that is, and 'selvage site show' what keeps a site from having one")
+	}
 	return hinted(fmt.Errorf("%d of %d reachable targets of %s do not run %s", len(r.Behind), r.Targets-len(r.Unreachable), r.Name, r.Release),
 		"'selvage get nodes' shows what they run instead")
 }
 
 func printRolloutTable(env *environment, r api.Rollout) error {
-	fmt.Fprintf(env.out, "%s: %d of %d targets run %s", r.Name, r.Ready, r.Targets, r.Release)
+	fmt.Fprintf(env.out, "%s: %s", r.Name, tallyText(r))
 	if n := len(r.Unreachable); n > 0 {
 		fmt.Fprintf(env.out, ", %d unreachable", n)
 	}
 	fmt.Fprintln(env.out)
 	var rows [][]string
-	for _, b := range r.Behind {
+	for _, b := range slices.Concat(r.RunsOn, r.Standby) {
 		rows = append(rows, behindRow(b, b.Phase))
+	}
+	for _, b := range r.Behind {
+		if b.Phase != phaseStandby { // or it is among those who stand by
+			rows = append(rows, behindRow(b, b.Phase))
+		}
 	}
 	for _, b := range r.Unreachable {
 		rows = append(rows, behindRow(b, "unreachable"))
@@ -97,6 +108,32 @@ func printRolloutTable(env *environment, r api.Rollout) error {
 		return nil
 	}
 	return env.table([]string{"NODE", "SITE", "RUNS", "PHASE", "LAST SEEN", "WHY"}, rows)
+}
+
+// phaseStandby is rollout.Standby, as the API has it.
+const phaseStandby = "standby"
+
+// tallyText says how many run a release.
+func tallyText(r api.Rollout) string {
+	if r.Singleton {
+		return fmt.Sprintf("%s runs on %s; %d stand by", r.Release, runsOn(names(r.RunsOn)), len(r.Standby))
+	}
+	return fmt.Sprintf("%d of %d targets run %s", r.Ready, r.Targets, r.Release)
+}
+
+func names(all []api.Behind) (out []string) {
+	for _, b := range all {
+		out = append(out, b.Name)
+	}
+	return out
+}
+
+// runsOn names the nodes that run a singleton.
+func runsOn(names []string) string {
+	if len(names) == 0 {
+		return "no node"
+	}
+	return strings.Join(names, ", ")
 }
 
 func behindRow(b api.Behind, phase string) []string {
