@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"selvage/internal/mutant"
 	"selvage/node/deploy"
 	"selvage/node/lead"
 	"selvage/node/runtime"
@@ -25,6 +26,9 @@ func (t tenure) Term() runtime.Term {
 		return runtime.Term{} // Changed tells of what it has come to
 	}
 	term := runtime.Term{Epoch: epoch, Live: left - set.Authority/10}
+	if mutant.On(mutant.SingletonOutlivesTerm) {
+		term.Live += set.Authority
+	}
 	if may {
 		term.Run = left - lead.StopMargin(set)
 	}

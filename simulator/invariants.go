@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"selvage/node/api"
+	"selvage/node/rollout"
 	"selvage/node/runtime"
 	"selvage/simulator/scenario"
 )
@@ -45,9 +46,10 @@ func invariants() map[string]invariant {
 		"charters_never_go_back": {doc: "no node goes back to an older charter", each: chartersNeverGoBack},
 		"all_have_charter":       {doc: "every node that is up, and not revoked, goes by the newest charter that the operator signed", each: hasCharter},
 		oneLeader:                {doc: "no two nodes of a site led it at one moment, and none with a lower token than another before; looked at in every story whose clocks keep to the lease's bound", all: misled},
+		oneSingleton:             {doc: "no two nodes of a site ran a singleton at one moment, and none with a lower token than it ran with before; looked at like one_leader", all: doubled},
 		"led":                    {arg: scenario.Place, doc: "a node of the place leads its site, by its own word", all: led},
 		"all_know_leader":        {arg: scenario.Place, doc: "every node of the place that is up names the node that leads its site", all: allKnowLeader},
-		"all_run":                {arg: scenario.Release, doc: "every node that is up, meant, and not revoked, runs the release and is ready", all: allRun},
+		"all_run":                {arg: scenario.Release, doc: "every node that is up, meant, and not revoked, runs the release and is ready; of a singleton, one of each site, and the others stand by", all: allRun},
 		"none_runs":              {arg: scenario.Release, doc: "no node runs the release", all: noneRuns},
 		"all_reachable_run":      {arg: scenario.Release, doc: "'rollout status' says at every node that all reachable targets run the release", all: allReachableRun},
 	}
@@ -241,6 +243,17 @@ func (t *story) contested() string {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
+// oneSingleton is likewise.
+const oneSingleton = "one_singleton"
+
+func doubled(t *story, _ string) string {
+	o, ok := t.Stage.(Overseer)
+	if !ok {
+		return ""
+	}
+	return o.Doubled()
+}
+
 // leader returns the machine of a place that leads its site, by its own word.
 func (t *story) leader(place string) Machine {
 	for _, m := range Placed(t.Machines(), place) {
@@ -416,15 +429,29 @@ func knowsAll(t *story, m Machine, n Agent, _ string) string {
 }
 
 func allRun(t *story, ref string) string {
-	name, selector := t.deployed(ref)
-	if name == "" {
+	d := t.deployed(ref)
+	if d == nil {
 		return ref + " was not deployed"
 	}
+	ready, standby := map[string]int{}, map[string]int{}
 	for _, m := range t.Machines() {
-		if n := t.member(m); n != nil && t.meant(m, selector) {
-			if d := running(n, name); d.Release != ref || !d.Ready {
-				return fmt.Sprintf("%s runs %q, %s %s", Place(m), d.Release, d.Phase, d.Why)
-			}
+		n := t.member(m)
+		if n == nil || !t.meant(m, d.selector) {
+			continue
+		}
+		r := running(n, d.name)
+		switch {
+		case r.Release == ref && r.Ready:
+			ready[m.Site()]++
+		case d.singleton && r.Phase == string(rollout.Standby) && r.Target == ref:
+			standby[m.Site()]++
+		default:
+			return fmt.Sprintf("%s runs %q, %s %s", Place(m), r.Release, r.Phase, r.Why)
+		}
+	}
+	for _, s := range t.scenario.Sites {
+		if d.singleton && standby[s.Name] > 0 && ready[s.Name] != 1 {
+			return fmt.Sprintf("%d nodes of %s run %s", ready[s.Name], s.Name, ref)
 		}
 	}
 	return ""
@@ -444,7 +471,10 @@ func noneRuns(t *story, ref string) string {
 }
 
 func allReachableRun(t *story, ref string) string {
-	name, _ := t.deployed(ref)
+	name := ""
+	if d := t.deployed(ref); d != nil {
+		name = d.name
+	}
 	for _, m := range t.Machines() {
 		n := t.member(m)
 		if n == nil {
@@ -466,14 +496,14 @@ func (t *story) member(m Machine) Agent {
 	return m.Agent()
 }
 
-// deployed returns the newest declaration of a release.
-func (t *story) deployed(ref string) (name string, selector map[string]string) {
+// deployed returns the newest declaration of a release; nil if there is none.
+func (t *story) deployed(ref string) *deploy {
 	for _, d := range slices.Backward(t.deploys) {
 		if d.release == ref {
-			return d.name, d.selector
+			return d
 		}
 	}
-	return "", nil
+	return nil
 }
 
 // meant reports whether a selector picks the machine.

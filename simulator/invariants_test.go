@@ -226,3 +226,26 @@ func TestContested(t *testing.T) {
 		}
 	}
 }
+
+// A singleton runs everywhere when each site has one node that runs it, and the others stand by.
+func TestSingletonRunsOnce(t *testing.T) {
+	s, n0, n1 := pair()
+	s.scenario.Sites = []scenario.Site{{Name: "s"}}
+	s.deploys = []*deploy{{name: "app", release: "app@1", singleton: true}}
+	all := scenario.Check{Name: "all_run", Arg: "app@1"}
+	runs, stands := api.Running{Name: "app", Release: "app@1", Target: "app@1", Phase: "ready", Ready: true}, api.Running{Name: "app", Target: "app@1", Phase: "standby"}
+	n0.agent.status.Deployments, n1.agent.status.Deployments = []api.Running{stands}, []api.Running{runs}
+	holds(t, s, all, "")
+	n1.agent.status.Deployments = []api.Running{stands}
+	holds(t, s, all, "0 nodes of s run app@1")
+	n1.agent.status.Deployments[0].Target = "app@0"
+	holds(t, s, all, `s/n1 runs "", standby`)
+	s.deploys[0].singleton = false
+	holds(t, s, all, `s/n0 runs "", standby`)
+	n0.agent.status.Deployments, n1.agent.status.Deployments = []api.Running{runs}, []api.Running{runs}
+	holds(t, s, all, "")
+	s.deploys[0].singleton = true
+	n1.agent.status.Deployments = []api.Running{stands}
+	n0.agent = nil // who is down has nothing to show
+	holds(t, s, all, "0 nodes of s run app@1")
+}

@@ -65,11 +65,13 @@ type Machine interface {
 // has to hold of all in the end is not said of those alone who happen to answer.
 type Writer interface{ Busy() bool }
 
-// Overseer is a Stage that sees at every moment, of true time, who leads: what nodes tell when they are asked is of
+// Overseer is a Stage that sees at every moment, of true time, who leads and what runs as a singleton: what nodes tell when they are asked is of
 // another moment for each.
 type Overseer interface {
 	// Misled says what was wrong with who led, at whatever moment; "" if nothing was.
 	Misled() string
+	// Doubled says what was wrong with where singletons ran, likewise.
+	Doubled() string
 }
 
 // Agent is what a running node tells of itself. It is safe for concurrent use.

@@ -169,8 +169,10 @@ func endRank(f scenario.Fault) int {
 func (t *story) planChecks() {
 	s, end := t.scenario, t.scenario.Duration
 	always := s.Always
-	if t.oversees() && !slices.ContainsFunc(always, func(c scenario.Check) bool { return c.Name == oneLeader }) {
-		always = append(slices.Clip(always), scenario.Check{Name: oneLeader})
+	for _, name := range []string{oneLeader, oneSingleton} {
+		if t.oversees() && !slices.ContainsFunc(always, func(c scenario.Check) bool { return c.Name == name }) {
+			always = append(slices.Clip(always), scenario.Check{Name: name})
+		}
 	}
 	for _, c := range always {
 		t.checks = append(t.checks, &outcome{check: c, kind: "always", until: end, held: true})
@@ -186,7 +188,7 @@ func (t *story) planChecks() {
 	}
 }
 
-// oversees reports whether one_leader is looked at though nobody asks for it: it is promised while clocks keep to the bound.
+// oversees reports whether one_leader and one_singleton are looked at though nobody asks for them: they are promised while clocks keep to the bound.
 func (t *story) oversees() bool {
 	_, ok := t.Stage.(Overseer)
 	bound := float64(lease.Defaults().DriftPPM) / 1e6

@@ -34,6 +34,7 @@ func hunts() map[mutant.Name]string {
 		mutant.LeaseShortQuarantine:  "leader-cut-off",
 		mutant.LeaseForgetPromise:    "leader-forgets",
 		mutant.HandOutRot:            "rotten-disk",
+		mutant.SingletonOutlivesTerm: "singleton-moves",
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 	RelayUnverified       Name = "relay-unverified"
 	ForgetRevocation      Name = "forget-revocation"
 	HandOutRot            Name = "hand-out-rot"
+	SingletonOutlivesTerm Name = "singleton-outlives-term"
 )
 
 // The mutants of the site lease. The first six are the variants that are known to be unsafe; the rest break what
@@ -55,6 +56,7 @@ func All() []Mutant {
 		{RelayUnverified, "an entry that its author did not sign is passed on all the same"},
 		{ForgetRevocation, "who comes to the door is not asked whether it was revoked"},
 		{HandOutRot, "what went bad on a disk is handed out without a look"},
+		{SingletonOutlivesTerm, "a singleton may live as long again as the lease lasts"},
 	}
 }
 

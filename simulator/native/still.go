@@ -15,6 +15,7 @@ type stillness struct {
 	holds []*network.Hold // faults that have it stand still
 	going chan struct{}   // closed when it goes on; nil while it does
 	syncs []time.Duration // of the faults that have its disk slow
+	sleep int             // how many of the holds are suspends
 }
 
 // still is closed when the machine goes on; nil while it does.
@@ -52,7 +53,7 @@ func (s *stillness) wake() {
 	for _, k := range s.holds {
 		k.Release()
 	}
-	s.holds, s.syncs = nil, nil
+	s.holds, s.syncs, s.sleep = nil, nil, 0
 	s.goOn()
 }
 
@@ -88,11 +89,29 @@ func (s *stillness) syncTime() time.Duration {
 	return slices.Max(s.syncs)
 }
 
+// asleep reports whether the machine is suspended: nothing on it goes on, its node or not.
+func (m *machine) asleep() bool {
+	m.stillness.mu.Lock()
+	defer m.stillness.mu.Unlock()
+	return m.stillness.sleep > 0
+}
+
+// sleeps counts a suspend that begins (1) or ends (-1).
+func (s *stillness) sleeps(by int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sleep = max(0, s.sleep+by)
+}
+
 // standStill pauses the machines of a place, or suspends them.
 func (w *world) standStill(f scenario.Fault) func() error {
 	var ends []func()
 	for _, m := range w.placed(f.On) {
 		k := m.host.Hold(f.Kind == scenario.Suspend)
+		if f.Kind == scenario.Suspend {
+			m.stillness.sleeps(1)
+			ends = append(ends, func() { m.stillness.sleeps(-1) })
+		}
 		m.stillness.hold(k)
 		ends = append(ends, func() { m.stillness.release(k) })
 	}

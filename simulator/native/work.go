@@ -64,7 +64,7 @@ func (w *world) Deploy(d scenario.Deploy) error {
 	if err != nil {
 		return err
 	}
-	spec, err := json.Marshal(manifest.Spec{Release: d.Release, Selector: manifest.Selector{MatchLabels: d.Selector}})
+	spec, err := json.Marshal(manifest.Spec{Release: d.Release, Singleton: d.Singleton, Selector: manifest.Selector{MatchLabels: d.Selector}})
 	if err != nil {
 		return err
 	}

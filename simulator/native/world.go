@@ -35,6 +35,8 @@ type world struct {
 	verified verified
 	leaders  leaders
 
+	singletons singletons
+
 	operator ed25519.PrivateKey
 	chain    *trust.Chain
 	machines []*machine // in the order of the scenario

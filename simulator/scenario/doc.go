@@ -153,6 +153,8 @@
 //	    release: a NAME@VERSION; which release; it was seeded before; has to be given
 //	    from: a SITE/NODE; at which node it is declared; otherwise that which seeded it
 //	    selector: at most 32 of LABEL: VALUE; labels of the nodes that run it; otherwise all nodes
+//	    singleton: true or false; whether it runs in each site on the node that leads it alone;
+//	        otherwise false
 //	  join: a mapping; a node joins a site
 //	    site: a name; which site; has to be given
 //	    name: a name; what the node is called; has to be given

@@ -143,6 +143,8 @@ type Deploy struct {
 	Name     string
 	Release  string // name@version
 	Selector map[string]string
+	// Singleton: in each site it runs on the node that leads it.
+	Singleton bool
 }
 
 // Join adds a node to a site.

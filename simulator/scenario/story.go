@@ -206,6 +206,7 @@ func deployFields() mapping[Deploy] {
 			"which release; it was seeded before"),
 		of("from", node(), func(d *Deploy) *string { return &d.From }, "at which node it is declared").or("that which seeded it"),
 		of("selector", labels(), func(d *Deploy) *map[string]string { return &d.Selector }, "labels of the nodes that run it").or("all nodes"),
+		of("singleton", boolean(), func(d *Deploy) *bool { return &d.Singleton }, "whether it runs in each site on the node that leads it alone").or("false"),
 	}}
 }
 
