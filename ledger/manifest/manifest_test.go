@@ -40,7 +40,7 @@ func TestParse(t *testing.T) {
 	want := Spec{
 		Release:  "checkout@1.4.0",
 		Selector: Selector{map[string]string{"tier": "pos"}}, Singleton: true,
-		Run:      Run{Args: []string{"--fast"}, Env: map[string]string{"LANG": "C"}, Resources: Resources{128 << 20}},
+		Run: Run{Args: []string{"--fast"}, Env: map[string]string{"LANG": "C"}, Resources: Resources{128 << 20}},
 		Health: Health{HTTP: &HTTPProbe{Port: 8080, Path: "/healthz"}, MinHealthyTime: Duration(10 * time.Second),
 			Deadline: Duration(2 * time.Minute)},
 		Strategy: Strategy{[]Step{{100}}},

@@ -77,7 +77,7 @@ func TestSingletonComesAndGoes(t *testing.T) {
 	if s := currentSlot(fs); s != "" {
 		t.Errorf("leads to %s without a lease", s)
 	}
-	if i, err = d.Start(t.Context(), v2); err != nil || currentSlot(fs) != v2.Slot() {
+	if _, err = d.Start(t.Context(), v2); err != nil || currentSlot(fs) != v2.Slot() {
 		t.Errorf("taken up again, it leads to %q, %v", currentSlot(fs), err)
 	}
 	if err := d.Close(t.Context()); err != nil || currentSlot(fs) != "" {
