@@ -15,6 +15,8 @@ const (
 	maxLabels = 32
 	maxArgs   = 256
 	maxEnv    = 256
+
+	maxUnavailable = 1000
 )
 
 var (
@@ -92,6 +94,7 @@ func (s Spec) problems() []problem {
 	c.run(s.Run)
 	c.health(s.Health)
 	c.strategy(s.Strategy)
+	c.want(!s.Singleton || s.Strategy.MaxUnavailable == 0, "strategy.maxUnavailable", "says nothing of a singleton, which runs on one node of a site: leave it out, or take singleton out")
 	return c.found
 }
 
@@ -150,6 +153,7 @@ func (c *checker) health(h Health) {
 }
 
 func (c *checker) strategy(s Strategy) {
+	c.want(s.MaxUnavailable >= 0 && s.MaxUnavailable <= maxUnavailable, "strategy.maxUnavailable", "%d is not a number of nodes: 1 to %d, or 0 for no bound", s.MaxUnavailable, maxUnavailable)
 	c.want(len(s.Steps) <= 1, "strategy.steps", "has %d steps; the one step there is goes to all targets: [{percent: 100}]", len(s.Steps))
 	for _, st := range s.Steps {
 		c.want(st.Percent == 100, "strategy.steps", "percent %d: the one step there is goes to all targets: [{percent: 100}]", st.Percent)

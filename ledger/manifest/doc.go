@@ -14,7 +14,7 @@
 //	  singleton: false                           # true: in each site on the node that leads it, and on no other
 //	  run: {args: [], env: {}, port: 0, timeout: 10s, resources: {memory: 128Mi}}
 //	  health: {http: {port: 8080, path: /healthz}, minHealthyTime: 10s, deadline: 2m}
-//	  strategy: {steps: [{percent: 100}]}
+//	  strategy: {steps: [{percent: 100}], maxUnavailable: 1}   # of a site at once; 0, or nothing: all
 //
 // The package does no I/O.
 package manifest

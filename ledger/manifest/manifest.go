@@ -98,6 +98,9 @@ type HTTPProbe struct {
 // Strategy says in which steps a release goes out.
 type Strategy struct {
 	Steps []Step `yaml:"steps" json:"steps,omitempty"`
+	// MaxUnavailable is how many nodes of a site may change from one version to another at once, by the word of the node
+	// that leads it; 0 means all.
+	MaxUnavailable int `yaml:"maxUnavailable" json:"maxUnavailable,omitempty"`
 }
 
 // Step is one stage of a rollout. The one step that exists is all targets at once, {percent: 100}.

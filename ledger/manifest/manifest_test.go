@@ -29,7 +29,7 @@ spec:
     deadline: 2m
   strategy:
     steps: [{percent: 100}]
-  singleton: true
+  singleton: false
 `
 
 func TestParse(t *testing.T) {
@@ -39,11 +39,11 @@ func TestParse(t *testing.T) {
 	}
 	want := Spec{
 		Release:  "checkout@1.4.0",
-		Selector: Selector{map[string]string{"tier": "pos"}}, Singleton: true,
-		Run: Run{Args: []string{"--fast"}, Env: map[string]string{"LANG": "C"}, Resources: Resources{128 << 20}},
+		Selector: Selector{map[string]string{"tier": "pos"}},
+		Run:      Run{Args: []string{"--fast"}, Env: map[string]string{"LANG": "C"}, Resources: Resources{128 << 20}},
 		Health: Health{HTTP: &HTTPProbe{Port: 8080, Path: "/healthz"}, MinHealthyTime: Duration(10 * time.Second),
 			Deadline: Duration(2 * time.Minute)},
-		Strategy: Strategy{[]Step{{100}}},
+		Strategy: Strategy{Steps: []Step{{100}}},
 	}
 	if diff := cmp.Diff(want, d.Spec); diff != "" {
 		t.Error(diff)
@@ -66,7 +66,9 @@ func TestParseNamesLineAndField(t *testing.T) {
 		"unknown field":   {"path: /healthz", "pth: /healthz", "d.yaml:12: spec.health.http.pth: unknown field"},
 		"unknown top":     {"kind: Deployment", "kind: Deployment\nfoo: 1", "d.yaml:3: foo: unknown field"},
 		"wrong type":      {"port: 8080", "port: http", `d.yaml:12: spec.health.http.port: want a whole number, not "http"`},
-		"word for a bool": {"singleton: true", "singleton: once", `d.yaml:17: spec.singleton: want true or false, not "once"`},
+		"word for a bool": {"singleton: false", "singleton: once", `d.yaml:17: spec.singleton: want true or false, not "once"`},
+		"lone and many":   {"steps: [{percent: 100}]\n  singleton: false", "maxUnavailable: 2\n  singleton: true", `d.yaml:16: spec.strategy.maxUnavailable: says nothing of a singleton`},
+		"too many":        {"steps: [{percent: 100}]", "maxUnavailable: -1", `d.yaml:16: spec.strategy.maxUnavailable: -1 is not a number of nodes`},
 		"list for text":   {"release: checkout@1.4.0", "release: [a]", "d.yaml:5: spec.release: want a text, not a list"},
 		"missing release": {"  release: checkout@1.4.0\n", "", "spec.release: is missing"},
 		"no version":      {"checkout@1.4.0", "checkout", `d.yaml:5: spec.release: "checkout" does not name a release`},
