@@ -41,6 +41,7 @@ const (
 	Ready    Phase = "ready"    // running and proven
 	Degraded Phase = "degraded" // proven earlier, and not healthy now
 	Failed   Phase = "failed"   // the target failed here; what was verified before runs, if anything
+	Queued   Phase = "queued"   // the target is here, and waits for its turn in the site
 	Standby  Phase = "standby"  // the target is here, and runs on the node that leads the site
 )
 
@@ -70,6 +71,8 @@ type State struct {
 	Broken   ID     // the version that failed
 	Reason   string // why Broken failed
 
+	Turn string // why this node may not change to Target yet, though it could; "" if it may
+
 	Singleton Singletons // which of the versions are
 	Bar       string     // why no singleton may run here; "" if this node leads its site
 	Lapsed    bool       // Running is a singleton that has ended because its lease did: no fault of its own
@@ -92,7 +95,7 @@ type Action struct {
 }
 
 // Decide says what to do next. It is total, and asks for nothing more once the world has
-// followed it: Phase is then Ready, Failed, Waiting, Standby, Degraded or Absent.
+// followed it: Phase is then Ready, Failed, Waiting, Queued, Standby, Degraded or Absent.
 func Decide(s State) Action {
 	switch {
 	case !s.Selected:
@@ -111,6 +114,8 @@ func Decide(s State) Action {
 		return judge(s)
 	case s.Target != s.Verified && s.Attempts >= MaxAttempts:
 		return fail(s, "was started several times and never proved itself")
+	case s.Turn != "" && s.Target != s.Verified && (s.Running != "" || s.mayGoBack()):
+		return keep(s, Action{Phase: Queued, Why: s.Turn})
 	}
 	return Action{Phase: Starting, Start: s.Target}
 }
