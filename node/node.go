@@ -104,6 +104,7 @@ type Node struct {
 	swarm      *distribute.Swarm
 	deployer   *deploy.Deployer
 	lead       *lead.Lead
+	turns      *turns
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -142,7 +143,7 @@ func Start(cfg Config) (*Node, error) {
 	n := &Node{cfg: cfg, started: time.Now(), patchPause: patchPause, news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), leases: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, decoded: map[ident.NodeID]decodedReport{},
 		heard: map[ident.NodeID]decodedBeacon{}, ways: map[store.Digest]way{}, mending: map[store.Digest]bool{}, faults: map[fault]bool{}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openLead, n.openWork} {
+	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openLead, n.openTurns, n.openWork} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, n.Close(context.Background()))
 		}
@@ -266,7 +267,7 @@ func (n *Node) openWork() error {
 	})
 	n.deployer = deploy.New(deploy.Config{
 		FS: n.cfg.FS, Blobs: blobs{n}, Drivers: n.cfg.Drivers, Node: n.home.Name, Site: n.home.Site,
-		Lead: tenure{n}, Dial: n.cfg.Dial, Logger: n.log, Changed: n.poke,
+		Lead: tenure{n}, Turns: n.turns, Dial: n.cfg.Dial, Logger: n.log, Changed: n.poke,
 	})
 	n.lead.OnStop(n.stopSingletons) // in time: a node is mute at first
 	return nil

@@ -49,6 +49,7 @@ func invariants() map[string]invariant {
 		oneSingleton:             {doc: "no two nodes of a site ran a singleton at one moment, and none with a lower token than it ran with before; looked at like one_leader", all: doubled},
 		"led":                    {arg: scenario.Place, doc: "a node of the place leads its site, by its own word", all: led},
 		"all_know_leader":        {arg: scenario.Place, doc: "every node of the place that is up names the node that leads its site", all: allKnowLeader},
+		"changes_in_turn":        {doc: "of each site no more nodes change to a newer version at once than its deployment says (at_once)", all: changesInTurn},
 		"all_run":                {arg: scenario.Release, doc: "every node that is up, meant, and not revoked, runs the release and is ready; of a singleton, one of each site, and the others stand by", all: allRun},
 		"none_runs":              {arg: scenario.Release, doc: "no node runs the release", all: noneRuns},
 		"all_reachable_run":      {arg: scenario.Release, doc: "'rollout status' says at every node that all reachable targets run the release", all: allReachableRun},
@@ -455,6 +456,32 @@ func allRun(t *story, ref string) string {
 		}
 	}
 	return ""
+}
+
+func changesInTurn(t *story, _ string) string {
+	changing := map[[2]string]int{} // by site and deployment
+	for _, m := range t.Machines() {
+		n := t.member(m)
+		if n == nil {
+			continue
+		}
+		for _, d := range n.Status().Deployments {
+			declared := t.deployed(d.Target)
+			if declared == nil || declared.atOnce == 0 || d.Phase != string(rollout.Starting) || !t.replaces(declared) {
+				continue
+			}
+			key := [2]string{m.Site(), d.Name}
+			if changing[key]++; changing[key] > declared.atOnce {
+				return fmt.Sprintf("%d nodes of %s change to %s at once, %s among them", changing[key], m.Site(), d.Target, Place(m))
+			}
+		}
+	}
+	return ""
+}
+
+// replaces reports whether a declaration came after another of the same deployment.
+func (t *story) replaces(d *deploy) bool {
+	return slices.IndexFunc(t.deploys, func(o *deploy) bool { return o.name == d.name }) < slices.Index(t.deploys, d)
 }
 
 func noneRuns(t *story, ref string) string {

@@ -21,6 +21,7 @@ type deploy struct {
 	name, release string
 	selector      map[string]string
 	singleton     bool
+	atOnce        int
 	at            time.Duration
 	took          time.Duration // until every target ran it; 0 until then
 }
@@ -152,7 +153,7 @@ func (t *story) deploy(d scenario.Deploy) error {
 	if err := t.Deploy(d); err != nil {
 		return fmt.Errorf("deploy %s: %w", d.Name, err)
 	}
-	t.deploys = append(t.deploys, &deploy{name: d.Name, release: d.Release, selector: d.Selector, singleton: d.Singleton, at: t.trace.Now()})
+	t.deploys = append(t.deploys, &deploy{name: d.Name, release: d.Release, selector: d.Selector, singleton: d.Singleton, atOnce: d.AtOnce, at: t.trace.Now()})
 	t.trace.Note(d.From, "deploy", "%s: %s", d.Name, d.Release)
 	return nil
 }

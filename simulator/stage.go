@@ -5,6 +5,7 @@ import (
 
 	"selvage/internal/disk"
 	"selvage/internal/ident"
+	"selvage/ledger/manifest"
 	"selvage/node/api"
 	"selvage/simulator/scenario"
 )
@@ -85,6 +86,12 @@ type Agent interface {
 // Timed is an Agent whose Status is of some moment between two of the story.
 type Timed interface {
 	Asked() (from, to time.Duration)
+}
+
+// Spec is what a declaration of a story says to the nodes.
+func Spec(d scenario.Deploy) manifest.Spec {
+	return manifest.Spec{Release: d.Release, Singleton: d.Singleton, Selector: manifest.Selector{MatchLabels: d.Selector},
+		Health: manifest.Health{MinHealthyTime: manifest.Duration(d.Healthy)}, Strategy: manifest.Strategy{MaxUnavailable: d.AtOnce}}
 }
 
 // BlobFile is the name of the one file in every release of a story.

@@ -35,6 +35,7 @@ func hunts() map[mutant.Name]string {
 		mutant.LeaseForgetPromise:    "leader-forgets",
 		mutant.HandOutRot:            "rotten-disk",
 		mutant.SingletonOutlivesTerm: "singleton-moves",
+		mutant.TurnsWithoutBound:     "in-turn",
 	}
 }
 

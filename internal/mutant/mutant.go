@@ -21,6 +21,7 @@ const (
 	ForgetRevocation      Name = "forget-revocation"
 	HandOutRot            Name = "hand-out-rot"
 	SingletonOutlivesTerm Name = "singleton-outlives-term"
+	TurnsWithoutBound     Name = "turns-without-bound"
 )
 
 // The mutants of the site lease. The first six are the variants that are known to be unsafe; the rest break what
@@ -57,6 +58,7 @@ func All() []Mutant {
 		{ForgetRevocation, "who comes to the door is not asked whether it was revoked"},
 		{HandOutRot, "what went bad on a disk is handed out without a look"},
 		{SingletonOutlivesTerm, "a singleton may live as long again as the lease lasts"},
+		{TurnsWithoutBound, "the leader of a site lets everybody change who asks"},
 	}
 }
 

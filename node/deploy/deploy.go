@@ -51,7 +51,7 @@ type Blobs interface {
 	Open(a Artifact) (runtime.BlobReader, error)
 }
 
-// Config is what a Deployer works with. All fields but Lead and Logger must be set.
+// Config is what a Deployer works with. All fields but Lead, Turns and Logger must be set.
 type Config struct {
 	FS      disk.FS
 	Blobs   Blobs
@@ -60,6 +60,7 @@ type Config struct {
 	Site    string
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error) // for health probes
 	Lead    Lead                                                                 // what singletons run under; nil: none runs here
+	Turns   Turns                                                                // who sequences changes in the site; nil: nobody, everybody changes at once
 	Logger  *slog.Logger
 	// Changed is called after a status changed, from any goroutine; it must not block.
 	Changed func()

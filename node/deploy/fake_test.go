@@ -214,6 +214,7 @@ type bench struct {
 	swift *driver // type function, replaces in place
 	plain *driver // type process, does not
 	lead  *lead
+	turns Turns
 }
 
 // lead is a Lead that the test gives and takes.
@@ -227,7 +228,6 @@ func (lead) Standby() string { return "n2 leads site s1" }
 func inBubble(t *testing.T, f func(t *testing.T, b *bench)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bench{fs: memdisk.New(0), shelf: newShelf(), swift: newDriver(true), plain: newDriver(false)}
-		b.lead = &lead{runtimetest.NewLease(0)}
 		b.begin()
 		f(t, b)
 		b.end(t)
@@ -235,7 +235,10 @@ func inBubble(t *testing.T, f func(t *testing.T, b *bench)) {
 }
 
 func (b *bench) begin() {
-	b.Deployer = New(Config{FS: b.fs, Blobs: b.shelf, Node: "n1", Site: "s1", Lead: b.lead, Changed: func() {},
+	if b.lead == nil {
+		b.lead = &lead{runtimetest.NewLease(0)}
+	}
+	b.Deployer = New(Config{FS: b.fs, Blobs: b.shelf, Node: "n1", Site: "s1", Lead: b.lead, Turns: b.turns, Changed: func() {},
 		Drivers: map[string]runtime.Driver{runtime.TypeFunction: b.swift, runtime.TypeProcess: b.plain}})
 }
 

@@ -30,6 +30,8 @@ type worker struct {
 	trial *trial // what was started last and not stopped
 	old   *trial // what serves until trial has taken over from it
 	fetch *fetch
+	turn  *turn // to change; nil while none is needed
+	turns sync.WaitGroup
 }
 
 func newWorker(cfg Config, tenure *tenure, name string) *worker {
@@ -97,6 +99,7 @@ func (w *worker) quit() {
 			t.abandon()
 		}
 	}
+	w.turns.Wait()
 }
 
 // round observes, decides and acts until there is nothing more to do now.
@@ -104,7 +107,9 @@ func (w *worker) round(ctx context.Context) error {
 	for {
 		d := w.wanted()
 		w.settle()
-		a := rollout.Decide(w.observe(d))
+		s := w.observe(d)
+		w.takeTurn(ctx, d, &s)
+		a := rollout.Decide(s)
 		again, err := w.carryOut(ctx, d, a)
 		if err != nil {
 			return err

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"selvage/ledger"
-	"selvage/ledger/manifest"
 	"selvage/ledger/trust"
 	"selvage/node"
 	"selvage/node/api"
@@ -64,7 +63,7 @@ func (w *world) Deploy(d scenario.Deploy) error {
 	if err != nil {
 		return err
 	}
-	spec, err := json.Marshal(manifest.Spec{Release: d.Release, Singleton: d.Singleton, Selector: manifest.Selector{MatchLabels: d.Selector}})
+	spec, err := json.Marshal(simulator.Spec(d))
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ const exitNotFound = 4
 
 func writeManifest(file string, d scenario.Deploy) error {
 	text, err := json.Marshal(manifest.Deployment{APIVersion: "selvage/v1", Kind: "Deployment", Metadata: manifest.Metadata{Name: d.Name},
-		Spec: manifest.Spec{Release: d.Release, Singleton: d.Singleton, Selector: manifest.Selector{MatchLabels: d.Selector}}})
+		Spec: simulator.Spec(d)})
 	if err != nil {
 		return err
 	}

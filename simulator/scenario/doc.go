@@ -155,6 +155,10 @@
 //	    selector: at most 32 of LABEL: VALUE; labels of the nodes that run it; otherwise all nodes
 //	    singleton: true or false; whether it runs in each site on the node that leads it alone;
 //	        otherwise false
+//	    at_once: a whole number, 0 to 1000; how many nodes of a site may change to it at once; otherwise
+//	        0, all of them
+//	    healthy: a duration, 0s to 1h; how long a node that changed has to stay healthy to count;
+//	        otherwise 0s
 //	  join: a mapping; a node joins a site
 //	    site: a name; which site; has to be given
 //	    name: a name; what the node is called; has to be given

@@ -145,6 +145,10 @@ type Deploy struct {
 	Selector map[string]string
 	// Singleton: in each site it runs on the node that leads it.
 	Singleton bool
+	// AtOnce is how many nodes of a site may change to it at once, 0 for all; Healthy is how long it has to be healthy until
+	// it counts as changed.
+	AtOnce  int
+	Healthy time.Duration
 }
 
 // Join adds a node to a site.

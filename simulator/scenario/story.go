@@ -207,8 +207,12 @@ func deployFields() mapping[Deploy] {
 		of("from", node(), func(d *Deploy) *string { return &d.From }, "at which node it is declared").or("that which seeded it"),
 		of("selector", labels(), func(d *Deploy) *map[string]string { return &d.Selector }, "labels of the nodes that run it").or("all nodes"),
 		of("singleton", boolean(), func(d *Deploy) *bool { return &d.Singleton }, "whether it runs in each site on the node that leads it alone").or("false"),
+		of("at_once", whole(0, maxAtOnce), func(d *Deploy) *int { return &d.AtOnce }, "how many nodes of a site may change to it at once").or("0, all of them"),
+		of("healthy", duration(0, time.Hour), func(d *Deploy) *time.Duration { return &d.Healthy }, "how long a node that changed has to stay healthy to count").or("0s"),
 	}}
 }
+
+const maxAtOnce = 1000
 
 func joinFields() mapping[Join] {
 	return mapping[Join]{fields: []field[Join]{

@@ -1,0 +1,100 @@
+package sequence
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"selvage/internal/ident"
+)
+
+// TestNeverMoreThanTheBound: nodes ask, change, finish, fall silent and come back while leaders that hear of all of them
+// follow each other. No more than the bound change at once, and in the end all have changed.
+func TestNeverMoreThanTheBound(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		nodes, bound := rapid.IntRange(1, 6).Draw(t, "nodes"), rapid.IntRange(1, 3).Draw(t, "bound")
+		const waiting, changing, done = 0, 1, 2
+		state, left := make([]int, nodes), make([]int, nodes)
+		var leader Table
+		now := time.Duration(0)
+		leader.Lead(now)
+		for range 2000 {
+			now += AskEvery
+			if rapid.IntRange(0, 99).Draw(t, "the leader dies") == 0 {
+				leader = Table{}
+				leader.Lead(now)
+			}
+			for _, i := range rapid.Permutation(numbers(nodes)).Draw(t, "order") {
+				c := Claim{Deployment: "app", Max: bound, Changing: state[i] == changing, Done: state[i] == done}
+				if state[i] == changing {
+					if left[i]--; left[i] == 0 {
+						state[i], c.Changing, c.Done = done, false, true
+					}
+				}
+				a := leader.Ask(now, ident.NodeID{byte(i)}, c)
+				if state[i] == changing && !a.Go {
+					t.Fatal("a node that changes is told to wait")
+				}
+				if state[i] == waiting && a.Go {
+					state[i], left[i] = changing, rapid.IntRange(1, 5).Draw(t, "takes")
+				}
+			}
+			if n := count(state, changing); n > bound {
+				t.Fatalf("%d change at once", n)
+			}
+			if count(state, done) == nodes {
+				return
+			}
+		}
+		t.Fatalf("not all have changed: %v", state)
+	})
+}
+
+func numbers(n int) (out []int) {
+	for i := range n {
+		out = append(out, i)
+	}
+	return out
+}
+
+func count(all []int, what int) int {
+	return len(slices.DeleteFunc(slices.Clone(all), func(x int) bool { return x != what }))
+}
+
+func TestTurns(t *testing.T) {
+	a, b := ident.NodeID{1}, ident.NodeID{2}
+	app := Claim{Deployment: "app", Max: 1}
+	var table Table
+	table.Lead(time.Minute)
+	if got := table.Ask(time.Minute+Settle-1, a, app); got.Go {
+		t.Error("a new leader gives a turn before it can know of others")
+	}
+	now := time.Minute + Settle
+	if got := table.Ask(now, a, app); !got.Go {
+		t.Error("nobody changes, and a has to wait")
+	}
+	if got := table.Ask(now, b, app); got.Go || !slices.Equal(got.Ahead, []ident.NodeID{a}) {
+		t.Errorf("a changes, and b is told %+v", got)
+	}
+	if got := table.Ask(now, b, Claim{Deployment: "other", Max: 1}); !got.Go {
+		t.Error("deployments wait for each other")
+	}
+	if got := table.Ask(now+Forget+1, b, app); !got.Go {
+		t.Error("who is not heard of keeps others waiting")
+	}
+	done := app
+	done.Done = true
+	table.Ask(now+Forget+1, b, done)
+	if got := table.Ask(now+Forget+1, a, app); !got.Go {
+		t.Error("a turn that was given back is not given on")
+	}
+}
+
+func TestPatience(t *testing.T) {
+	c := Claim{Max: 2}
+	if p0, p1, p2 := Patience(0, c, time.Minute), Patience(1, c, time.Minute), Patience(2, c, time.Minute); p0 != lonely || p1 != p0 || p2 != p0+time.Minute {
+		t.Errorf("%v, %v, %v", p0, p1, p2)
+	}
+}
