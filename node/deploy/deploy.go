@@ -78,6 +78,9 @@ type Deployer struct {
 
 	mu      sync.Mutex
 	workers map[string]*worker
+	// singletons: a deployment is one. lone then holds that news, until it is heard.
+	singletons bool
+	lone       chan struct{}
 }
 
 // New returns a Deployer that runs nothing yet.
@@ -86,7 +89,7 @@ func New(cfg Config) *Deployer {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	d := &Deployer{cfg: cfg, ctx: ctx, cancel: cancel, tenure: &tenure{lead: cfg.Lead}, closed: make(chan struct{}), workers: map[string]*worker{}}
+	d := &Deployer{cfg: cfg, ctx: ctx, cancel: cancel, tenure: &tenure{lead: cfg.Lead}, closed: make(chan struct{}), lone: make(chan struct{}, 1), workers: map[string]*worker{}}
 	if cfg.Lead != nil {
 		d.wg.Go(func() { d.follow(cfg.Lead) })
 	}
@@ -102,6 +105,7 @@ func (d *Deployer) Set(all []Desired) {
 		return
 	}
 	for _, want := range all {
+		d.noteSingleton(want)
 		w := d.workers[want.Name]
 		if w == nil {
 			if !want.Selected && !d.journalled(want.Name) {

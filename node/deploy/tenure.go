@@ -102,27 +102,50 @@ func (d *Deployer) follow(lead Lead) {
 	}
 }
 
-// await waits until the lead may have changed; it reports false when the Deployer closes.
+// await waits until the lead may have changed; it reports false when the Deployer closes. Without singletons it is woken by
+// changes alone.
 func (d *Deployer) await(lead Lead, changed <-chan struct{}) bool {
-	bar := d.tenure.bar()
-	pause := standbyPause
-	if lead.Term().Epoch != 0 {
-		pause = waverPause
+	var tick <-chan time.Time
+	bar := ""
+	if d.hasSingletons() {
+		bar = d.tenure.bar()
+		pause := standbyPause
+		if lead.Term().Epoch != 0 {
+			pause = waverPause
+		}
+		ticker := time.NewTicker(pause)
+		defer ticker.Stop()
+		tick = ticker.C
 	}
-	tick := time.NewTicker(pause)
-	defer tick.Stop()
 	for {
 		select {
 		case <-d.ctx.Done():
 			return false
 		case <-changed:
 			return true
-		case <-tick.C:
+		case <-d.lone:
+			return true
+		case <-tick:
 			if bar != "" && bar != d.tenure.bar() {
 				return true
 			}
 		}
 	}
+}
+
+func (d *Deployer) hasSingletons() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.singletons
+}
+
+// noteSingleton has the lead looked at more often from the first singleton on. The caller holds mu.
+func (d *Deployer) noteSingleton(want Desired) {
+	if d.singletons || want.Target == nil || !want.Target.Spec.Singleton {
+		return
+	}
+	d.singletons = true
+	d.lone <- struct{}{} // it holds one, and this is the only one ever
 }
 
 // poke has every deployment looked at again.
