@@ -71,6 +71,7 @@ func guarded(command []string, job []string, l runtime.Lease, prepare func(*exec
 	k := &leash{lease: l, orders: orders, report: report, answers: bufio.NewReaderSize(report, 128), lapsing: make(chan struct{}), done: make(chan struct{})}
 	args := append(command[1:len(command):len(command)], strconv.FormatInt(int64(until), 10))
 	cmd := exec.Command(command[0], append(args, job...)...)
+	cmd.Args[0] = os.Args[0] // so that lists of processes show what it is
 	prepare(cmd)
 	cmd.Stdin, cmd.ExtraFiles = ordersIn, []*os.File{reportOut}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // and no Pdeathsig: a guard outlives its node, to kill
