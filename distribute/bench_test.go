@@ -163,8 +163,8 @@ func BenchmarkFetch(b *testing.B) {
 		plain += plainly(b, from, to, name, fs.Path("."))
 		b.StartTimer()
 		began := time.Now()
-		seed.PeerUp(id, true)
-		swarm.PeerUp(from.id, true)
+		seed.PeerUp(id, "a")
+		swarm.PeerUp(from.id, "a")
 		if err := swarm.Fetch(context.Background(), o.Want); err != nil {
 			b.Fatal(err)
 		}

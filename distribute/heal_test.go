@@ -98,7 +98,7 @@ func TestReconnectBeforeNews(t *testing.T) {
 			n.port.tell(seed.port, false)
 			n.port.tell(seed.port, true) // the seed sees nothing of it but its streams
 			time.Sleep(2 * time.Second)
-			n.swarm.PeerUp(seed.port.id, true)
+			n.swarm.PeerUp(seed.port.id, seed.port.site)
 			time.Sleep(time.Second)
 			seed.port.tell(n.port, false)
 			seed.port.tell(n.port, true)

@@ -97,6 +97,7 @@ func (s *Swarm) hearWant(from ident.NodeID, h *heard, d Digest, wants bool) erro
 	}
 	if n := s.peers[from]; n != nil {
 		n.want(d, wants)
+		s.dealOut(d)
 	}
 	if t := s.tasks[d]; t != nil {
 		t.peerWants(from, wants)

@@ -33,22 +33,32 @@ const maxNews = 4096
 type neighbour struct {
 	swarm  *Swarm
 	id     ident.NodeID
-	local  bool
+	site   string
+	local  bool // of this node's site
 	ctx    context.Context
 	cancel context.CancelFunc
 	wake   chan struct{} // holds one
+	urgent chan struct{} // likewise; what has been told now does not wait for more
 
 	mu    sync.Mutex
 	wants map[Digest]bool  // what it asked to be told of
 	asks  map[Digest]bool  // what it is to be asked to tell of, or no more
 	all   map[Digest]bool  // of which it is to be told all that is here
 	news  map[Digest][]int // new chunks that it is to be told
+	deals map[Digest]deal  // what its site gets of the blobs that it wants and this node has
 }
 
-func newNeighbour(s *Swarm, id ident.NodeID, local bool) *neighbour {
+// deal is a peer's share of a blob.
+type deal struct {
+	planner.Share
+	told bool
+}
+
+func newNeighbour(s *Swarm, id ident.NodeID, site string) *neighbour {
 	n := &neighbour{
-		swarm: s, id: id, local: local, wake: make(chan struct{}, 1),
+		swarm: s, id: id, site: site, local: site == s.cfg.Site, wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
 		wants: map[Digest]bool{}, asks: map[Digest]bool{}, all: map[Digest]bool{}, news: map[Digest][]int{},
+		deals: map[Digest]deal{},
 	}
 	n.ctx, n.cancel = context.WithCancel(s.ctx)
 	return n
@@ -59,6 +69,15 @@ func (n *neighbour) poke() {
 	case n.wake <- struct{}{}:
 	default: // it is awake
 	}
+}
+
+// hurry pokes, for what is better told at once.
+func (n *neighbour) hurry() {
+	select {
+	case n.urgent <- struct{}{}:
+	default: // it hurries
+	}
+	n.poke()
 }
 
 // ask has the peer asked to tell of a blob, or to tell no more.
@@ -105,6 +124,17 @@ func (n *neighbour) want(d Digest, wants bool) {
 	} else {
 		delete(n.wants, d)
 		delete(n.all, d)
+		delete(n.deals, d)
+	}
+}
+
+// deal has the peer told its share of a blob, if that is another than before.
+func (n *neighbour) deal(d Digest, s planner.Share) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.wants[d] && n.deals[d].Share != s {
+		n.deals[d] = deal{Share: s}
+		n.hurry()
 	}
 }
 
@@ -115,6 +145,14 @@ func (n *neighbour) wantNothing() {
 	clear(n.wants)
 	clear(n.all)
 	clear(n.news)
+	clear(n.deals)
+}
+
+// wanted returns all that it asked to be told of, ascending.
+func (n *neighbour) wanted() []Digest {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return sortedDigests(n.wants)
 }
 
 func (n *neighbour) wanting(d Digest) bool {
@@ -140,6 +178,13 @@ func (n *neighbour) take() []message {
 			out = append(out, message{kind: msgGot, digest: d, runs: runs})
 		}
 	}
+	var shares []message // make sense only after what is here
+	for _, d := range sortedDigests(n.deals) {
+		if s := n.deals[d]; !s.told {
+			shares = append(shares, message{kind: msgShare, digest: d, share: s.Share})
+			n.deals[d] = deal{s.Share, true}
+		}
+	}
 	clear(n.asks)
 	clear(n.all)
 	clear(n.news)
@@ -149,7 +194,7 @@ func (n *neighbour) take() []message {
 			out = append(out, m)
 		}
 	}
-	return out
+	return append(out, shares...)
 }
 
 // holding returns the message that says all that is here of a blob, if there is anything to say.
@@ -232,7 +277,18 @@ func (n *neighbour) send() {
 			n.poke()
 			continue
 		}
-		sleep(n.ctx, pause)
+		n.pause(pause)
+	}
+}
+
+// pause returns early when there is something urgent to say.
+func (n *neighbour) pause(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-n.ctx.Done():
+	case <-n.urgent:
+	case <-t.C:
 	}
 }
 
@@ -296,6 +352,9 @@ func (n *neighbour) recall() {
 	}
 	for d := range n.wants {
 		n.all[d] = true
+	}
+	for d, s := range n.deals {
+		n.deals[d] = deal{Share: s.Share}
 	}
 }
 

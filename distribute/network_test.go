@@ -230,9 +230,9 @@ type port struct {
 	id       ident.NodeID
 	site     string
 	handlers map[string]func(ident.NodeID, net.Conn)
-	peer     func(id ident.NodeID, up, local bool) // told of connections; nil if it does not care
-	dials    bool                                  // Open connects
-	late     time.Duration                         // it is told of connections so much later
+	peer     func(id ident.NodeID, up bool, site string) // told of connections; nil if it does not care
+	dials    bool                                        // Open connects
+	late     time.Duration                               // it is told of connections so much later
 }
 
 var _ Network = (*port)(nil)
@@ -324,7 +324,7 @@ func (w *network) breakAll() {
 
 func (p *port) tell(other *port, up bool) {
 	if p.peer != nil {
-		p.peer(other.id, up, p.site == other.site)
+		p.peer(other.id, up, other.site)
 	}
 }
 

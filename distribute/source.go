@@ -14,6 +14,7 @@ type source struct {
 	wants   bool
 	listed  bool          // it has the chunk list
 	early   *store.Bitmap // what it said it has, while there is no plan
+	share   planner.Share // what it said it gives to this site first
 	whole   bool
 	refused int       // times that it did not give the chunk list
 	after   time.Time // not to be asked for it before
@@ -23,7 +24,7 @@ type source struct {
 // introduce tells the plan of a source. The caller holds mu.
 func (t *task) introduce(src *source) {
 	id, now := src.n.id, time.Now()
-	t.plan.PeerUp(id, src.n.local, now)
+	t.plan.PeerUp(id, src.n.site, now)
 	t.plan.PeerWants(id, src.wants, now)
 	if src.early != nil && !t.planBitmap(src, now) {
 		t.bad[id] = true
@@ -32,6 +33,7 @@ func (t *task) introduce(src *source) {
 	if src.whole {
 		t.plan.PeerHasAll(id, now)
 	}
+	t.plan.PeerShares(id, src.share)
 	if t.bad[id] {
 		t.plan.Bad(id)
 	}
@@ -127,6 +129,10 @@ func (t *task) peerHas(n *neighbour, m message) bool {
 		src.early, src.listed = m.bitmap, true
 		if t.plan != nil {
 			ok = t.planBitmap(src, now)
+		}
+	case msgShare:
+		if src.share = m.share; t.plan != nil {
+			t.plan.PeerShares(n.id, m.share)
 		}
 	case msgGot:
 		ok = t.peerGot(src, m.runs, now)

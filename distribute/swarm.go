@@ -82,19 +82,22 @@ func NewSwarm(cfg Config) *Swarm {
 	return s
 }
 
-// PeerUp tells of a connected peer; local if it is of this node's site.
-func (s *Swarm) PeerUp(id ident.NodeID, local bool) {
+// PeerUp tells of a connected peer, and of which site it is.
+func (s *Swarm) PeerUp(id ident.NodeID, site string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.peers[id] != nil || s.ctx.Err() != nil {
 		return
 	}
-	n := newNeighbour(s, id, local)
+	n := newNeighbour(s, id, site)
 	s.peers[id] = n
 	if h := s.heard[id]; h != nil {
 		for d := range h.wants {
 			n.want(d, true)
 		}
+	}
+	for _, d := range n.wanted() {
+		s.dealOut(d)
 	}
 	close(s.arrived)
 	s.arrived = make(chan struct{})
@@ -117,6 +120,11 @@ func (s *Swarm) PeerDown(id ident.NodeID) {
 	n.cancel()
 	for _, t := range tasks {
 		t.peerDown(n)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range n.wanted() {
+		s.dealOut(d)
 	}
 }
 
@@ -193,6 +201,7 @@ func (s *Swarm) ended(t *task) {
 			n.tellAll(d)
 		}
 	}
+	s.dealOut(d)
 	s.mu.Unlock()
 	if t.err == nil {
 		s.cfg.Changed()
@@ -233,6 +242,7 @@ func (s *Swarm) Tell(d Digest) {
 	for _, n := range s.peers {
 		n.tellAll(d)
 	}
+	s.dealOut(d)
 	if t := s.tasks[d]; t != nil {
 		t.poke()
 	}

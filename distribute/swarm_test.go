@@ -28,7 +28,7 @@ func TestOneToOne(t *testing.T) {
 	}
 }
 
-// Each piece crosses each site's uplink about once, whoever asks for it.
+// Each piece crosses each site's uplink about once, whoever asks for it, and leaves the seed's about once.
 func TestSites(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.net.uplink("a", 2<<20, 20*time.Millisecond)
@@ -47,6 +47,9 @@ func TestSites(t *testing.T) {
 			if ratio := float64(w.net.down[s].crossed()) / float64(len(data)); ratio > 1.06 {
 				t.Errorf("%.3f times the blob came to site %s", ratio, s)
 			}
+		}
+		if ratio := float64(w.net.up["a"].crossed()) / float64(len(data)); ratio > 1.25 {
+			t.Errorf("the seed sent the blob %.3f times", ratio)
 		}
 		t.Logf("took %v; uplink b %.3f c %.3f; seed sent %.3f", took, float64(w.net.down["b"].crossed())/float64(len(data)),
 			float64(w.net.down["c"].crossed())/float64(len(data)), float64(w.net.up["a"].crossed())/float64(len(data)))
@@ -200,7 +203,7 @@ func TestClose(t *testing.T) {
 		if err := n.fetch(want, time.Minute); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
-		n.swarm.PeerUp(ident.NodeID{99}, true)
+		n.swarm.PeerUp(ident.NodeID{99}, "a")
 		n.swarm.PeerDown(seed.port.id)
 	})
 }

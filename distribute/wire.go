@@ -30,6 +30,7 @@ const (
 	msgBitmap = 3
 	msgWhole  = 4
 	msgGot    = 5
+	msgShare  = 6
 )
 
 // message is one message on a have stream.
@@ -38,6 +39,7 @@ type message struct {
 	digest Digest
 	bitmap *store.Bitmap
 	runs   []planner.Run
+	share  planner.Share
 }
 
 func (m message) append(b []byte) []byte {
@@ -48,6 +50,9 @@ func (m message) append(b []byte) []byte {
 		b = append(binary.AppendUvarint(b, uint64(len(form))), form...)
 	case msgGot:
 		b = appendRuns(b, m.runs)
+	case msgShare:
+		b = binary.AppendUvarint(b, uint64(m.share.Place))
+		b = binary.AppendUvarint(b, uint64(m.share.Of))
 	}
 	return b
 }
@@ -76,10 +81,28 @@ func readMessage(r *bufio.Reader) (message, error) {
 		m.bitmap, err = readBitmap(r)
 	case msgGot:
 		m.runs, err = readRuns(r, maxGotRuns)
+	case msgShare:
+		m.share, err = readShare(r)
 	default:
 		err = fmt.Errorf("%w: a message of kind %d", errProtocol, m.kind)
 	}
 	return m, err
+}
+
+func readShare(r *bufio.Reader) (planner.Share, error) {
+	place, err := binary.ReadUvarint(r)
+	if err != nil {
+		return planner.Share{}, err
+	}
+	of, err := binary.ReadUvarint(r)
+	if err != nil {
+		return planner.Share{}, err
+	}
+	s := planner.Share{Place: int(min(place, planner.MaxShares)), Of: int(min(of, planner.MaxShares+1))}
+	if !s.Valid() {
+		return s, fmt.Errorf("%w: share %d of %d", errProtocol, place, of)
+	}
+	return s, nil
 }
 
 func readBitmap(r *bufio.Reader) (*store.Bitmap, error) {

@@ -25,6 +25,17 @@ func messages() []message {
 		{kind: msgBitmap, digest: Digest{4}, bitmap: some},
 		{kind: msgBitmap, digest: Digest{4}, bitmap: store.NewBitmap(0)},
 		{kind: msgGot, digest: Digest{5}, runs: []planner.Run{{First: 0, Count: 3}, {First: 3, Count: 1}, {First: 1000, Count: 1 << 20}}},
+		{kind: msgShare, digest: Digest{6}, share: planner.Share{Place: 2, Of: 3}},
+	}
+}
+
+// A share that there cannot be breaks the protocol.
+func TestWrongShare(t *testing.T) {
+	for _, s := range []planner.Share{{Place: 0, Of: 0}, {Place: 3, Of: 3}, {Place: 1, Of: planner.MaxShares + 1}, {Place: 1 << 40, Of: 1 << 41}} {
+		m := message{kind: msgShare, share: s}
+		if _, err := readMessage(reader(m.append(nil))); !errors.Is(err, errProtocol) {
+			t.Errorf("%+v: got %v", s, err)
+		}
 	}
 }
 

@@ -96,9 +96,9 @@ func (n *node) start() {
 		},
 	})
 	swarm := n.swarm
-	n.port.peer = func(id ident.NodeID, up, local bool) {
+	n.port.peer = func(id ident.NodeID, up bool, site string) {
 		if up {
-			swarm.PeerUp(id, local)
+			swarm.PeerUp(id, site)
 		} else {
 			swarm.PeerDown(id)
 		}

@@ -335,7 +335,7 @@ func (n *Node) onPeer(p mesh.Peer, up bool) {
 		n.members.Join(p.ID)
 	}
 	n.replicator.PeerUp(p.ID, local)
-	n.swarm.PeerUp(p.ID, local)
+	n.swarm.PeerUp(p.ID, p.Site)
 }
 
 // inSite reports whether a node is an admitted one of this site. Gossip asks while nothing else of it goes on, so

@@ -5,8 +5,6 @@ import (
 	"math"
 	"slices"
 	"time"
-
-	"selvage/internal/mutant"
 )
 
 // Next says what to do now, and counts what it says as asked.
@@ -61,48 +59,38 @@ func (q *peer) window() int64 {
 	return max(minPiece, min(uplinkWindow, int64(q.rate*aheadTime.Seconds())))
 }
 
+// kind picks the peers that may be asked for a piece; nil stands for any piece.
+type kind func(q *peer, pc *piece) bool
+
+func localPeer(q *peer, _ *piece) bool  { return q.local && q.trusted() }
+func farPeer(q *peer, _ *piece) bool    { return !q.local && q.trusted() }
+func localDoubt(q *peer, _ *piece) bool { return q.local && !q.trusted() }
+func farDoubt(q *peer, _ *piece) bool   { return !q.local && !q.trusted() }
+
 // anyUsable reports whether there is anyone of a kind to be asked.
-func (p *Planner) anyUsable(local, trusted bool, now time.Time) bool {
-	return slices.ContainsFunc(p.order, func(q *peer) bool {
-		return q.local == local && q.trusted() == trusted && q.usable(now)
-	})
+func (p *Planner) anyUsable(of kind, now time.Time) bool {
+	return slices.ContainsFunc(p.order, func(q *peer) bool { return of(q, nil) && q.usable(now) })
 }
 
 // askLocal gives local peers work, the rarest pieces first.
 func (p *Planner) askLocal(now time.Time, e *Effects) {
-	if !p.anyUsable(true, true, now) {
+	if !p.anyUsable(localPeer, now) {
 		return
 	}
-	order := p.plain // then the digest of the whole keeps up with what comes
-	if slices.ContainsFunc(p.order, (*peer).mate) {
-		order = p.own
-	}
 	p.free = p.free[:0]
-	for _, at := range order {
-		if pc := &p.pieces[at]; p.offered(pc)[1] > 0 {
+	mates := slices.ContainsFunc(p.order, (*peer).mate)
+	for at := range p.pieces {
+		pc := &p.pieces[at] // as they lie: then the digest of the whole keeps up with what comes
+		if mates {
+			pc = &p.pieces[p.own[at]]
+		}
+		if p.offered(pc)[1] > 0 {
 			p.free = append(p.free, pc)
 		}
 	}
 	slices.SortStableFunc(p.free, func(a, b *piece) int { return cmp.Compare(a.partly[1], b.partly[1]) })
 	for _, pc := range p.free {
-		if !p.askAll(pc, true, true, now, e) && !p.anyUsable(true, true, now) {
-			return
-		}
-	}
-}
-
-// askUplink asks other sites for the pieces that no local peer has and that are this node's duty.
-func (p *Planner) askUplink(now time.Time, e *Effects) {
-	if !p.anyUsable(false, true, now) {
-		return
-	}
-	keen := p.keen(now)
-	for at := range p.pieces {
-		pc := &p.pieces[at]
-		if n := p.offered(pc); n[0] == 0 || n[1] > 0 || !p.onDuty(pc, keen) {
-			continue
-		}
-		if !p.askAll(pc, false, true, now, e) && !p.anyUsable(false, true, now) {
+		if !p.askAll(pc, localPeer, now, e) && !p.anyUsable(localPeer, now) {
 			return
 		}
 	}
@@ -110,29 +98,29 @@ func (p *Planner) askUplink(now time.Time, e *Effects) {
 
 // askLast asks peers that are not trusted for what nobody else has.
 func (p *Planner) askLast(now time.Time, e *Effects) {
-	local, far := p.anyUsable(true, false, now), p.anyUsable(false, false, now)
+	local, far := p.anyUsable(localDoubt, now), p.anyUsable(farDoubt, now)
 	if !local && !far {
 		return
 	}
 	keen := p.keen(now)
-	for at := range p.pieces {
+	for _, at := range p.trade.order {
 		pc := &p.pieces[at]
 		if pc.idle == 0 || p.offered(pc) != (offers{}) {
 			continue
 		}
 		if local {
-			p.askAll(pc, true, false, now, e)
+			p.askAll(pc, localDoubt, now, e)
 		}
 		if far && p.onDuty(pc, keen) {
-			p.askAll(pc, false, false, now, e)
+			p.askAll(pc, farDoubt, now, e)
 		}
 	}
 }
 
 // askAll asks one peer after the other for the piece; it reports whether nothing of it is idle then.
-func (p *Planner) askAll(pc *piece, local, trusted bool, now time.Time, e *Effects) bool {
+func (p *Planner) askAll(pc *piece, of kind, now time.Time, e *Effects) bool {
 	for pc.idle > 0 {
-		q := p.pick(pc, local, trusted, now)
+		q := p.pick(pc, of, now)
 		if q == nil {
 			return false
 		}
@@ -143,11 +131,11 @@ func (p *Planner) askAll(pc *piece, local, trusted bool, now time.Time, e *Effec
 
 // pick returns the peer that would have delivered the piece soonest; nil if none can be asked.
 // Of equals, each node and piece prefer another, so that a site does not ask one seed for all.
-func (p *Planner) pick(pc *piece, local, trusted bool, now time.Time) *peer {
+func (p *Planner) pick(pc *piece, of kind, now time.Time) *peer {
 	var best *peer
 	var soonest float64
 	for _, q := range p.order {
-		if q.local != local || q.trusted() != trusted || !q.all && q.idle[pc.at] == 0 || !q.usable(now) {
+		if !of(q, pc) || !q.all && q.idle[pc.index] == 0 || !q.usable(now) {
 			continue
 		}
 		at := q.backlog(pc)
@@ -170,10 +158,12 @@ func (q *peer) backlog(pc *piece) float64 {
 	return float64(q.bytes+pc.bytes) / rate
 }
 
-// ask requests what the peer has of the piece, which is not nothing.
+// ask requests what the peer has of the piece, which is not nothing; over the uplink only so much
+// that something is still on its way when it has come.
 func (p *Planner) ask(q *peer, pc *piece, now time.Time) Request {
 	r := Request{Peer: q.id}
-	for i := pc.first; i < pc.first+pc.count; i++ {
+	full := q.bytes + max(minAsk, q.window()/2)
+	for i := pc.first; i < pc.first+pc.count && (q.local || q.bytes < full); i++ {
 		c := &p.chunks[i]
 		if c.have || c.from != nil || !q.all && !q.has[i] {
 			continue
@@ -194,44 +184,6 @@ func (p *Planner) ask(q *peer, pc *piece, now time.Time) Request {
 	return r
 }
 
-// mate reports whether the peer may get pieces for the site.
-func (q *peer) mate() bool { return q.local && q.wants && !q.all && q.trusted() }
-
-// takeOver is how long the one on duty may bring nothing.
-func (p *Planner) takeOver() time.Duration {
-	var rate float64
-	for _, q := range p.order {
-		if !q.local {
-			rate = max(rate, q.rate)
-		}
-	}
-	return max(TakeOver, p.slow(rate))
-}
-
-// keen returns the mates that may be waited for: they brought something not long ago.
-func (p *Planner) keen(now time.Time) []*peer {
-	patience := p.takeOver()
-	var keen []*peer
-	for _, q := range p.order {
-		if q.mate() && (now.Sub(q.progress) < patience || mutant.On(mutant.DropTakeover)) {
-			keen = append(keen, q)
-		}
-	}
-	return keen
-}
-
-// onDuty reports whether getting a piece over the uplink is this node's: no keen mate is before
-// it in rank. No trusted local peer has any idle chunk of the piece, so the keen lack it too.
-func (p *Planner) onDuty(pc *piece, keen []*peer) bool {
-	mine := rank(p.self, pc.index)
-	for _, q := range keen {
-		if rank(q.seed, pc.index) > mine {
-			return false
-		}
-	}
-	return true
-}
-
 // wake returns the next moment at which time alone changes what Next says.
 func (p *Planner) wake(now time.Time) time.Time {
 	var next time.Time
@@ -241,6 +193,9 @@ func (p *Planner) wake(now time.Time) time.Time {
 		}
 	}
 	patience := p.takeOver()
+	if p.trade.withheld {
+		sooner(now.Add(incomeTime))
+	}
 	for _, q := range p.order {
 		if q.flight > 0 {
 			sooner(q.alive.Add(q.stall()))

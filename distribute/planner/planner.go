@@ -18,8 +18,10 @@
 //     all mates and this node, the one with the highest hash of (piece, node). The others wait for
 //     it to come to the site. If the one on duty brings nothing new to the site for TakeOver, it is
 //     passed over; what it gets from its mates does not count.
-//  3. Pieces are taken from the uplink in an order that differs by site, so that sites soon have
-//     different pieces to give to each other.
+//  3. A peer that has all, a seed, gives each site that fetches from it a share of the pieces. A site takes its
+//     own share from the seed, and the rest from the other sites, as they get it. Of another's share it takes
+//     from a seed only what would take longer by way of that site: what nobody there has first, in
+//     the order in which the other takes it last. So a seed sends each piece about once.
 //  4. A peer that failed twice on end is only asked for what nobody else has, so that one that
 //     promises and does not give cannot keep a blob from being got elsewhere.
 //
@@ -34,7 +36,6 @@
 package planner
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -45,13 +46,14 @@ import (
 const (
 	maxPiece = 1 << 20   // bytes
 	minPiece = 128 << 10 // bytes; smaller blobs have fewer pieces, not smaller ones
-	pieces   = 64        // about how many pieces a blob is cut into
+	pieces   = 256       // about how many pieces a blob is cut into
 	// MaxChunks bounds the chunks of a piece, and with them the runs of a Request.
 	MaxChunks = 1024
 
 	localWindow  = 8 << 20 // bytes in flight from a local peer, and at most one piece more
-	uplinkWindow = 2 << 20 // likewise, from any other, once its rate is known
+	uplinkWindow = 8 << 20 // likewise, from any other: what it sends in aheadTime, at least minPiece
 	aheadTime    = 2 * time.Second
+	minAsk       = 64 << 10 // bytes of a request over the uplink; it is half of the window if that is more
 
 	localStall  = 5 * time.Second
 	uplinkStall = 30 * time.Second
@@ -77,9 +79,9 @@ type Config struct {
 // Planner plans one blob. It is not safe for concurrent use.
 type Planner struct {
 	cfg     Config
-	pieces  []piece // in the order of this site
+	pieces  []piece // as they lie in the blob
 	own     []int   // the same, in the order of this node
-	plain   []int   // the same, as they lie in the blob
+	alone   []int   // of each, its turn at a site that knows of no others
 	of      []int   // the piece of each chunk
 	chunks  []chunk
 	largest int64 // chunk, bytes
@@ -88,6 +90,7 @@ type Planner struct {
 	peers   map[ident.NodeID]*peer
 	order   []*peer // by ID
 	wholes  offers  // trusted peers that have every chunk
+	trade   trade
 	free    []*piece
 }
 
@@ -96,11 +99,12 @@ type offers [2]int
 
 // piece is a run of chunks. Invariant: 0 <= idle <= missing <= count.
 type piece struct {
-	at, index, first, count int
-	bytes                   int64
-	missing                 int    // chunks that are not here
-	idle                    int    // of these, chunks that were not requested
-	partly                  offers // trusted peers that have an idle chunk of it, but not the whole blob
+	index, first, count int
+	bytes               int64
+	missing             int    // chunks that are not here
+	idle                int    // of these, chunks that were not requested
+	partly              offers // trusted peers that have an idle chunk of it, but not the whole blob
+	place               int    // in an order that is the same at all sites
 }
 
 type chunk struct {
@@ -116,6 +120,7 @@ type peer struct {
 	local  bool
 	wants  bool // it is fetching the blob
 	wanted bool // it was so before
+	share  Share
 	all    bool // it has every chunk
 	has    []bool
 	count  int
@@ -157,6 +162,7 @@ func New(cfg Config) *Planner {
 	p := &Planner{cfg: cfg, chunks: make([]chunk, len(cfg.Sizes)), of: make([]int, len(cfg.Sizes)), peers: map[ident.NodeID]*peer{}}
 	p.self = seed("duty", cfg.Self[:], cfg.Blob[:])
 	p.cut()
+	p.deal()
 	for at := range p.pieces {
 		pc := &p.pieces[at]
 		for i := pc.first; i < pc.first+pc.count; i++ {
@@ -189,31 +195,19 @@ func (p *Planner) cut() {
 		}
 		p.pieces = append(p.pieces, pc)
 	}
-	site := seed("site", []byte(p.cfg.Site), p.cfg.Blob[:])
-	byRank := func(seed uint64) func(a, b piece) int {
-		return func(a, b piece) int {
-			return cmp.Or(cmp.Compare(rank(seed, a.index), rank(seed, b.index)), cmp.Compare(a.index, b.index))
-		}
-	}
-	slices.SortFunc(p.pieces, byRank(site))
-	p.own, p.plain = make([]int, len(p.pieces)), make([]int, len(p.pieces))
-	for at := range p.pieces {
-		p.pieces[at].at = at
-		p.own[at], p.plain[p.pieces[at].index] = at, at
-	}
-	mine := byRank(seed("order", p.cfg.Self[:], p.cfg.Blob[:]))
-	slices.SortFunc(p.own, func(a, b int) int { return mine(p.pieces[a], p.pieces[b]) })
+	p.own = p.shuffled(seed("order", p.cfg.Self[:], p.cfg.Blob[:]))
+	p.place()
 }
 
 // Done reports whether every chunk is here.
 func (p *Planner) Done() bool { return p.left == 0 }
 
-// PeerUp adds a peer. Adding it again changes nothing.
-func (p *Planner) PeerUp(id ident.NodeID, local bool, now time.Time) {
+// PeerUp adds a peer of a site. Adding it again changes nothing.
+func (p *Planner) PeerUp(id ident.NodeID, site string, now time.Time) {
 	if p.peers[id] != nil {
 		return
 	}
-	q := &peer{id: id, seed: seed("duty", id[:], p.cfg.Blob[:]), local: local, progress: now}
+	q := &peer{id: id, seed: seed("duty", id[:], p.cfg.Blob[:]), local: site == p.cfg.Site, progress: now}
 	q.has, q.idle = make([]bool, len(p.chunks)), make([]int, len(p.pieces))
 	p.peers[id] = q
 	at, _ := slices.BinarySearchFunc(p.order, id, func(o *peer, id ident.NodeID) int { return o.id.Compare(id) })
@@ -246,6 +240,13 @@ func (p *Planner) PeerWants(id ident.NodeID, wants bool, now time.Time) {
 	}
 	if q.wants = wants; wants && !q.wanted {
 		q.wanted, q.progress = true, now
+	}
+}
+
+// PeerShares notes what a peer that has all gives to this site before it gives it to others.
+func (p *Planner) PeerShares(id ident.NodeID, s Share) {
+	if q := p.peers[id]; q != nil && s.Valid() {
+		q.share = s
 	}
 }
 
@@ -288,6 +289,9 @@ func (p *Planner) Got(i int, from ident.NodeID, now time.Time) {
 	c := &p.chunks[i]
 	if q := p.peers[from]; q != nil {
 		q.measure(int64(p.cfg.Sizes[i]), now)
+		if q.trader(nil) {
+			p.trade.earn(int64(p.cfg.Sizes[i]), now)
+		}
 		p.change(q, func() { q.rests = 0 })
 	}
 	if c.have {

@@ -150,22 +150,22 @@ func TestLocalLiarIsPassedOver(t *testing.T) {
 
 // Sites take pieces in different orders, and mates of one site ask a local seed for different ones first.
 func TestOrders(t *testing.T) {
-	first := func(self byte, site string, local bool) int {
+	first := func(self byte, site, seedSite string) int {
 		p := New(Config{Self: ident.NodeID{self}, Site: site, Sizes: chunksOf(1000, 32<<10), Have: func(int) bool { return false }})
 		now := time.Unix(1, 0)
 		seed, mate := ident.NodeID{200}, ident.NodeID{201}
-		p.PeerUp(seed, local, now)
+		p.PeerUp(seed, seedSite, now)
 		p.PeerHasAll(seed, now)
-		if local {
-			p.PeerUp(mate, true, now)
+		if site == seedSite {
+			p.PeerUp(mate, site, now)
 			p.PeerWants(mate, true, now)
 		}
 		return p.Next(now).Requests[0].Runs[0].First
 	}
 	sites, nodes := map[int]bool{}, map[int]bool{}
 	for k := range byte(8) {
-		sites[first(1, string('a'+rune(k)), false)] = true
-		nodes[first(k, "a", true)] = true
+		sites[first(1, string('a'+rune(k)), "z")] = true
+		nodes[first(k, "a", "a")] = true
 	}
 	if len(sites) < 6 || len(nodes) < 6 {
 		t.Errorf("8 sites begin with %d pieces, 8 mates with %d", len(sites), len(nodes))
@@ -179,7 +179,7 @@ func TestLost(t *testing.T) {
 		t.Fatal("not done")
 	}
 	now, id := time.Unix(1, 0), ident.NodeID{1}
-	p.PeerUp(id, true, now)
+	p.PeerUp(id, "", now)
 	p.PeerHasAll(id, now)
 	p.Lost(1)
 	p.Lost(1)
@@ -201,11 +201,11 @@ func BenchmarkNext(b *testing.B) {
 	seed := ident.NodeID{255}
 	refill := func() {
 		p = New(Config{Site: "s", Sizes: chunksOf(n, 32<<10), Have: func(int) bool { return false }})
-		p.PeerUp(seed, false, now)
+		p.PeerUp(seed, "far", now)
 		p.PeerHasAll(seed, now)
 		for k := range byte(20) {
 			id := ident.NodeID{1, k}
-			p.PeerUp(id, true, now)
+			p.PeerUp(id, "s", now)
 			p.PeerWants(id, true, now)
 			for i := range n / 2 {
 				p.PeerHas(id, i, now)

@@ -38,6 +38,13 @@ type host struct {
 	has    []bool
 }
 
+func (h *host) site() string {
+	if h.local {
+		return "site"
+	}
+	return "elsewhere"
+}
+
 // sim is a site of planners in virtual time, a discrete-event simulation. What one gets, its mates hear of.
 type sim struct {
 	t      reporter
@@ -163,7 +170,7 @@ func (n *simNode) begin(site string) {
 }
 
 func (n *simNode) meet(h *host) {
-	n.each(func(p *Planner) { p.PeerUp(h.id, h.local, n.s.now) })
+	n.each(func(p *Planner) { p.PeerUp(h.id, h.site(), n.s.now) })
 	n.each(func(p *Planner) {
 		whole := true
 		for i, has := range h.has {
@@ -199,7 +206,7 @@ func (n *simNode) lose(h *host) {
 // greet tells a node of a mate.
 func (n *simNode) greet(m *simNode) {
 	n.each(func(p *Planner) {
-		p.PeerUp(m.id, true, n.s.now)
+		p.PeerUp(m.id, "site", n.s.now)
 		p.PeerWants(m.id, true, n.s.now)
 		for i, has := range m.have {
 			if has && !m.mutes {

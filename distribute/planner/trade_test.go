@@ -1,0 +1,99 @@
+package planner
+
+import (
+	"testing"
+	"time"
+
+	"selvage/internal/ident"
+)
+
+// Sites that fetch at once are each given another part, and all of it is given.
+func TestDeal(t *testing.T) {
+	sites := []string{"a", "b", "c"}
+	given := map[int]int{}
+	for _, s := range sites {
+		share := Deal(sites, s)
+		if !share.Valid() || share.Of != 3 {
+			t.Fatalf("%s has %+v", s, share)
+		}
+		given[share.Place]++
+	}
+	if len(given) != 3 {
+		t.Errorf("given %v", given)
+	}
+}
+
+// traders is a planner of a node that knows a seed and a node of another site that fetches too.
+func traders(share Share) (p *Planner, seed, trader ident.NodeID) {
+	p = New(Config{Self: ident.NodeID{9}, Site: "s", Sizes: chunksOf(1000, 32<<10), Have: func(int) bool { return false }})
+	now := time.Unix(1, 0)
+	seed, trader = ident.NodeID{1}, ident.NodeID{2}
+	p.PeerUp(seed, "origin", now)
+	p.PeerHasAll(seed, now)
+	p.PeerShares(seed, share)
+	p.PeerUp(trader, "t", now)
+	p.PeerWants(trader, true, now)
+	return p, seed, trader
+}
+
+// drain gets all that a node asks a peer for, and returns the places of the pieces.
+func drain(p *Planner, now time.Time, from ident.NodeID, e Effects) (places []int) {
+	for _, r := range e.Requests {
+		if r.Peer != from {
+			continue
+		}
+		for _, run := range r.Runs {
+			places = append(places, p.pieces[p.of[run.First]].place)
+			for i := run.First; i < run.First+run.Count; i++ {
+				p.Got(i, from, now)
+			}
+		}
+	}
+	return places
+}
+
+// What a seed gives to this site comes first, and then what others get last.
+func TestShareFirst(t *testing.T) {
+	p, seed, _ := traders(Share{1, 2})
+	now, own, last := time.Unix(1, 0), true, -1
+	for n := 0; !p.Done(); n++ {
+		if n == 10_000 {
+			t.Fatal("not done")
+		}
+		now = now.Add(100 * time.Millisecond)
+		places := drain(p, now, seed, p.Next(now))
+		for _, at := range places {
+			switch mine := at%2 == 1; {
+			case mine && !own:
+				t.Fatalf("place %d after another site's", at)
+			case mine && at < last || !mine && !own && at > last:
+				t.Fatalf("place %d after %d", at, last)
+			case !mine:
+				own = false
+			}
+			last = at
+		}
+	}
+	if own {
+		t.Error("all was this site's share")
+	}
+}
+
+func TestTradedIsAskedOfTraders(t *testing.T) {
+	now := time.Unix(1, 0)
+	p, seed, trader := traders(Share{0, 2})
+	for i := range 500 {
+		p.PeerHas(trader, i, now)
+	}
+	asked := 0
+	for _, r := range p.Next(now).Requests {
+		for _, run := range r.Runs {
+			if asked++; run.First < 500 == (r.Peer == seed) {
+				t.Errorf("%v of %v, whose other site has the first 500", run, r.Peer)
+			}
+		}
+	}
+	if asked == 0 {
+		t.Error("nothing was asked")
+	}
+}
