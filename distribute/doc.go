@@ -10,14 +10,15 @@
 //
 // /selvage/have/1, control: one stream from each peer to the other, of messages
 //
-//	type     1 byte: 1 want, 2 unwant, 3 bitmap, 4 whole, 5 got, 6 share
+//	type     1 byte: 1 want, 2 unwant, 3 bitmap, 4 whole, 5 got, 6 share, 7 taking
 //	digest
 //	bitmap:  length, a store.Bitmap's form      the sender has these chunks
 //	got:     count, then first and count of each run     the sender has these chunks too
+//	taking:  runs as of got                     the sender asked other sites for these chunks, and for no others
 //	share:   place, of      of all pieces the sender gives every of-th, from place on, to the receiver's site first
 //
 // Runs ascend and do not overlap. A peer that sent want is told what this node has of the blob, now
-// and as it grows, until it sends unwant. Nothing is told of blobs that were not asked for. On a new
+// and as it grows, until it sends unwant; one of its site is told too what it is getting over the uplink. Nothing is told of blobs that were not asked for. On a new
 // stream nothing is wanted yet, and it takes the place of an older one: so whatever breaks a stream,
 // the next begins with all that there is to say. The opener reads the stream only to see its end.
 //

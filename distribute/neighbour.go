@@ -24,6 +24,9 @@ const (
 	maxTellRetry = 16 * time.Second
 )
 
+// muchNews is how many new chunks are told to another site at once. A message costs as much as the headers around it.
+const muchNews = 16
+
 // maxNews bounds the chunks that wait to be told of one blob; beyond, all is told instead.
 const maxNews = 4096
 
@@ -45,6 +48,7 @@ type neighbour struct {
 	asks  map[Digest]bool  // what it is to be asked to tell of, or no more
 	all   map[Digest]bool  // of which it is to be told all that is here
 	news  map[Digest][]int // new chunks that it is to be told
+	takes map[Digest]bool  // of which it is to be told what is taken over the uplink
 	deals map[Digest]deal  // what its site gets of the blobs that it wants and this node has
 }
 
@@ -58,7 +62,7 @@ func newNeighbour(s *Swarm, id ident.NodeID, site string) *neighbour {
 	n := &neighbour{
 		swarm: s, id: id, site: site, local: site == s.cfg.Site, wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
 		wants: map[Digest]bool{}, asks: map[Digest]bool{}, all: map[Digest]bool{}, news: map[Digest][]int{},
-		deals: map[Digest]deal{},
+		takes: map[Digest]bool{}, deals: map[Digest]deal{},
 	}
 	n.ctx, n.cancel = context.WithCancel(s.ctx)
 	return n
@@ -95,9 +99,13 @@ func (n *neighbour) tellGot(d Digest, chunks []int) {
 	if !n.wants[d] || n.all[d] {
 		return
 	}
-	if n.news[d] = append(n.news[d], chunks...); len(n.news[d]) > maxNews {
+	n.news[d] = append(n.news[d], chunks...)
+	if len(n.news[d]) > maxNews {
 		n.all[d] = true
 		delete(n.news, d)
+	}
+	if len(n.news[d]) >= muchNews && !n.local {
+		n.hurry()
 	}
 	n.poke()
 }
@@ -109,7 +117,7 @@ func (n *neighbour) tellAll(d Digest) {
 	if n.wants[d] {
 		n.all[d] = true
 		delete(n.news, d)
-		n.poke()
+		n.hurry()
 	}
 }
 
@@ -119,12 +127,23 @@ func (n *neighbour) want(d Digest, wants bool) {
 	defer n.mu.Unlock()
 	delete(n.news, d)
 	if wants {
-		n.wants[d], n.all[d] = true, true
+		n.wants[d], n.all[d], n.takes[d] = true, true, n.local
 		n.poke()
 	} else {
 		delete(n.wants, d)
 		delete(n.all, d)
+		delete(n.takes, d)
 		delete(n.deals, d)
+	}
+}
+
+// tellTaking has the peer told what is taken of a blob over the uplink, if it wants to know and is of this site.
+func (n *neighbour) tellTaking(d Digest) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.local && n.wants[d] {
+		n.takes[d] = true
+		n.poke()
 	}
 }
 
@@ -145,6 +164,7 @@ func (n *neighbour) wantNothing() {
 	clear(n.wants)
 	clear(n.all)
 	clear(n.news)
+	clear(n.takes)
 	clear(n.deals)
 }
 
@@ -163,6 +183,7 @@ func (n *neighbour) wanting(d Digest) bool {
 
 // take returns what is to be sent now, by digest within each kind.
 func (n *neighbour) take() []message {
+	taking := n.taking() // before the news: what is in neither was not asked for
 	n.mu.Lock()
 	var out []message
 	for _, d := range sortedDigests(n.asks) {
@@ -194,7 +215,21 @@ func (n *neighbour) take() []message {
 			out = append(out, m)
 		}
 	}
-	return append(out, shares...)
+	return append(append(out, shares...), taking...)
+}
+
+// taking returns what it is to be told of what is taken over the uplink.
+func (n *neighbour) taking() (out []message) {
+	n.mu.Lock()
+	of := sortedDigests(n.takes)
+	clear(n.takes)
+	n.mu.Unlock()
+	for _, d := range of {
+		if t := n.swarm.task(d); t != nil {
+			out = append(out, message{kind: msgTaking, digest: d, runs: t.flying()})
+		}
+	}
+	return out
 }
 
 // holding returns the message that says all that is here of a blob, if there is anything to say.
@@ -351,7 +386,7 @@ func (n *neighbour) recall() {
 		n.asks[d] = true
 	}
 	for d := range n.wants {
-		n.all[d] = true
+		n.all[d], n.takes[d] = true, n.local
 	}
 	for d, s := range n.deals {
 		n.deals[d] = deal{Share: s.Share}

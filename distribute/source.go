@@ -14,6 +14,7 @@ type source struct {
 	wants   bool
 	listed  bool          // it has the chunk list
 	early   *store.Bitmap // what it said it has, while there is no plan
+	takes   []planner.Run // what it said it is getting over the uplink
 	share   planner.Share // what it said it gives to this site first
 	whole   bool
 	refused int       // times that it did not give the chunk list
@@ -33,6 +34,7 @@ func (t *task) introduce(src *source) {
 	if src.whole {
 		t.plan.PeerHasAll(id, now)
 	}
+	t.plan.PeerTakes(id, src.takes, now)
 	t.plan.PeerShares(id, src.share)
 	if t.bad[id] {
 		t.plan.Bad(id)
@@ -130,6 +132,8 @@ func (t *task) peerHas(n *neighbour, m message) bool {
 		if t.plan != nil {
 			ok = t.planBitmap(src, now)
 		}
+	case msgTaking:
+		ok = t.peerTakes(src, m.runs, now)
 	case msgShare:
 		if src.share = m.share; t.plan != nil {
 			t.plan.PeerShares(n.id, m.share)
@@ -144,6 +148,19 @@ func (t *task) peerHas(n *neighbour, m message) bool {
 		}
 	}
 	return ok
+}
+
+// peerTakes takes note of what a mate is getting over the uplink. The caller holds mu.
+func (t *task) peerTakes(src *source, runs []planner.Run, now time.Time) bool {
+	if len(runs) > 0 && t.object.Chunks() != nil {
+		if last := runs[len(runs)-1]; last.First+last.Count > len(t.object.Chunks()) {
+			return false
+		}
+	}
+	if src.takes = runs; t.plan != nil {
+		t.plan.PeerTakes(src.n.id, runs, now)
+	}
+	return true
 }
 
 // peerGot adds runs to what a peer has. What it says before it gave a bitmap will be in the

@@ -135,7 +135,7 @@ func (t *task) begin() {
 	here := func(i int) bool { return have.Has(i) || t.object.Twin(i) } // a twin comes with its first
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.plan = planner.New(planner.Config{Self: t.swarm.cfg.Self, Site: t.swarm.cfg.Site, Blob: t.object.Digest, Sizes: sizes, Have: here})
+	t.plan = planner.New(planner.Config{Self: t.swarm.cfg.Self, Site: t.swarm.cfg.Site, Blob: t.object.Digest, Sizes: sizes, Have: here, Began: t.began})
 	for _, src := range t.sources {
 		t.introduce(src)
 		src.n.tellAll(t.object.Digest)
@@ -178,6 +178,11 @@ func (t *task) step() (wake time.Time, idle, done bool, err error) {
 	for _, id := range e.Cancel {
 		if src := t.sources[id]; src != nil {
 			src.drop()
+		}
+	}
+	if e.Taking {
+		for _, src := range t.sources {
+			src.n.tellTaking(t.object.Digest)
 		}
 	}
 	for _, r := range e.Requests {
@@ -240,8 +245,12 @@ func (t *task) put(n *neighbour, i int, data []byte) error {
 		}
 	}
 	done := t.plan.Done()
+	if len(fresh) > 0 {
+		for _, src := range t.sources {
+			src.n.tellGot(t.object.Digest, fresh)
+		}
+	}
 	t.mu.Unlock()
-	t.tell(fresh)
 	if done {
 		t.poke()
 	}
@@ -255,16 +264,14 @@ func (t *task) alive(n *neighbour, now time.Time) {
 	t.plan.Alive(n.id, now)
 }
 
-// tell lets the peers that want the blob know of new chunks.
-func (t *task) tell(chunks []int) {
-	if len(chunks) == 0 {
-		return
-	}
+// flying returns what is taken over the uplink.
+func (t *task) flying() []planner.Run {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, src := range t.sources {
-		src.n.tellGot(t.object.Digest, chunks)
+	if t.plan == nil {
+		return nil
 	}
+	return t.plan.Taking()
 }
 
 // failed takes note that an exchange with a peer has ended.

@@ -31,6 +31,7 @@ const (
 	msgWhole  = 4
 	msgGot    = 5
 	msgShare  = 6
+	msgTaking = 7
 )
 
 // message is one message on a have stream.
@@ -48,7 +49,7 @@ func (m message) append(b []byte) []byte {
 	case msgBitmap:
 		form := m.bitmap.Marshal()
 		b = append(binary.AppendUvarint(b, uint64(len(form))), form...)
-	case msgGot:
+	case msgGot, msgTaking:
 		b = appendRuns(b, m.runs)
 	case msgShare:
 		b = binary.AppendUvarint(b, uint64(m.share.Place))
@@ -79,7 +80,7 @@ func readMessage(r *bufio.Reader) (message, error) {
 	case msgWant, msgUnwant, msgWhole:
 	case msgBitmap:
 		m.bitmap, err = readBitmap(r)
-	case msgGot:
+	case msgGot, msgTaking:
 		m.runs, err = readRuns(r, maxGotRuns)
 	case msgShare:
 		m.share, err = readShare(r)

@@ -8,8 +8,10 @@ import (
 // trusted reports whether the peer is believed to give what it says it has.
 func (q *peer) trusted() bool { return !q.banned && q.rests < distrust }
 
-func (q *peer) kind() int {
-	if q.local {
+func (q *peer) kind() int { return kindOf(q.local) }
+
+func kindOf(b bool) int {
+	if b {
 		return 1
 	}
 	return 0
@@ -84,6 +86,7 @@ func (p *Planner) release(q *peer) {
 	if q.flight == 0 {
 		return
 	}
+	p.flown = p.flown || !q.local
 	for i := range p.chunks {
 		if p.chunks[i].from == q {
 			p.settle(i)

@@ -32,14 +32,15 @@ func (p *Planner) keen(now time.Time) []*peer {
 	return keen
 }
 
-// onDuty reports whether getting a piece over the uplink is this node's: no keen mate is before
-// it in rank. No trusted local peer has any idle chunk of the piece, so the keen lack it too.
-func (p *Planner) onDuty(pc *piece, keen []*peer) bool {
+// before counts the keen mates that are before this node in rank, and returns one: this node is on duty if there is
+// none, and helps the one on duty if that is the only one. No trusted local peer has any idle chunk of the piece, so
+// the keen lack it too.
+func (p *Planner) before(pc *piece, keen []*peer) (n int, one *peer) {
 	mine := rank(p.self, pc.index)
 	for _, q := range keen {
 		if rank(q.seed, pc.index) > mine {
-			return false
+			n, one = n+1, q
 		}
 	}
-	return true
+	return n, one
 }

@@ -20,8 +20,16 @@ func (p *Planner) Next(now time.Time) Effects {
 		}
 	}
 	p.askLocal(now, &e)
-	p.askUplink(now, &e)
-	p.askLast(now, &e)
+	keen := p.keen(now)
+	p.heed(keen, now)
+	p.askUplink(keen, now, &e)
+	p.askLast(keen, now, &e)
+	if p.flown {
+		e.Taking, p.flown, p.told = true, false, now
+		if len(p.flight) > maxFlight {
+			p.Taking()
+		}
+	}
 	e.Wake = p.wake(now)
 	return e
 }
@@ -97,12 +105,11 @@ func (p *Planner) askLocal(now time.Time, e *Effects) {
 }
 
 // askLast asks peers that are not trusted for what nobody else has.
-func (p *Planner) askLast(now time.Time, e *Effects) {
+func (p *Planner) askLast(keen []*peer, now time.Time, e *Effects) {
 	local, far := p.anyUsable(localDoubt, now), p.anyUsable(farDoubt, now)
 	if !local && !far {
 		return
 	}
-	keen := p.keen(now)
 	for _, at := range p.trade.order {
 		pc := &p.pieces[at]
 		if pc.idle == 0 || p.offered(pc) != (offers{}) {
@@ -111,7 +118,7 @@ func (p *Planner) askLast(now time.Time, e *Effects) {
 		if local {
 			p.askAll(pc, localDoubt, now, e)
 		}
-		if far && p.onDuty(pc, keen) {
+		if n, _ := p.before(pc, keen); far && n == 0 {
 			p.askAll(pc, farDoubt, now, e)
 		}
 	}
@@ -124,7 +131,11 @@ func (p *Planner) askAll(pc *piece, of kind, now time.Time, e *Effects) bool {
 		if q == nil {
 			return false
 		}
-		e.Requests = append(e.Requests, p.ask(q, pc, now))
+		r := p.ask(q, pc, now)
+		if len(r.Runs) == 0 {
+			return false
+		}
+		e.Requests = append(e.Requests, r)
 	}
 	return true
 }
@@ -158,14 +169,14 @@ func (q *peer) backlog(pc *piece) float64 {
 	return float64(q.bytes+pc.bytes) / rate
 }
 
-// ask requests what the peer has of the piece, which is not nothing; over the uplink only so much
-// that something is still on its way when it has come.
+// ask requests what the peer has of the piece; over the uplink only so much that something is still on its
+// way when it has come, and nothing that a mate is getting.
 func (p *Planner) ask(q *peer, pc *piece, now time.Time) Request {
 	r := Request{Peer: q.id}
 	full := q.bytes + max(minAsk, q.window()/2)
 	for i := pc.first; i < pc.first+pc.count && (q.local || q.bytes < full); i++ {
 		c := &p.chunks[i]
-		if c.have || c.from != nil || !q.all && !q.has[i] {
+		if c.have || c.from != nil || !q.all && !q.has[i] || !q.local && pc.claimed > 0 && p.claimed(i) {
 			continue
 		}
 		if n := len(r.Runs); n > 0 && r.Runs[n-1].First+r.Runs[n-1].Count == i {
@@ -173,6 +184,7 @@ func (p *Planner) ask(q *peer, pc *piece, now time.Time) Request {
 		} else {
 			r.Runs = append(r.Runs, Run{i, 1})
 		}
+		p.flown = p.flown || !q.local
 		if q.flight == 0 {
 			q.active, q.alive, q.gathered = now, now, 0 // from here on it is waited for
 		}
@@ -180,6 +192,9 @@ func (p *Planner) ask(q *peer, pc *piece, now time.Time) Request {
 		q.flight++
 		q.bytes += int64(p.cfg.Sizes[i])
 		p.setIdle(i, -1)
+	}
+	if !q.local {
+		p.flight = append(p.flight, r.Runs...)
 	}
 	return r
 }
@@ -193,6 +208,7 @@ func (p *Planner) wake(now time.Time) time.Time {
 		}
 	}
 	patience := p.takeOver()
+	sooner(p.cfg.Began.Add(hearTime))
 	if p.trade.withheld {
 		sooner(now.Add(incomeTime))
 	}
@@ -204,6 +220,9 @@ func (p *Planner) wake(now time.Time) time.Time {
 			sooner(q.rest)
 		}
 		if q.mate() {
+			for _, c := range q.claims {
+				sooner(c.since.Add(claimMost))
+			}
 			sooner(q.progress.Add(patience))
 		}
 	}

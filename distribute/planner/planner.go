@@ -17,7 +17,10 @@
 //  2. The uplink, for a piece that no local peer has, only if it is this node's duty: of
 //     all mates and this node, the one with the highest hash of (piece, node). The others wait for
 //     it to come to the site. If the one on duty brings nothing new to the site for TakeOver, it is
-//     passed over; what it gets from its mates does not count.
+//     passed over; what it gets from its mates does not count. Nodes tell their mates what they asked for over
+//     the uplink, and nobody asks for what a mate is getting: so mates that begin one after the other do not get
+//     it twice, and one that has little left to do helps another, the next in rank for a piece, with what that
+//     will not ask for soon.
 //  3. A peer that has all, a seed, gives each site that fetches from it a share of the pieces. A site takes its
 //     own share from the seed, and the rest from the other sites, as they get it. Of another's share it takes
 //     from a seed only what would take longer by way of that site: what nobody there has first, in
@@ -74,6 +77,8 @@ type Config struct {
 	Blob  [32]byte
 	Sizes []int32          // of the chunks, bytes
 	Have  func(i int) bool // the chunks that are here already; called by New only
+	// Began is when peers were first asked what they have. The zero time is long ago.
+	Began time.Time
 }
 
 // Planner plans one blob. It is not safe for concurrent use.
@@ -91,7 +96,12 @@ type Planner struct {
 	order   []*peer // by ID
 	wholes  offers  // trusted peers that have every chunk
 	trade   trade
-	free    []*piece
+	flight  []Run // what was asked of other sites, and has not come when it was last looked at
+	flown   bool  // that is to be told
+	told    time.Time
+	taken   []Run    // what mates are getting over the uplink
+	free    []*piece // scratch: what is to be asked for
+	others  []*piece // likewise, what is the duty of others
 }
 
 // offers counts peers: those of other sites, and local ones.
@@ -105,6 +115,7 @@ type piece struct {
 	idle                int    // of these, chunks that were not requested
 	partly              offers // trusted peers that have an idle chunk of it, but not the whole blob
 	place               int    // in an order that is the same at all sites
+	claimed             int    // idle chunks that mates are getting over the uplink, since heed
 }
 
 type chunk struct {
@@ -121,7 +132,10 @@ type peer struct {
 	wants  bool // it is fetching the blob
 	wanted bool // it was so before
 	share  Share
-	all    bool // it has every chunk
+	claims []claim
+	boasts bool     // it claimed something, and did not get it: its claims do not count
+	next   [2]int64 // scratch: bytes that it asks for next, of seeds and of traders
+	all    bool     // it has every chunk
 	has    []bool
 	count  int
 	idle   []int // of each piece, the chunks that it has and nobody was asked for; not kept once it has all
@@ -153,6 +167,8 @@ type Effects struct {
 	// Cancel names peers from whom nothing more is expected of what was asked so far: the caller
 	// ends its exchange with them before it sends them new requests.
 	Cancel []ident.NodeID
+	// Taking says that mates are to be told what Planner.Taking returns, before they ask for the same.
+	Taking bool
 	// Wake is when to ask again if no event comes before; the zero time if only an event helps.
 	Wake time.Time
 }
@@ -325,6 +341,7 @@ func (q *peer) measure(n int64, now time.Time) {
 func (p *Planner) Alive(id ident.NodeID, now time.Time) {
 	if q := p.peers[id]; q != nil {
 		q.alive = now
+		p.flown = p.flown || !q.local && now.Sub(p.told) >= tellAgain
 	}
 }
 

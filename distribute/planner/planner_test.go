@@ -231,3 +231,85 @@ func BenchmarkNext(b *testing.B) {
 		waiting = append(waiting, p.Next(now).Requests...)
 	}
 }
+
+// Nodes that begin one after the other see what their mates are getting, and do not ask for it again.
+func TestStaggeredStarts(t *testing.T) {
+	for name, c := range map[string]struct {
+		chunks int
+		rate   float64
+		every  time.Duration
+	}{
+		"a blob":        {300, 1e6, 700 * time.Millisecond},
+		"a small patch": {26, 250e3, 300 * time.Millisecond},
+		"a thin uplink": {40, 8e3, 20 * time.Second},
+		"one chunk":     {1, 50e3, 100 * time.Millisecond},
+	} {
+		s := newSim(t, chunksOf(c.chunks, 32<<10))
+		s.addHost(false, honest, c.rate, all)
+		for k := range 4 {
+			n := s.addNode()
+			s.after(time.Duration(k)*c.every, func() { n.start("site") })
+		}
+		s.after(3*c.every, func() {}) // all begin
+		took := s.run(time.Hour)
+		if ratio := float64(s.uplink) / float64(c.chunks*32<<10); ratio > 1.01 {
+			t.Errorf("%s: %v, %.3f times over the uplink", name, took, ratio)
+		}
+	}
+}
+
+// A mate that claims all and gets nothing delays what it claims, once.
+func TestBoaster(t *testing.T) {
+	p := New(Config{Self: ident.NodeID{9}, Site: "s", Sizes: chunksOf(100, 32<<10), Have: func(int) bool { return false }})
+	began := time.Unix(1, 0)
+	seed, mate := ident.NodeID{1}, ident.NodeID{2}
+	p.PeerUp(seed, "far", began)
+	p.PeerHasAll(seed, began)
+	p.PeerUp(mate, "s", began)
+	p.PeerWants(mate, true, began)
+	now, first := began, time.Time{}
+	for ; !p.Done(); now = now.Add(time.Second) {
+		if now.Sub(began) > claimMost+time.Minute {
+			t.Fatal("not done")
+		}
+		p.PeerTakes(mate, []Run{{0, 100}}, now)
+		for _, r := range p.Next(now).Requests {
+			if first.IsZero() {
+				first = now
+			}
+			for _, run := range r.Runs {
+				for i := run.First; i < run.First+run.Count; i++ {
+					p.Got(i, seed, now)
+				}
+			}
+		}
+	}
+	if first.Sub(began) < claimMost {
+		t.Errorf("what the mate claimed was asked for after %v", first.Sub(began))
+	}
+}
+
+// What a mate was getting is asked for when the mate goes, and as soon as it says that it is not getting it any more.
+func TestClaimsEnd(t *testing.T) {
+	for name, end := range map[string]func(p *Planner, mate ident.NodeID, now time.Time){
+		"it goes":           func(p *Planner, mate ident.NodeID, _ time.Time) { p.PeerGone(mate) },
+		"it wants no more":  func(p *Planner, mate ident.NodeID, now time.Time) { p.PeerWants(mate, false, now) },
+		"it claims no more": func(p *Planner, mate ident.NodeID, now time.Time) { p.PeerTakes(mate, []Run{}, now) },
+	} {
+		p := New(Config{Self: ident.NodeID{9}, Site: "s", Sizes: chunksOf(4, 32<<10), Have: func(int) bool { return false }})
+		now := time.Unix(1, 0)
+		seed, mate := ident.NodeID{1}, ident.NodeID{2}
+		p.PeerUp(seed, "far", now)
+		p.PeerHasAll(seed, now)
+		p.PeerUp(mate, "s", now)
+		p.PeerWants(mate, true, now)
+		p.PeerTakes(mate, []Run{{0, 4}}, now)
+		if e := p.Next(now); len(e.Requests) > 0 {
+			t.Errorf("%s: %+v is asked for while a mate is getting it", name, e.Requests)
+		}
+		end(p, mate, now)
+		if e := p.Next(now); len(e.Requests) == 0 {
+			t.Errorf("%s: nothing is asked for then", name)
+		}
+	}
+}

@@ -154,7 +154,7 @@ func (n *simNode) start(site string) {
 }
 
 func (n *simNode) begin(site string) {
-	cfg := Config{Self: n.id, Site: site, Sizes: n.s.sizes, Have: func(i int) bool { return n.have[i] }}
+	cfg := Config{Self: n.id, Site: site, Sizes: n.s.sizes, Began: n.s.now, Have: func(i int) bool { return n.have[i] }}
 	n.plan, n.twin, n.started = New(cfg), New(cfg), true
 	for _, h := range n.s.hosts {
 		if h.local || !n.cutOff {
@@ -165,6 +165,8 @@ func (n *simNode) begin(site string) {
 		if m != n && m.started && !m.dead {
 			n.greet(m)
 			m.greet(n)
+			flying := m.plan.Taking()
+			n.s.after(50*time.Millisecond, func() { m.claim(flying) })
 		}
 	}
 }
@@ -255,6 +257,10 @@ func (n *simNode) decide() {
 	}
 	for _, r := range e.Requests {
 		n.request(r)
+	}
+	if e.Taking {
+		taking := n.plan.Taking()
+		n.s.after(50*time.Millisecond, func() { n.claim(taking) })
 	}
 	if n.decided++; n.decided%(1+len(n.have)/20) == 0 {
 		n.check()
@@ -390,6 +396,19 @@ func (n *simNode) announce(i int) {
 					p.PeerHasAll(n.id, n.s.now)
 				}
 			})
+			m.decide()
+		}
+	}
+}
+
+// claim tells the mates what the node is getting.
+func (n *simNode) claim(runs []Run) {
+	if n.dead || n.mutes {
+		return
+	}
+	for _, m := range n.s.nodes {
+		if m != n && m.started && !m.dead {
+			m.each(func(p *Planner) { p.PeerTakes(n.id, runs, n.s.now) })
 			m.decide()
 		}
 	}

@@ -17,6 +17,15 @@ const (
 	eagerTraded = 12
 )
 
+// hearTime is how long a node waits at first for what its mates say that they are getting.
+const hearTime = 200 * time.Millisecond
+
+// The one on duty may ask for this much before the one that helps it knows: bytes, and what comes in some time.
+const (
+	aheadBytes = 2 * minPiece
+	aheadLag   = 2 * time.Second
+)
+
 // MaxShares bounds among how many sites a seed deals a blob out.
 const MaxShares = 1 << 10
 
@@ -70,8 +79,12 @@ func (q *peer) owes(pc *piece) bool {
 	return q.seeds(pc) && (q.share.Of == 0 || pc.place%q.share.Of == q.share.Place)
 }
 
-// dry reports whether it is one that will soon have sent all that it was asked for.
-func (q *peer) dry(pc *piece) bool { return q.seeds(pc) && q.bytes < q.window()/4 }
+// dry reports whether the peer will soon have sent all that it was asked for.
+func (q *peer) dry() bool { return q.bytes < q.window()/4 }
+
+func (q *peer) dryTrader(pc *piece) bool { return q.dry() && q.trader(pc) }
+func (q *peer) dryOwes(pc *piece) bool   { return q.dry() && q.owes(pc) }
+func (q *peer) drySeed(pc *piece) bool   { return q.dry() && q.seeds(pc) }
 
 // place puts the pieces into the order in which they are dealt out.
 func (p *Planner) place() {
@@ -141,34 +154,78 @@ func (t *trade) wait(n int64, now time.Time) float64 {
 	return float64(n) / income
 }
 
-// askUplink asks other sites for the pieces that no local peer has and that are this node's duty.
-func (p *Planner) askUplink(now time.Time, e *Effects) {
+// askUplink asks other sites for the pieces that no local peer has and no mate is getting: those that are this
+// node's duty, and if there is room for more, those of the mate that it helps.
+func (p *Planner) askUplink(keen []*peer, now time.Time, e *Effects) {
 	p.deal()
 	p.trade.withheld = false
-	if !p.anyUsable(farPeer, now) {
+	if !p.anyUsable(farPeer, now) || p.hears(now) {
 		return
 	}
 	p.trade.whole = slices.ContainsFunc(p.order, func(q *peer) bool { return q.all && q.trader(nil) })
-	keen := p.keen(now)
-	p.free = p.free[:0]
+	p.free, p.others = p.free[:0], p.others[:0]
+	for _, q := range keen {
+		q.next = [2]int64{}
+	}
+	ahead := p.ahead()
 	for _, at := range p.trade.order {
 		pc := &p.pieces[at]
-		if n := p.offered(pc); n[0] == 0 || n[1] > 0 || !p.onDuty(pc, keen) {
+		if n := p.offered(pc); n[0] == 0 || n[1] > 0 || pc.idle == pc.claimed {
 			continue
 		}
-		if p.traded(pc) {
-			p.askAll(pc, (*peer).trader, now, e)
-		}
-		if pc.idle > 0 {
+		switch n, q := p.before(pc, keen); n {
+		case 0:
 			p.free = append(p.free, pc)
+		case 1:
+			// What it asks for next it may have asked for already.
+			if next := &q.next[kindOf(p.traded(pc))]; *next >= ahead {
+				p.others = append(p.others, pc)
+			} else {
+				*next += pc.bytes
+			}
 		}
 	}
-	for _, pc := range p.free {
-		if !p.traded(pc) {
-			p.askAll(pc, (*peer).owes, now, e)
-		}
-	}
+	p.askTraders(p.free, (*peer).trader, now, e)
+	p.askSeeds(p.free, (*peer).owes, now, e)
+	slices.Reverse(p.others) // the one on duty begins at the other end
+	p.askTraders(p.others, (*peer).dryTrader, now, e)
+	p.askSeeds(p.others, (*peer).dryOwes, now, e)
 	p.askSooner(now, e)
+}
+
+// ahead is how many bytes the one on duty may ask for before the one that helps it knows. It is taken to get them as fast
+// as this node would.
+func (p *Planner) ahead() int64 {
+	var rate float64
+	for _, q := range p.order {
+		if !q.local {
+			rate += q.rate
+		}
+	}
+	return aheadBytes + int64(rate*aheadLag.Seconds())
+}
+
+// hears reports whether local peers may still be about to say what they have, and are getting.
+func (p *Planner) hears(now time.Time) bool {
+	return now.Sub(p.cfg.Began) < hearTime && slices.ContainsFunc(p.order, func(q *peer) bool { return q.local })
+}
+
+// askTraders asks other sites that get the blob too for what they have of some pieces.
+func (p *Planner) askTraders(some []*piece, of kind, now time.Time, e *Effects) {
+	for _, pc := range some {
+		if p.traded(pc) {
+			p.askAll(pc, of, now, e)
+		}
+	}
+}
+
+// askSeeds asks seeds for those of some pieces that nobody else gives.
+func (p *Planner) askSeeds(some []*piece, of kind, now time.Time, e *Effects) {
+	for _, pc := range some {
+		if !p.traded(pc) {
+			p.askAll(pc, of, now, e)
+		}
+	}
 }
 
 // traded reports whether other sites that get the blob have something of the piece.
@@ -183,7 +240,7 @@ func (p *Planner) askSooner(now time.Time, e *Effects) {
 		}
 	}
 	for _, pc := range p.free {
-		if pc.idle > 0 {
+		if pc.idle > pc.claimed {
 			expected += pc.idleBytes()
 		}
 	}
@@ -193,10 +250,10 @@ func (p *Planner) askSooner(now time.Time, e *Effects) {
 			eager = eagerTraded
 		}
 		for _, pc := range p.free {
-			if pc.idle == 0 || p.traded(pc) != traded {
+			if pc.idle == pc.claimed || p.traded(pc) != traded {
 				continue
 			}
-			q := p.pick(pc, (*peer).dry, now)
+			q := p.pick(pc, (*peer).drySeed, now)
 			if q == nil {
 				return
 			}
@@ -205,10 +262,10 @@ func (p *Planner) askSooner(now time.Time, e *Effects) {
 				return
 			}
 			expected -= pc.idleBytes()
-			p.askAll(pc, (*peer).dry, now, e)
+			p.askAll(pc, (*peer).drySeed, now, e)
 		}
 	}
 }
 
-// idleBytes is about how much of the piece nobody was asked for.
-func (pc *piece) idleBytes() int64 { return pc.bytes * int64(pc.idle) / int64(pc.count) }
+// idleBytes is about how much of the piece nobody was asked for, by this node or a mate.
+func (pc *piece) idleBytes() int64 { return pc.bytes * int64(pc.idle-pc.claimed) / int64(pc.count) }

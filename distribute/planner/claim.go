@@ -1,0 +1,132 @@
+package planner
+
+import (
+	"slices"
+	"sort"
+	"time"
+
+	"selvage/internal/ident"
+)
+
+// claimMost is how long a mate may say of a chunk that it is getting it over the uplink, without getting it.
+const claimMost = 5 * time.Minute
+
+// tellAgain is how often a node says again what it is getting, while something of it comes in.
+const tellAgain = 2 * time.Second
+
+// maxClaims bounds the runs that a mate claims; those beyond are passed over.
+const maxClaims = 1024
+
+// maxFlight is how many runs, as they were asked for, are kept before those that came are let go.
+const maxFlight = 256
+
+// claim is a run that a mate says it asked other sites for.
+type claim struct {
+	Run
+	since time.Time
+}
+
+// PeerTakes notes what a local peer is getting over the uplink now: runs that ascend and do not overlap. What it said
+// before counts no more. It is told again and again while it comes in, on a link on which a chunk takes long.
+func (p *Planner) PeerTakes(id ident.NodeID, runs []Run, now time.Time) {
+	q := p.peers[id]
+	if q == nil || !q.local {
+		return
+	}
+	if len(runs) > 0 && !q.boasts {
+		q.progress = now
+	}
+	old := q.claims
+	q.claims = nil
+	for _, r := range runs[:min(len(runs), maxClaims)] {
+		for end := min(r.First+r.Count, len(p.chunks)); r.First < end; {
+			for len(old) > 0 && old[0].First+old[0].Count <= r.First {
+				old = old[1:]
+			}
+			c := claim{Run{r.First, end - r.First}, now}
+			switch {
+			case len(old) == 0 || old[0].First >= end:
+			case old[0].First > r.First:
+				c.Count = old[0].First - r.First
+			default:
+				c.Count, c.since = min(c.Count, old[0].First+old[0].Count-r.First), old[0].since
+			}
+			q.claims = append(q.claims, c)
+			r.First += c.Count
+		}
+	}
+}
+
+// heed finds out what mates that are to be waited for are getting. One that claimed something for too long is
+// heeded no more.
+func (p *Planner) heed(keen []*peer, now time.Time) {
+	for _, r := range p.taken {
+		for i := r.First; i < r.First+r.Count; i++ {
+			p.pieces[p.of[i]].claimed = 0
+		}
+	}
+	p.taken = p.taken[:0]
+	for _, q := range keen {
+		for _, c := range q.claims {
+			q.boasts = q.boasts || now.Sub(c.since) >= claimMost && !p.here(c.Run)
+		}
+		if q.boasts {
+			continue
+		}
+		for _, c := range q.claims {
+			p.taken = append(p.taken, c.Run)
+		}
+	}
+	p.taken = merged(p.taken)
+	for _, r := range p.taken {
+		for i := r.First; i < r.First+r.Count; i++ {
+			if c := &p.chunks[i]; !c.have && c.from == nil {
+				p.pieces[p.of[i]].claimed++
+			}
+		}
+	}
+}
+
+// here reports whether the site has all of a run.
+func (p *Planner) here(r Run) bool {
+	for i := r.First; i < r.First+r.Count; i++ {
+		if c := &p.chunks[i]; !c.have && c.locals == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// merged returns the runs in order, those that touch as one. It reuses their room.
+func merged(runs []Run) []Run {
+	slices.SortFunc(runs, func(a, b Run) int { return a.First - b.First })
+	out := runs[:0]
+	for _, r := range runs {
+		if k := len(out) - 1; k >= 0 && out[k].First+out[k].Count >= r.First {
+			out[k].Count = max(out[k].Count, r.First+r.Count-out[k].First)
+		} else {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// claimed reports whether a mate is getting a chunk.
+func (p *Planner) claimed(i int) bool {
+	k := sort.Search(len(p.taken), func(k int) bool { return p.taken[k].First+p.taken[k].Count > i })
+	return k < len(p.taken) && p.taken[k].First <= i
+}
+
+// Taking returns what was asked of other sites and has not come: runs that ascend.
+func (p *Planner) Taking() []Run {
+	var out []Run
+	for _, r := range p.flight {
+		for i := r.First; i < r.First+r.Count; i++ {
+			if c := &p.chunks[i]; c.from != nil && !c.from.local {
+				out = append(out, Run{i, 1})
+			}
+		}
+	}
+	p.flight = merged(out)
+	return slices.Clone(p.flight)
+}
