@@ -9,7 +9,7 @@ FUZZTIME ?= 10s
 export CGO_ENABLED = 0
 export GOFLAGS += -trimpath
 
-.PHONY: all build selvage mutants replay examples demo test soak kills lab race lint bench bench-sim bench-patch fuzz clean
+.PHONY: all build selvage mutants replay examples demo test soak kills lab race lint bench bench-lab bench-sim bench-patch fuzz clean
 all: build
 
 build: selvage mutants replay ## bin/selvage, and beside it what it uses: the functions of the demo, the simulator in WASM, the program with the mutants
@@ -61,6 +61,9 @@ lint:
 
 bench: ## figures and ratios of every room, each measured beside its limit
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 20m ./...
+
+bench-lab: selvage ## what is promised of distribution, measured with the real program in network namespaces. As root; 12 minutes
+	SELVAGE_LAB=$(CURDIR)/$(BIN)/selvage $(GO) test -count=1 -run '^TestLab$$' -timeout 40m -v ./cmd/selvage
 
 SITES ?= 40
 bench-sim: ## the simulator's speed and size: idle fleets, 1 GB among 100 hosts, SITES sites of 5 nodes, a replay

@@ -200,7 +200,8 @@ func (f *fetcher) read(conn net.Conn, out chan<- arrived) error {
 			if err != nil {
 				return err
 			}
-			if _, err := io.ReadFull(r, data); err != nil {
+			if n, err := io.ReadFull(r, data); err != nil {
+				f.task.wasted(f.n, n)
 				f.free(data)
 				return err
 			}
@@ -262,6 +263,8 @@ func (f *fetcher) store(in <-chan arrived) (first error) {
 			if first = f.put(c); first != nil {
 				f.cancel()
 			}
+		} else {
+			f.task.wasted(f.n, len(c.data))
 		}
 		f.hold(-1)
 		f.free(c.data)

@@ -24,7 +24,7 @@ const (
 
 // Progress is how far a fetch has come, and what it took since the swarm began.
 type Progress struct {
-	FromSite, FromUplink int64   // bytes of chunks that peers delivered
+	FromSite, FromUplink int64   // bytes of chunks that peers delivered, or began to
 	Peers                int     // that have any of it
 	Rate                 float64 // bytes a second, over the whole of this fetch
 }

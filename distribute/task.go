@@ -233,11 +233,7 @@ func (t *task) put(n *neighbour, i int, data []byte) error {
 	}
 	now := time.Now()
 	t.mu.Lock()
-	if n.local {
-		t.stats.FromSite += int64(len(data))
-	} else {
-		t.stats.FromUplink += int64(len(data))
-	}
+	t.count(n, len(data))
 	t.plan.Got(i, n.id, now)
 	for _, k := range fresh {
 		if k != i {
@@ -255,6 +251,22 @@ func (t *task) put(n *neighbour, i int, data []byte) error {
 		t.poke()
 	}
 	return nil
+}
+
+// wasted counts bytes that came for nothing: they have to come again.
+func (t *task) wasted(n *neighbour, bytes int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.count(n, bytes)
+}
+
+// count counts what a peer delivered. The caller holds mu.
+func (t *task) count(n *neighbour, bytes int) {
+	if n.local {
+		t.stats.FromSite += int64(bytes)
+	} else {
+		t.stats.FromUplink += int64(bytes)
+	}
 }
 
 // alive takes note that a peer is sending.

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"time"
 
 	"selvage/internal/mutant"
@@ -32,15 +33,21 @@ func (p *Planner) keen(now time.Time) []*peer {
 	return keen
 }
 
-// before counts the keen mates that are before this node in rank, and returns one: this node is on duty if there is
-// none, and helps the one on duty if that is the only one. No trusted local peer has any idle chunk of the piece, so
-// the keen lack it too.
-func (p *Planner) before(pc *piece, keen []*peer) (n int, one *peer) {
-	mine := rank(p.self, pc.index)
-	for _, q := range keen {
-		if rank(q.seed, pc.index) > mine {
-			n, one = n+1, q
+// assign finds out for each piece whose duty it is to get it over the uplink, and who helps: among this node and the
+// keen mates, the first and the second in rank. A piece that a local peer offers is nobody's duty; if none does, the keen lack it too.
+func (p *Planner) assign(keen []*peer) {
+	if p.assigned && slices.Equal(keen, p.keenest) {
+		return
+	}
+	p.keenest, p.assigned = append(p.keenest[:0], keen...), true
+	for at := range p.pieces {
+		pc := &p.pieces[at]
+		mine := rank(p.self, at)
+		pc.before, pc.duty = 0, nil
+		for _, q := range keen {
+			if rank(q.seed, at) > mine {
+				pc.before, pc.duty = pc.before+1, q
+			}
 		}
 	}
-	return n, one
 }

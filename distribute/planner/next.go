@@ -21,9 +21,10 @@ func (p *Planner) Next(now time.Time) Effects {
 	}
 	p.askLocal(now, &e)
 	keen := p.keen(now)
+	p.assign(keen)
 	p.heed(keen, now)
 	p.askUplink(keen, now, &e)
-	p.askLast(keen, now, &e)
+	p.askLast(now, &e)
 	if p.flown {
 		e.Taking, p.flown, p.told = true, false, now
 		if len(p.flight) > maxFlight {
@@ -105,7 +106,7 @@ func (p *Planner) askLocal(now time.Time, e *Effects) {
 }
 
 // askLast asks peers that are not trusted for what nobody else has.
-func (p *Planner) askLast(keen []*peer, now time.Time, e *Effects) {
+func (p *Planner) askLast(now time.Time, e *Effects) {
 	local, far := p.anyUsable(localDoubt, now), p.anyUsable(farDoubt, now)
 	if !local && !far {
 		return
@@ -118,7 +119,7 @@ func (p *Planner) askLast(keen []*peer, now time.Time, e *Effects) {
 		if local {
 			p.askAll(pc, localDoubt, now, e)
 		}
-		if n, _ := p.before(pc, keen); far && n == 0 {
+		if far && pc.before == 0 {
 			p.askAll(pc, farDoubt, now, e)
 		}
 	}

@@ -173,12 +173,12 @@ func (p *Planner) askUplink(keen []*peer, now time.Time, e *Effects) {
 		if n := p.offered(pc); n[0] == 0 || n[1] > 0 || pc.idle == pc.claimed {
 			continue
 		}
-		switch n, q := p.before(pc, keen); n {
+		switch pc.before {
 		case 0:
 			p.free = append(p.free, pc)
 		case 1:
 			// What it asks for next it may have asked for already.
-			if next := &q.next[kindOf(p.traded(pc))]; *next >= ahead {
+			if next := &pc.duty.next[kindOf(p.traded(pc))]; *next >= ahead {
 				p.others = append(p.others, pc)
 			} else {
 				*next += pc.bytes
