@@ -15,7 +15,7 @@ import (
 // How long news of chunks are gathered before they are told.
 const (
 	localTell  = 50 * time.Millisecond
-	uplinkTell = 500 * time.Millisecond
+	uplinkTell = time.Second
 )
 
 // How soon a have stream that broke is opened again: twice as long each time.
