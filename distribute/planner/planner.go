@@ -24,7 +24,8 @@
 //  3. A peer that has all, a seed, gives each site that fetches from it a share of the pieces. A site takes its
 //     own share from the seed, and the rest from the other sites, as they get it. Of another's share it takes
 //     from a seed only what would take longer by way of that site: what nobody there has first, in
-//     the order in which the other takes it last. So a seed sends each piece about once.
+//     the order in which the other takes it last. So a seed sends each piece about once, and, as long as that gets on,
+//     none twice before all are out.
 //  4. A peer that failed twice on end is only asked for what nobody else has, so that one that
 //     promises and does not give cannot keep a blob from being got elsewhere.
 //

@@ -65,7 +65,9 @@ type trade struct {
 	income   float64 // bytes a second that traders gave, smoothed
 	gathered int64   // bytes that came since that was last measured
 	at       time.Time
-	withheld bool // a seed could be asked for more, and is not: it is expected of traders
+	rare     int       // pieces that nobody has but seeds
+	fewer    time.Time // when they were last others than before
+	withheld bool      // a seed could be asked for more, and is not: it is expected of traders
 }
 
 // trader reports whether the peer is of another site and is getting the blob as this one is, or has got it so.
@@ -168,9 +170,15 @@ func (p *Planner) askUplink(keen []*peer, now time.Time, e *Effects) {
 		q.next = [2]int64{}
 	}
 	ahead := p.ahead()
+	rare := 0
 	for _, at := range p.trade.order {
 		pc := &p.pieces[at]
-		if n := p.offered(pc); n[0] == 0 || n[1] > 0 || pc.idle == pc.claimed {
+		n := p.offered(pc)
+		if n[0] == 0 || n[1] > 0 {
+			continue
+		}
+		rare += kindOf(!p.traded(pc))
+		if pc.idle == pc.claimed {
 			continue
 		}
 		switch pc.before {
@@ -184,6 +192,9 @@ func (p *Planner) askUplink(keen []*peer, now time.Time, e *Effects) {
 				*next += pc.bytes
 			}
 		}
+	}
+	if rare != p.trade.rare {
+		p.trade.rare, p.trade.fewer = rare, now
 	}
 	p.askTraders(p.free, (*peer).trader, now, e)
 	p.askSeeds(p.free, (*peer).owes, now, e)
@@ -248,6 +259,10 @@ func (p *Planner) askSooner(now time.Time, e *Effects) {
 		eager := float64(eagerRare)
 		if traded {
 			eager = eagerTraded
+		}
+		if traded && p.trade.rare > 0 && now.Sub(p.trade.fewer) < TakeOver {
+			p.trade.withheld = true // the seed may go: each piece is to get out once first
+			return
 		}
 		for _, pc := range p.free {
 			if pc.idle == pc.claimed || p.traded(pc) != traded {

@@ -97,3 +97,37 @@ func TestTradedIsAskedOfTraders(t *testing.T) {
 		t.Error("nothing was asked")
 	}
 }
+
+// While there is a piece that only the seed has, it is not asked for what another site has; unless nothing gets on.
+func TestRareFirst(t *testing.T) {
+	p, seed, trader := traders(Share{0, 1})
+	now, mate := time.Unix(1, 0), ident.NodeID{3}
+	p.PeerUp(mate, "s", now)
+	p.PeerWants(mate, true, now)
+	p.assign(p.keen(now))
+	traded, taken := map[int]bool{}, []Run{}
+	for i := range p.chunks {
+		if traded[i] = p.pieces[p.of[i]].before == 0; traded[i] {
+			p.PeerHas(trader, i, now) // and gives nothing
+		} else {
+			taken = append(taken, Run{i, 1}) // by the mate
+		}
+	}
+	began := now
+	for ; now.Sub(began) < 4*TakeOver; now = now.Add(100 * time.Millisecond) {
+		p.PeerTakes(mate, taken, now)
+		for _, r := range p.Next(now).Requests {
+			if r.Peer != seed {
+				continue
+			}
+			if traded[r.Runs[0].First] {
+				if waited := now.Sub(began); waited < TakeOver {
+					t.Errorf("the seed is asked for what another site has after %v", waited)
+				}
+				return
+			}
+			drain(p, now, seed, Effects{Requests: []Request{r}})
+		}
+	}
+	t.Error("the seed is never asked for what the other site does not give")
+}
