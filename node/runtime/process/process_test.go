@@ -138,6 +138,9 @@ func (p phone) env() map[string]string { return map[string]string{"CALL": p.Addr
 // pick waits for a program to call, and returns a function that waits for its end.
 func (p phone) pick() (hangsUp func()) {
 	p.t.Helper()
+	if err := p.Listener.(*net.TCPListener).SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		p.t.Fatal(err)
+	}
 	conn, err := p.Accept()
 	if err != nil {
 		p.t.Fatal(err)
