@@ -35,8 +35,11 @@ func shirk() {
 	if err := cmd.Start(); err != nil {
 		fmt.Println(err)
 	}
-	select {}
+	lie()
 }
+
+// lie has a process do nothing until it is killed; select {} could be taken for a deadlock.
+func lie() { time.Sleep(time.Hour) }
 
 // bossLease leaves a busy machine some seconds until the singleton has to have started.
 const bossLease = 8 * time.Second
@@ -55,7 +58,7 @@ func boss() {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	select {}
+	lie()
 }
 
 func TestSingletonContract(t *testing.T) {
@@ -119,7 +122,7 @@ func TestGuardOutlivesItsNode(t *testing.T) {
 			t.Parallel()
 			phone := newPhone(t)
 			node := exec.Command(os.Args[0])
-			node.Stdout = os.Stdout // what keeps it from starting
+			node.Stdout, node.Stderr = os.Stdout, os.Stderr // what keeps it from starting
 			node.Env = append(os.Environ(), "ROLE=boss", "LEASE="+bossLease.String(), "DIR="+t.TempDir(), "CALL="+phone.Addr().String())
 			began := time.Now()
 			if err := node.Start(); err != nil {
