@@ -18,19 +18,16 @@ var _ deploy.Lead = tenure{}
 // Term implements runtime.Lease. What is over when Live is has LeaseGrace after it was told to end, at defaults, and a
 // second more until another node may lead.
 func (t tenure) Term() runtime.Term {
-	l, set := t.n.lead, t.n.cfg.Lease
-	epoch, leads := l.Fence()
-	_, may := l.Term()
-	left := l.Until()
-	if again, still := l.Fence(); !leads || !still || again != epoch {
-		return runtime.Term{} // Changed tells of what it has come to
+	set, now := t.n.cfg.Lease, t.n.lead.Term()
+	if now.Left == 0 {
+		return runtime.Term{} // Changed tells of what it comes to
 	}
-	term := runtime.Term{Epoch: epoch, Live: left - set.Authority/10}
+	term := runtime.Term{Epoch: now.Fence, Live: now.Left - set.Authority/10}
 	if mutant.On(mutant.SingletonOutlivesTerm) {
 		term.Live += set.Authority
 	}
-	if may {
-		term.Run = left - lead.StopMargin(set)
+	if now.Go {
+		term.Run = now.Left - lead.StopMargin(set)
 	}
 	return term
 }

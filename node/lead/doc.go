@@ -9,12 +9,12 @@
 //
 //   - A side effect that is over at once (an entry published, an order given) asks Active immediately before, each time, takes
 //     Settings.Margin at most, and carries the token. The answer is never kept.
-//   - Work that goes on by itself (a program that runs) begins only while Term is true, and is registered with OnStop. What was
+//   - Work that goes on by itself (a program that runs) begins only while Term says Go, and is registered with OnStop. What was
 //     registered is told to stop before the lease may pass on: StopMargin before the deadline if renewals fail, and on Yield and
 //     Close before the lease is released, which waits for it. So if each function returns only when its work is
 //     dead, and soon once its context ends, the work is dead before another node leads.
 //   - What stops with this process or not at all (a program that outlives a node which was killed, or stands still) is not
-//     helped by OnStop. It needs a guard of its own, which ends it at Deadline by the same clock; and the resource that it works on
+//     helped by OnStop. It needs a guard of its own, which ends it when Term.Left is over by the same clock; and the resource that it works on
 //     needs the token.
 //
 // # Order of calls for work that goes on
@@ -23,7 +23,7 @@
 //	loop:
 //	    changed := l.Changed()
 //	    mu.Lock()
-//	    if token, ok := l.Term(); ok { start, with the token } // else OnStop's function stops it
+//	    if t := l.Term(); t.Go { start, with t.Fence } // else OnStop's function stops it
 //	    mu.Unlock()
 //	    <-changed
 //

@@ -127,22 +127,7 @@ func (l *Lead) Fence() (uint64, bool) {
 	return l.fence, l.held.Active(l.cfg.Clock())
 }
 
-// Until returns how long this node's authority lasts at least, by its clock; 0 if it does not lead.
-func (l *Lead) Until() time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.left()
-}
-
-// Deadline returns what the clock will show when this node's authority ends, unless it is renewed before. A guard in another
-// process that reads the same clock can end there what must not outlive it. False if the node does not lead.
-func (l *Lead) Deadline() (time.Duration, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.held.Deadline, l.left() > 0
-}
-
-// left is Until with mu held.
+// left is how long the authority of this node lasts at least, by its clock; 0 if it does not lead. The caller holds mu.
 func (l *Lead) left() time.Duration { return max(0, l.held.Deadline-l.cfg.Clock()) }
 
 // Changed returns a channel that is closed when the answer of Active or Term may have changed: gained, lost, another token, a

@@ -124,7 +124,7 @@ func (w *worker) tend(done <-chan struct{}) {
 	for {
 		changed := w.m.lead().Changed()
 		w.mu.Lock()
-		if _, ok := w.m.lead().Term(); ok && !w.runs {
+		if w.m.lead().Term().Go && !w.runs {
 			w.runs = true
 			w.begun++
 		}
@@ -252,8 +252,8 @@ func TestYieldGivesUp(t *testing.T) {
 		}
 		for range 50 {
 			time.Sleep(time.Second)
-			if s.leader() != s.nodes[0] || s.nodes[0].lead().Until() < 4*time.Second {
-				t.Fatalf("it leads on for %v only", s.nodes[0].lead().Until())
+			if s.leader() != s.nodes[0] || s.nodes[0].lead().Term().Left < 4*time.Second {
+				t.Fatalf("it leads on for %v only", s.nodes[0].lead().Term().Left)
 			}
 		}
 		s.await("work again", 20*time.Second, func() bool {

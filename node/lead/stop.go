@@ -31,29 +31,38 @@ type stops struct {
 
 type hook struct{ stop func(context.Context) }
 
-// Term reports whether work that goes on by itself may begin, or go on, and with which token: the node leads, no stop is under
-// way, and more than StopMargin is left. Whoever hears true has registered with OnStop before.
-func (l *Lead) Term() (lease.Token, bool) {
+// Term is what a node may do with work of the leader that goes on by itself. The zero Term is that of a node that does not lead.
+type Term struct {
+	Fence uint64        // the token as one number, see Lead.Fence
+	Left  time.Duration // the authority lasts so long at least, by this node's clock
+	// Go: work may begin, or go on. No stop is under way, and more than StopMargin is left. Whoever goes by it has registered
+	// with OnStop before.
+	Go bool
+}
+
+// Term returns the Term at this moment.
+func (l *Lead) Term() Term {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.term() {
-		return lease.Token{}, false
+	t := Term{Left: l.left(), Go: l.term()}
+	if t.Left > 0 {
+		t.Fence = l.fence
 	}
-	if !l.stops.led {
+	if t.Go && !l.stops.led {
 		l.stops.led = true
 		l.notify() // the guard watches from now on
 	}
-	return l.held.Token, true
+	return t
 }
 
-// term is Term with mu held.
+// term is Term.Go. The caller holds mu.
 func (l *Lead) term() bool {
 	return l.stops.halting == nil && l.stops.quits == 0 && l.left() > StopMargin(l.cfg.Settings)
 }
 
 // OnStop has stop called each time when work of the leader has to end, in a goroutine of its own. It returns when that work is
 // dead; its context ends when there is no time left to be polite, and at once if there is none to begin with. The lease is
-// not given up before all have returned, and Term is false until then. It may be called though no work goes on.
+// not given up before all have returned, and Term.Go is false until then. It may be called though no work goes on.
 //
 // remove takes the function out again; it may still be running then.
 func (l *Lead) OnStop(stop func(ctx context.Context)) (remove func()) {

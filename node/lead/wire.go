@@ -2,12 +2,12 @@ package lead
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
 	"time"
 
+	"selvage/internal/frame"
 	"selvage/internal/ident"
 	"selvage/ledger/lease"
 )
@@ -134,30 +134,18 @@ func (l *Lead) flush(ctx context.Context) {
 	}
 }
 
-// writeMessage writes a length and a message.
 func writeMessage(w io.Writer, m lease.Message) error {
 	data, err := m.Encode()
 	if err != nil {
 		return err
 	}
-	out := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(data)), uint16(len(data)))
-	_, err = w.Write(append(out, data...))
-	return err
+	return frame.Write(w, data)
 }
 
-// readMessage reads a length and a message.
 func readMessage(r io.Reader) (lease.Message, error) {
-	var head [2]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return lease.Message{}, err
-	}
-	n := binary.BigEndian.Uint16(head[:])
-	if n > lease.MaxEncoded {
-		return lease.Message{}, fmt.Errorf("receive lease message: %w: %d bytes", lease.ErrMalformed, n)
-	}
-	data := make([]byte, n)
-	if _, err := io.ReadFull(r, data); err != nil {
-		return lease.Message{}, err
+	data, err := frame.Read(r, lease.MaxEncoded)
+	if err != nil {
+		return lease.Message{}, fmt.Errorf("receive lease message: %w", err)
 	}
 	return lease.DecodeMessage(data)
 }

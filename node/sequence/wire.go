@@ -1,7 +1,6 @@
 package sequence
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +8,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"selvage/internal/canon"
+	"selvage/internal/frame"
 	"selvage/internal/ident"
 )
 
@@ -103,22 +103,12 @@ func (c Codec) write(w io.Writer, v any) error {
 	if err != nil {
 		return err
 	}
-	out := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(data)), uint16(len(data)))
-	_, err = w.Write(append(out, data...))
-	return err
+	return frame.Write(w, data)
 }
 
 func (c Codec) read(r io.Reader, into any) error {
-	var head [2]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return err
-	}
-	n := binary.BigEndian.Uint16(head[:])
-	if n > maxMessage {
-		return fmt.Errorf("%w: %d bytes", errMalformed, n)
-	}
-	data := make([]byte, n)
-	if _, err := io.ReadFull(r, data); err != nil {
+	data, err := frame.Read(r, maxMessage)
+	if err != nil {
 		return err
 	}
 	return c.dec.Unmarshal(data, into)
