@@ -144,7 +144,11 @@ func (s *Swarm) task(d Digest) *task {
 // Fetch returns when the blob is here, whole and checked. It goes on for as long as ctx lasts
 // when nobody has the blob. Errors are disk.ErrFull in the chain, store.ErrCorrupt if the
 // release contradicts itself, or ctx's. Several callers share one fetch.
-func (s *Swarm) Fetch(ctx context.Context, w store.Want) error {
+func (s *Swarm) Fetch(ctx context.Context, w store.Want) error { return s.Follow(ctx, w, nil) }
+
+// Follow is Fetch, and tells of chunks as they come: more is called with their numbers, and with nil when the chunk list
+// is known and what older blobs had of it is here. It must not block, and may be called from several goroutines at once.
+func (s *Swarm) Follow(ctx context.Context, w store.Want, more func(chunks []int)) error {
 	o, err := s.cfg.Store.Begin(w)
 	if err != nil {
 		return err
@@ -157,6 +161,9 @@ func (s *Swarm) Fetch(ctx context.Context, w store.Want) error {
 		return err
 	}
 	defer s.leave(t)
+	if more != nil {
+		t.follow(more)
+	}
 	select {
 	case <-t.done:
 		return t.err

@@ -40,6 +40,8 @@ type task struct {
 	failure error
 	seeking bool // for providers
 	next    int  // of the providers, to be dialled
+
+	followers []func(chunks []int)
 }
 
 func newTask(s *Swarm, o *store.Object) *task {
@@ -78,6 +80,7 @@ func (t *task) fetch() error {
 		return err
 	}
 	t.begin()
+	t.came(nil)
 	t.wg.Go(t.flush)
 	for repairs := 0; ; repairs++ {
 		if err := t.chunks(); err != nil {
@@ -247,6 +250,7 @@ func (t *task) put(n *neighbour, i int, data []byte) error {
 		}
 	}
 	t.mu.Unlock()
+	t.came(fresh)
 	if done {
 		t.poke()
 	}

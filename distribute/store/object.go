@@ -319,7 +319,7 @@ func (o *Object) FillLocal(ctx context.Context) (int64, error) {
 			return filled, ctx.Err()
 		}
 		p, ok := o.store.find(c.Hash)
-		if !ok || o.has(i) {
+		if !ok || o.Has(i) {
 			continue
 		}
 		data := buf[:c.Size]
@@ -345,10 +345,11 @@ func (s *Store) find(hash [sha256.Size]byte) (place, bool) {
 	return p, ok
 }
 
-func (o *Object) has(i int) bool {
+// Has reports whether a chunk is here; false while the list is not known.
+func (o *Object) Has(i int) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.complete || o.have.Has(i)
+	return o.complete || o.have != nil && o.have.Has(i)
 }
 
 // Twin reports whether the chunk is the same as an earlier one, with which it comes.

@@ -224,7 +224,7 @@ func TestTwinsAreFetchedOnce(t *testing.T) {
 	}
 	puts, buf := 0, make([]byte, MaxChunk)
 	for i := range o.Chunks() {
-		if o.has(i) {
+		if o.Has(i) {
 			continue
 		}
 		n, err := from.ReadChunks(i, 1, buf)
@@ -430,7 +430,7 @@ func partly(fs disk.FS, from *Object, data []byte, seed uint64) bool {
 func checkChunks(t *rapid.T, o *Object, data []byte) {
 	buf := make([]byte, MaxChunk)
 	for i, c := range o.Chunks() {
-		if !o.has(i) {
+		if !o.Has(i) {
 			continue
 		}
 		n, err := o.ReadChunks(i, 1, buf)
