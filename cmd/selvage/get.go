@@ -94,7 +94,8 @@ func newGet(env *environment) *cobra.Command {
 }
 
 func newGetNoun(env *environment, n noun) *cobra.Command {
-	return &cobra.Command{
+	var watching bool
+	c := &cobra.Command{
 		Use:     n.name + " [NAME]",
 		Aliases: []string{strings.TrimSuffix(n.name, "s")},
 		Short:   "List the " + n.name,
@@ -103,6 +104,9 @@ func newGetNoun(env *environment, n noun) *cobra.Command {
 			only := ""
 			if len(args) == 1 {
 				only = args[0]
+			}
+			if watching {
+				return watch(c.Context(), env, n, only)
 			}
 			v, l, err := n.list(c.Context(), env, only)
 			if err != nil {
@@ -114,6 +118,8 @@ func newGetNoun(env *environment, n noun) *cobra.Command {
 			return l.print(env)
 		},
 	}
+	c.Flags().BoolVarP(&watching, "watch", "w", false, "show it anew each second until interrupted: in place on a terminal, else when it has changed")
+	return c
 }
 
 func (l *listing) print(env *environment) error {
