@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ type testNode struct {
 
 	mu       sync.Mutex
 	offences []string
+	synced   []ident.NodeID // with whom a whole session has run to its end
 }
 
 func siteName(site int) string { return fmt.Sprintf("site%d", site) }
@@ -55,11 +57,22 @@ func (f *testFleet) newNode(site, i, size int, push bool) *testNode {
 			defer n.mu.Unlock()
 			n.offences = append(n.offences, id.Short()+": "+reason)
 		},
+		Synced: func(id ident.NodeID, _ bool) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.synced = append(n.synced, id)
+		},
 	})
 	if push {
 		n.log.onStored = n.rep.Push
 	}
 	return n
+}
+
+func (n *testNode) syncedWith(id ident.NodeID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Contains(n.synced, id)
 }
 
 func (n *testNode) misbehaved() []string {

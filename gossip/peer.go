@@ -114,14 +114,3 @@ func (r *Replicator) awaitPeer(id ident.NodeID) *peer {
 		}
 	}
 }
-
-// remember notes a finished session with a peer, forgetting another's if there are too many.
-func (r *Replicator) remember(id ident.NodeID) {
-	if _, known := r.synced[id]; !known && len(r.synced) >= maxRemembered {
-		for other := range r.synced {
-			delete(r.synced, other)
-			break
-		}
-	}
-	r.synced[id] = time.Now()
-}

@@ -19,7 +19,7 @@ const (
 const (
 	defaultLocalPace  = 30 * time.Second
 	defaultUplinkPace = 60 * time.Second
-	maxRemembered     = 4096 // peers whose last session or misdeeds are remembered
+	maxRemembered     = 4096 // peers whose misdeeds are remembered
 )
 
 // Config is what a Replicator works with.
@@ -32,6 +32,9 @@ type Config struct {
 	Mates func() []ident.NodeID
 	// Misbehaved is told of a peer that breaks the protocol. It may be nil.
 	Misbehaved func(peer ident.NodeID, reason string)
+	// Synced is told of a session with a peer that ran to its end and left nothing out: this node has, or has seen, all that the
+	// peer had when it began. local says that the peer is of this node's site. It must not block. It may be nil.
+	Synced func(peer ident.NodeID, local bool)
 	// LocalPace and UplinkPace are the times between two sessions that the node initiates with any peer
 	// of this site and of others; 0 is 30 s and 60 s.
 	LocalPace, UplinkPace time.Duration
@@ -50,6 +53,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Misbehaved == nil {
 		c.Misbehaved = func(ident.NodeID, string) {}
+	}
+	if c.Synced == nil {
+		c.Synced = func(ident.NodeID, bool) {}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -71,7 +77,6 @@ type Replicator struct {
 	closed    bool
 	changed   chan struct{} // closed at the next PeerUp
 	peers     map[ident.NodeID]*peer
-	synced    map[ident.NodeID]time.Time
 	offenders map[ident.NodeID]*offender
 }
 
@@ -88,7 +93,6 @@ func NewReplicator(cfg Config) *Replicator {
 		wake:      make(chan struct{}, 1),
 		changed:   make(chan struct{}),
 		peers:     make(map[ident.NodeID]*peer),
-		synced:    make(map[ident.NodeID]time.Time),
 		offenders: make(map[ident.NodeID]*offender),
 	}
 	r.cfg.Network.Handle(syncProtocol, func(from ident.NodeID, conn net.Conn) {
@@ -178,13 +182,6 @@ func (r *Replicator) Kick() {
 	}
 	r.mu.Unlock()
 	r.poke()
-}
-
-// Synced returns when a session with a peer last ran to its end; zero if none has.
-func (r *Replicator) Synced(id ident.NodeID) time.Time {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.synced[id]
 }
 
 // Close cuts all streams and waits for all goroutines of the replicator.

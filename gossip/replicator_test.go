@@ -181,10 +181,15 @@ func TestSessionsAreBounded(t *testing.T) {
 		for range 400 { // 40 MB, all of which waits for the admissions
 			a.log.publish("/durable/"+a.name, strings.Repeat("x", 100_000))
 		}
+		early := false
+		b.log.onStored = func(Record, ident.NodeID) { early = early || b.syncedWith(a.id) }
 		f.link(a, b)
 		f.converge(t, 5*time.Second)
-		if b.rep.Synced(a.id).IsZero() && a.rep.Synced(b.id).IsZero() {
-			t.Error("no session was noted")
+		if early {
+			t.Error("a session that left something out was taken for a whole one")
+		}
+		if !b.syncedWith(a.id) {
+			t.Error("no whole session was told of")
 		}
 	})
 }

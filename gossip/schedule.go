@@ -134,9 +134,11 @@ func (r *Replicator) retry(p *peer) {
 // finished notes a session that ran to its end, whoever began it. The next is a pace away, unless
 // a push was lost meanwhile or the session could not hold everything.
 func (r *Replicator) finished(p *peer, res result) {
+	if !res.More {
+		r.cfg.Synced(p.id, p.local)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.remember(p.id)
 	p.failures, p.peeks = 0, 0
 	if !p.dirty && !res.More && p.next.After(time.Now()) {
 		p.next = time.Now().Add(r.pace(p))
