@@ -16,6 +16,8 @@ import (
 type feeds struct {
 	ledger *ledger.Ledger
 	site   string
+	hold   *hold
+	down   <-chan struct{} // closed when the node stops
 
 	mu   lock.Mutex
 	from ident.NodeID // of the change that is under way; guarded by mu, read by origin within it
@@ -23,8 +25,13 @@ type feeds struct {
 
 var _ gossip.Log = (*feeds)(nil)
 
-// publish writes an entry of this node.
+// publish writes an entry of this node. It waits while the node is held.
 func (f *feeds) publish(kind ledger.Kind, scope, key string, body []byte) (*ledger.Entry, error) {
+	select {
+	case <-f.hold.over:
+	case <-f.down:
+		return nil, errDown
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.from = ident.NodeID{}

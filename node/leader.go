@@ -59,7 +59,11 @@ func (n *Node) siteMates() []lead.Mate {
 	return out
 }
 
+// publishLease puts a lease record into the ledger. It does not wait while the node is held, as its end would wait for that.
 func (n *Node) publishLease(h lease.Held) error {
+	if n.hold.held() {
+		return errHeld
+	}
 	body, err := h.Encode()
 	if err == nil {
 		_, err = n.feeds.publish(ledger.KindLease, n.home.Site, leaseKey, body)

@@ -97,6 +97,7 @@ type Node struct {
 
 	ledger     *ledger.Ledger
 	feeds      *feeds
+	hold       *hold
 	store      *store.Store
 	mesh       *mesh.Host
 	members    *gossip.Membership
@@ -151,6 +152,9 @@ func Start(cfg Config) (*Node, error) {
 	n.mesh.OnPeer(n.onPeer)
 	n.expel() // before anybody is dialled
 	n.mesh.Learn(n.home.Bootstrap...)
+	if n.hold.held() {
+		n.wg.Go(n.listen)
+	}
 	n.wg.Go(n.guard)
 	n.wg.Go(n.reconcile)
 	n.wg.Go(n.report)
@@ -192,7 +196,9 @@ func (n *Node) openLedger() (err error) {
 	if err != nil {
 		return err
 	}
-	n.feeds = &feeds{ledger: n.ledger, site: n.home.Site}
+	_, before := n.ledger.Node(n.home.Node)
+	n.hold = newHold(before)
+	n.feeds = &feeds{ledger: n.ledger, site: n.home.Site, hold: n.hold, down: n.ctx.Done()}
 	if n.ledger.Chain() == nil && len(n.home.Charters) > 0 {
 		if err := n.feeds.learn(n.home.Charters); err != nil {
 			return fmt.Errorf("learn charters: %w", err)
@@ -251,7 +257,7 @@ func (n *Node) openGossip() (err error) {
 	if err != nil {
 		return err
 	}
-	n.replicator = gossip.NewReplicator(gossip.Config{Network: n.mesh, Log: n.feeds, Self: n.home.Node, Mates: n.mates, Misbehaved: n.misbehaved, Logger: n.log})
+	n.replicator = gossip.NewReplicator(gossip.Config{Network: n.mesh, Log: n.feeds, Self: n.home.Node, Mates: n.mates, Misbehaved: n.misbehaved, Synced: n.hold.synced, Logger: n.log})
 	n.ledger.OnStored(func(r ledger.Record) {
 		n.replicator.Push(gossip.Record(r), n.feeds.origin())
 		n.urgent(r)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"selvage/distribute/store"
+	"selvage/gossip"
 	"selvage/internal/disk"
 	"selvage/internal/disk/memdisk"
 	"selvage/ledger"
@@ -287,8 +288,8 @@ func TestLogFails(t *testing.T) {
 	}
 }
 
-// TestRestoredBackup: a node that goes on from an old copy of itself forks its feed, is found out,
-// and cannot take back what operators signed through it.
+// TestRestoredBackup: a node that goes on from an old copy of itself, and is written to at once, waits until it has heard what it
+// wrote, and goes on after that.
 func TestRestoredBackup(t *testing.T) {
 	t.Parallel()
 	f := found(t)
@@ -305,6 +306,56 @@ func TestRestoredBackup(t *testing.T) {
 	if _, err := f.seed(m, "app@v2", content(2, 1000)); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "both have both releases", func() bool { return len(f.founder.Releases()) == 2 && len(m.Releases()) == 2 })
+	if n, _ := f.founder.ledger.Node(m.home.Node); n.Quarantined != "" {
+		t.Errorf("b1 %s", n.Quarantined)
+	}
+}
+
+// TestHeldNodeStops: a node that nobody tells what it wrote can be stopped, and says so to who waits for it.
+func TestHeldNodeStops(t *testing.T) {
+	t.Parallel()
+	f := found(t)
+	m := f.join("b", "b1")
+	eventually(t, "b1 is in", func() bool { return len(f.founder.Nodes()) == 2 && len(m.Nodes()) == 2 })
+	cutOff(t, m)
+	m.stop()
+	m.start()
+	done := make(chan error, 1)
+	go func() {
+		_, err := m.feeds.publish(ledger.KindReport, "", "report", nil)
+		done <- err
+	}()
+	if !m.hold.held() {
+		t.Error("a node that is cut off does not wait")
+	}
+	m.stop()
+	if err := <-done; !errors.Is(err, errDown) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestCopiedNode: a node of which there is a copy forks its feed, is found out, and cannot take back what operators signed through it.
+func TestCopiedNode(t *testing.T) {
+	t.Parallel()
+	f := found(t)
+	m := f.join("b", "b1")
+	eventually(t, "b1 is in", func() bool { return len(f.founder.Nodes()) == 2 && len(m.Status().Peers) == 1 })
+	twin := m.log.Clone()
+	if _, err := f.seed(m, "app@v1", content(1, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the founder has the release", func() bool { return len(f.founder.Releases()) == 1 })
+	other, err := ledger.Open(ledger.Config{Log: twin, Key: m.home.Key, Fleet: m.home.Fleet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said ledger.Record
+	other.OnStored(func(r ledger.Record) { said = r })
+	if _, err := other.Publish(ledger.KindCommand, "", "", []byte("the copy's")); err != nil {
+		t.Fatal(err)
+	}
+	f.founder.feeds.Offer(m.home.Node, []gossip.Record{gossip.Record(said)})
 	eventually(t, "the founder names it", func() bool { return f.founder.alerted("b1", "forked") })
 	if n, _ := f.founder.ledger.Node(m.home.Node); n.Quarantined == "" {
 		t.Error("b1 is not quarantined")

@@ -36,6 +36,7 @@ func hunts() map[mutant.Name]string {
 		mutant.HandOutRot:            "rotten-disk",
 		mutant.SingletonOutlivesTerm: "singleton-moves",
 		mutant.TurnsWithoutBound:     "in-turn",
+		mutant.WriteUnheard:          "restored-and-busy",
 	}
 }
 

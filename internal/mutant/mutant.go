@@ -22,6 +22,7 @@ const (
 	HandOutRot            Name = "hand-out-rot"
 	SingletonOutlivesTerm Name = "singleton-outlives-term"
 	TurnsWithoutBound     Name = "turns-without-bound"
+	WriteUnheard          Name = "write-unheard"
 )
 
 // The mutants of the site lease. The first six are the variants that are known to be unsafe; the rest break what
@@ -59,6 +60,7 @@ func All() []Mutant {
 		{HandOutRot, "what went bad on a disk is handed out without a look"},
 		{SingletonOutlivesTerm, "a singleton may live as long again as the lease lasts"},
 		{TurnsWithoutBound, "the leader of a site lets everybody change who asks"},
+		{WriteUnheard, "a node that was restored from a backup writes before it has heard what it wrote"},
 	}
 }
 
