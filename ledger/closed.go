@@ -71,19 +71,19 @@ func (c *closedFeed) learn(words []word) bool {
 
 // vouched reports whether entries of a kind may carry an operator's word.
 func vouched(k Kind) bool {
-	return k == KindAdmission || k == KindCharter || k == KindRelease || k == KindDeployment || k == KindRevocation
+	return k == KindAdmission || k == KindCharter || isStatement(k)
 }
 
 // vouch takes what operators say in an entry of a closed feed, past the bounds that hold for what
 // anyone may write, and returns their words. Only keys of the chain's charters vouch for any; more
 // says that a longer chain may find words that this one does not.
 func (f *fold) vouch(e *Entry) (words []word, more bool) {
-	switch e.Kind {
-	case KindAdmission:
+	switch {
+	case e.Kind == KindAdmission:
 		return f.vouchAdmission(e)
-	case KindCharter:
+	case e.Kind == KindCharter:
 		return f.vouchCharter(e)
-	case KindRelease, KindDeployment, KindRevocation:
+	case isStatement(e.Kind):
 		return f.vouchStatement(e)
 	}
 	return nil, false

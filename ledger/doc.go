@@ -11,8 +11,8 @@
 //
 // Order travels in the feed, authority in the envelope: entries are signed by the nodes that
 // author them, which says who passed a thing on and in which order; what an operator says
-// (release, deployment, revocation, charter) is a DSSE envelope in the entry's body, and counts when the
-// charter's keys for it signed it, whoever wrote the entry. A statement (release, deployment, revocation)
+// (release, deployment, revocation, site config, charter) is a DSSE envelope in the entry's body, and counts when the
+// charter's keys for it signed it, whoever wrote the entry. A statement (release, deployment, revocation, site config)
 // is known by the SHA-256 of its payload, so writing it twice changes nothing, and signatures
 // that come in several entries add up.
 //
@@ -34,7 +34,7 @@
 // followed by the 64 bytes of the author's signature over "selvage entry 1\x00" and the array. The
 // hash of an entry is that of all these bytes. An entry that is not in its one form is refused.
 //
-// The body of a charter, release, deployment or revocation is the JSON of a DSSE envelope:
+// The body of a charter, release, deployment, revocation or site config is the JSON of a DSSE envelope:
 //
 //	charter     type trust.TypeCharter; package trust draws it
 //	release     type TypeRelease: an in-toto Statement, v1, whose predicate (type
@@ -44,6 +44,8 @@
 //	            are none: at most 8 of {from, digest, size, root, print}
 //	deployment  type TypeDeployment: {name, generation, supersedes, declared, spec}
 //	revocation  type TypeRevocation: {fleet, subject, id, site, keeps, reason, declared}
+//	siteconfig  type TypeSite: {fleet, site, generation, supersedes, declared, witnesses: [node],
+//	            issuers: [{node, life, expires}]}; life in seconds
 //
 // The body of an admission is a trust.Credential. Other bodies are for those who write them.
 //
@@ -137,7 +139,7 @@
 //
 //	body, entry, proof       64 KiB, 65 KiB, 131 KiB
 //	keys of a register feed  256; those written longest ago leave
-//	releases of a feed       16384 are looked into, the first; deployments and revocations alike
+//	releases of a feed       16384 are looked into, the first; deployments, revocations and site configs alike
 //	kept by a revocation     512 things; another revocation of the same adds to them
 //	admissions of a feed     1024 are looked into, the first; charters alike
 //	signatures               64 of a statement are taken from a feed

@@ -73,7 +73,7 @@ func (f *fold) dispensable(id string) error {
 	return nil
 }
 
-// saidBy lists what counts only because a key signed it, the weightiest first: revocations, invites, deployments, then
+// saidBy lists what counts only because a key signed it, the weightiest first: revocations, invites, site configs, deployments, then
 // releases from the newest on. Deployments that others superseded are among them, lest what they superseded comes back.
 func (f *fold) saidBy(id string) []string {
 	var said []*statement
@@ -86,7 +86,7 @@ func (f *fold) saidBy(id string) []string {
 		}
 	}
 	weight := func(s *statement) int {
-		return slices.Index([]Kind{KindRevocation, KindDeployment, KindRelease}, s.kind)
+		return slices.Index([]Kind{KindRevocation, KindSiteConfig, KindDeployment, KindRelease}, s.kind)
 	}
 	slices.SortFunc(said, func(a, b *statement) int {
 		return cmp.Or(cmp.Compare(weight(a), weight(b)), b.time().Compare(a.time()), strings.Compare(a.digest, b.digest))

@@ -46,7 +46,7 @@ const (
 	KindRelease    Kind = 4 // body: DSSE envelope, JSON
 	KindDeployment Kind = 5 // body: DSSE envelope, JSON
 	KindCommand    Kind = 6
-	KindSiteConfig Kind = 7
+	KindSiteConfig Kind = 7 // body: DSSE envelope, JSON
 
 	KindReport Kind = 128 // body: the node's own, see package node
 	KindBeacon Kind = 129
@@ -61,6 +61,11 @@ func (k Kind) String() string {
 		return n
 	}
 	return fmt.Sprintf("kind %d", uint8(k))
+}
+
+// isStatement reports whether operators sign what an entry of the kind holds, as a statement that is known by its digest.
+func isStatement(k Kind) bool {
+	return k == KindRelease || k == KindDeployment || k == KindRevocation || k == KindSiteConfig
 }
 
 // Lane says how a kind is kept.

@@ -257,6 +257,19 @@ func releaseOf(name, version, blob string, created time.Duration) ledger.Release
 		Platform: "linux/amd64", Digest: fmt.Sprintf("%x", sum), Size: 10, Root: "bafyreigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi", File: "app"}}}
 }
 
+// site is a site config as an entry's body, and its digest. The fleet is filled in where it is missing.
+func (f *fleet) site(c ledger.SiteConfig, signers ...string) ([]byte, string) {
+	f.t.Helper()
+	if c.Fleet == (trust.FleetID{}) {
+		c.Fleet = f.id
+	}
+	env, err := ledger.SignSite(c, keysOf(signers...)...)
+	must(f.t, err)
+	digest, err := ledger.Digest(env)
+	must(f.t, err)
+	return marshal(f.t, env), digest
+}
+
 // revoke is a revocation as an entry's body, and its digest. What is missing in it is filled in.
 func (f *fleet) revoke(r ledger.Revocation, signers ...string) (body []byte, digest string) {
 	f.t.Helper()

@@ -30,6 +30,7 @@ type fold struct {
 	releaseList []SignedRelease    // what releases answers; nil: to be worked out
 	wantedList  []DeploymentState  // likewise deployments
 	revokedList []SignedRevocation // likewise revocations
+	siteList    []SiteState        // likewise siteConfigs
 }
 
 // takenKey counts what one author can make others keep in memory and check anew with each charter.
@@ -41,14 +42,14 @@ type takenKey struct {
 // bounds say how many entries of a feed and kind are looked into. The first of a feed count, so
 // the answer is the same whatever the order of arrival; the others are kept and passed on only.
 type bounds struct {
-	statements int // releases, deployments, and revocations
+	statements int // of each kind that operators sign
 	grants     int // admissions, and charters
 }
 
 var usualBounds = bounds{statements: 1 << 14, grants: trust.MaxCharters}
 
 func (b bounds) of(k Kind) int {
-	if k == KindRelease || k == KindDeployment || k == KindRevocation {
+	if isStatement(k) {
 		return b.statements
 	}
 	return b.grants
@@ -91,14 +92,14 @@ func (f *fold) add(e *Entry, received time.Time) {
 		return
 	}
 	f.taken[takenKey{feed, e.Kind}]++
-	switch e.Kind {
-	case KindAdmission:
+	switch {
+	case e.Kind == KindAdmission:
 		f.addAdmission(e)
-	case KindCharter:
+	case e.Kind == KindCharter:
 		if p, err := readProposal(e.Body); err == nil {
 			f.addCharter(p, true)
 		}
-	case KindRelease, KindDeployment, KindRevocation:
+	case isStatement(e.Kind):
 		f.addStatement(e)
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
+	"selvage/internal/ident"
 	"selvage/ledger"
 	"selvage/ledger/memlog"
 	"selvage/ledger/trust"
@@ -167,6 +169,33 @@ func FuzzDecodeRevocation(f *testing.F) {
 		must(t, err)
 		if again.Subject != r.Subject || again.ID != r.ID || again.Site != r.Site || !slices.Equal(again.Keeps, r.Keeps) || !again.Declared.Equal(r.Declared) {
 			t.Errorf("%+v became %+v", r, again)
+		}
+	})
+}
+
+// FuzzDecodeSite: what is read as a site config is the same when it is written.
+func FuzzDecodeSite(f *testing.F) {
+	fl := newFleet(f, oneOperator())
+	a, b := fl.author("a").id, fl.author("b").id
+	for _, c := range []ledger.SiteConfig{
+		{Site: "s1", Generation: 1, Declared: epoch, Witnesses: []ident.NodeID{a, b}},
+		{Site: "s1", Generation: 2, Declared: epoch, Supersedes: []string{keyID("op")}, Issuers: []ledger.Issuer{{Node: a, Life: trust.DefaultLifetime, Expires: epoch.Add(time.Hour)}}},
+	} {
+		body, _ := fl.site(c, "op")
+		f.Add(payload(f, body))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := ledger.DecodeSite(data)
+		if err != nil {
+			return
+		}
+		env, err := ledger.SignSite(c, keyOf("op"))
+		must(t, err)
+		again, err := ledger.DecodeSite(payload(t, marshal(t, env)))
+		must(t, err)
+		if !slices.Equal(again.Witnesses, c.Witnesses) || len(again.Issuers) != len(c.Issuers) || again.Site != c.Site || again.Generation != c.Generation ||
+			!again.Declared.Equal(c.Declared) {
+			t.Errorf("%+v became %+v", c, again)
 		}
 	})
 }

@@ -23,6 +23,7 @@ type statement struct {
 	release    Release
 	deployment Deployment
 	revocation Revocation
+	site       SiteConfig
 
 	envelope trust.Envelope            // as it was read; dropped once it was shown
 	good     map[string]dsse.Signature // those that hold, by key ID
@@ -41,6 +42,8 @@ func (s *statement) payloadType() string {
 		return TypeRelease
 	case KindRevocation:
 		return TypeRevocation
+	case KindSiteConfig:
+		return TypeSite
 	}
 	return TypeDeployment
 }
@@ -54,8 +57,21 @@ func (s *statement) authority() (trust.Role, string) {
 		return trust.RoleRoot, ""
 	case s.kind == KindRevocation:
 		return trust.RoleAdmit, "site:" + s.revocation.Site
+	case s.kind == KindSiteConfig:
+		return trust.RoleAdmit, "site:" + s.site.Site
 	}
 	return trust.RoleDeploy, s.deployment.Name
+}
+
+// fleet returns the fleet that a statement names, if its kind names one.
+func (s *statement) fleet() (id trust.FleetID, named bool) {
+	switch s.kind {
+	case KindRevocation:
+		return s.revocation.Fleet, true
+	case KindSiteConfig:
+		return s.site.Fleet, true
+	}
+	return trust.FleetID{}, false
 }
 
 func (s *statement) time() time.Time {
@@ -64,6 +80,8 @@ func (s *statement) time() time.Time {
 		return s.release.Created
 	case KindRevocation:
 		return s.revocation.Declared
+	case KindSiteConfig:
+		return s.site.Declared
 	}
 	return s.deployment.Declared
 }
@@ -87,6 +105,8 @@ func readStatement(kind Kind, body []byte) (*statement, error) {
 		s.deployment, err = DecodeDeployment(payload)
 	case KindRevocation:
 		s.revocation, err = DecodeRevocation(payload)
+	case KindSiteConfig:
+		s.site, err = DecodeSite(payload)
 	default:
 		return nil, fmt.Errorf("%s is no statement", kind)
 	}
@@ -165,7 +185,7 @@ func (s *statement) resolve(keys map[string]ed25519.PublicKey) {
 // judge asks the charters who signed s, and has a revocation take effect, or lose it.
 func (f *fold) judge(s *statement) {
 	counted := s.signers != nil
-	f.releaseList, f.wantedList, f.revokedList = nil, nil, nil
+	f.releaseList, f.wantedList, f.revokedList, f.siteList = nil, nil, nil, nil
 	signers, newest, err := f.verify(s)
 	s.signers = signers
 	if t := s.time(); err == nil && newest && t.After(f.raised) && t.Before(f.chain().Latest().Expires) {

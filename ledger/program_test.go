@@ -89,7 +89,7 @@ func (p *program) admitWith(a *author, t trust.Ticket) {
 
 // step has an author write something.
 func (p *program) step(a *author) {
-	switch rapid.IntRange(0, 15).Draw(p.rt, "step") {
+	switch rapid.IntRange(0, 17).Draw(p.rt, "step") {
 	case 0:
 		if len(p.lanes) > 0 {
 			p.authors = append(p.authors, a.backup(p.lanes...))
@@ -118,6 +118,8 @@ func (p *program) step(a *author) {
 		p.add(a, kind, "", rapid.SliceOfN(rapid.Byte(), 0, 8).Draw(p.rt, "garbage"))
 	case 13, 14, 15:
 		p.revocation(a)
+	case 16, 17:
+		p.siteConfig(a)
 	}
 }
 
@@ -168,6 +170,27 @@ func (p *program) serials() (out []string) {
 	return out
 }
 
+// siteConfig writes a site config that takes the place of some that came before it.
+func (p *program) siteConfig(a *author) {
+	site := pick(p.rt, []string{"s1", "s2"}, "site")
+	c := ledger.SiteConfig{Site: site, Generation: rapid.Uint64Range(1, 3).Draw(p.rt, "generation"), Declared: epoch.Add(p.hour())}
+	for _, o := range p.authors {
+		if rapid.Bool().Draw(p.rt, "named") && !slices.Contains(c.Witnesses, o.id) && len(c.Witnesses) < ledger.MaxWitnesses {
+			c.Witnesses = append(c.Witnesses, o.id)
+		}
+	}
+	old := p.heads["site "+site]
+	if len(old) > 0 {
+		c.Supersedes = rapid.SliceOfNDistinct(rapid.SampledFrom(old), 0, len(old), rapid.ID).Draw(p.rt, "supersedes")
+	}
+	body, digest := p.site(c, p.signers()...)
+	if !slices.Contains(old, digest) {
+		p.heads["site "+site] = append(old, digest)
+		p.digests = append(p.digests, digest)
+	}
+	p.add(a, ledger.KindSiteConfig, "", body)
+}
+
 // deployment writes a deployment that takes the place of some that came before it.
 func (p *program) deployment(a *author) {
 	name := pick(p.rt, []string{"app", "db"}, "name")
@@ -192,6 +215,7 @@ type view struct {
 	Releases    []ledger.SignedRelease
 	Deployments []ledger.DeploymentState
 	Revocations []ledger.SignedRevocation
+	Sites       []ledger.SiteState
 	Reports     []ledger.Report
 	Charters    []string
 	Forks       []string
@@ -200,7 +224,7 @@ type view struct {
 
 func viewOf(t testing.TB, l *ledger.Ledger, scopes ...string) view {
 	t.Helper()
-	v := view{Nodes: l.Nodes(), Releases: l.Releases(), Deployments: l.Deployments(), Revocations: l.Revocations(), Reports: slices.Clone(l.Reports()), Forks: l.Forks(), Root: l.Root(append(scopes, ""))}
+	v := view{Nodes: l.Nodes(), Releases: l.Releases(), Deployments: l.Deployments(), Revocations: l.Revocations(), Sites: l.SiteConfigs(), Reports: slices.Clone(l.Reports()), Forks: l.Forks(), Root: l.Root(append(scopes, ""))}
 	for i := range v.Reports {
 		v.Reports[i].Received = time.Time{}
 	}
@@ -238,6 +262,7 @@ func (m *machine) feed(rt *rapid.T, records []ledger.Record, restarts bool) {
 		records = records[n:]
 		m.Releases() // answers that are kept must not outlive what they rest on
 		m.Deployments()
+		m.SiteConfigs()
 		if restarts && rapid.IntRange(0, 3).Draw(rt, "restart") == 0 {
 			m.restart()
 		}

@@ -77,33 +77,18 @@ func (f *fold) releases() []SignedRelease {
 	return out
 }
 
-// deployments lists what is wanted by name. Among several heads all nodes follow the one of the
-// highest generation, the latest declared, the highest digest, in this order.
+// deployments lists what is wanted by name. Of several heads all nodes follow the first.
 func (f *fold) deployments() []DeploymentState {
 	if f.wantedList != nil {
 		return f.wantedList
 	}
 	out := []DeploymentState{}
 	for _, all := range f.valid(KindDeployment, func(s *statement) string { return s.deployment.Name }) {
-		superseded := map[string]bool{}
-		for _, s := range all {
-			for _, d := range s.deployment.Supersedes {
-				superseded[d] = true
-			}
-		}
-		heads := slices.DeleteFunc(all, func(s *statement) bool { return superseded[s.digest] })
+		heads := headsOf(all)
 		if len(heads) == 0 { // statements that supersede each other in a ring cannot be made without breaking SHA-256
 			continue
 		}
-		slices.SortFunc(heads, func(a, b *statement) int {
-			return -cmp.Or(cmp.Compare(a.deployment.Generation, b.deployment.Generation),
-				a.deployment.Declared.Compare(b.deployment.Declared), strings.Compare(a.digest, b.digest))
-		})
-		d := DeploymentState{Deployment: heads[0].deployment, Digest: heads[0].digest, Signers: heads[0].signers}
-		for _, h := range heads {
-			d.Heads = append(d.Heads, h.digest)
-		}
-		out = append(out, d)
+		out = append(out, DeploymentState{Deployment: heads[0].deployment, Digest: heads[0].digest, Heads: digestsOf(heads), Signers: heads[0].signers})
 	}
 	slices.SortFunc(out, func(a, b DeploymentState) int { return strings.Compare(a.Name, b.Name) })
 	f.wantedList = out

@@ -69,8 +69,8 @@ func (f *fold) inForce(what string) *trust.Charter {
 // charter. A revocation counts by any charter of the chain: what was revoked must not come back because an operator
 // has left, and with him his signature.
 func (f *fold) verify(s *statement, less ...string) (signers []string, newest bool, err error) {
-	if s.kind == KindRevocation && s.revocation.Fleet != f.charters.fleet {
-		return nil, false, fmt.Errorf("revocation is %w", trust.ErrForeignFleet)
+	if fleet, named := s.fleet(); named && fleet != f.charters.fleet {
+		return nil, false, fmt.Errorf("%s is %w", s.kind, trust.ErrForeignFleet)
 	}
 	less = append(f.struck(s.digest), less...)
 	for i, c := range slices.Backward(f.charters.versions) {

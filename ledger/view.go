@@ -58,6 +58,7 @@ type view struct {
 	releases    []SignedRelease
 	deployments []DeploymentState
 	revocations []SignedRevocation // the earliest first
+	sites       []SiteState        // by site
 	reports     []Report           // by node
 	beacons     []Report           // likewise
 	leases      []Report           // likewise
@@ -84,7 +85,7 @@ func compareID(n Node, id ident.NodeID) int { return n.Node.Compare(id) }
 // base returns what the fold has come to, but for the long lists.
 func (f *fold) base(floor trust.Floor) view {
 	return view{chain: f.chain(), keys: f.charters.keys, floor: floor, releases: f.releases(), deployments: f.deployments(),
-		revocations: f.revocations(), forks: f.forks()}
+		revocations: f.revocations(), sites: f.siteConfigs(), forks: f.forks()}
 }
 
 // news is what a change has made of the items of the long lists.
