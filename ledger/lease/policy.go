@@ -24,12 +24,18 @@ const enough = 5
 
 // Propose returns the voters of the next epoch, for Machine.Change, if they shall not stay as they are: 1, then 3, then
 // 5 of them, one step at a time. A founder begins only when there are two to join it, since of two voters both are
-// needed. A voter that is gone is replaced: its successor comes first. The order of members is that in which they are
-// preferred.
+// needed, and goes back to being alone if it comes to two and there is no third. A voter that is gone is replaced: its
+// successor comes first. A witness that is no member goes at once, as people want it to. The order of members is that in
+// which they are preferred.
 func Propose(c Config, holder ident.NodeID, members []Member) ([]Voter, bool) {
+	if w := dismissed(c, members); len(w) > 0 {
+		return without(c.Voters, w[:1]), true
+	}
 	gone := goneOf(c, holder, members)
 	fresh := candidates(c, members)
 	switch odd := len(c.Voters)%2 == 1; {
+	case len(c.Voters) == 2 && len(gone) == 0 && len(fresh) == 0 && c.mayLead(holder): // two are worse than one
+		return []Voter{{Node: holder}}, true
 	case odd && len(gone) == 0 && len(c.Voters) < enough && len(fresh) >= 2, // two more
 		odd && len(gone) > 0 && len(fresh) > 0,   // a successor
 		!odd && len(gone) == 0 && len(fresh) > 0: // the second of two
@@ -38,6 +44,16 @@ func Propose(c Config, holder ident.NodeID, members []Member) ([]Voter, bool) {
 		return without(c.Voters, gone[:1]), true
 	}
 	return nil, false
+}
+
+// dismissed are the witnesses that are no members any more.
+func dismissed(c Config, members []Member) (out []Voter) {
+	for _, v := range c.Voters {
+		if v.Witness && !slices.ContainsFunc(members, func(m Member) bool { return m.Node == v.Node }) {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 // goneOf are the voters that are gone: who is no member is, too.

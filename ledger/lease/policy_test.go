@@ -27,6 +27,10 @@ func TestPropose(t *testing.T) {
 		{"two nodes and a witness", voters(0), append(up(0, 1), witness), voters(0, 1)},
 		{"the witness comes last", voters(0, 1), append(up(0, 1), witness), append(voters(0, 1), Voter{nodeID(8), true})},
 		{"no witness where there are enough", voters(0), append([]Member{witness}, up(0, 1, 2)...), voters(0, 1)},
+		{"a witness that is sent away goes though an even number stays", append(voters(0, 1), Voter{nodeID(8), true}), up(0, 1), voters(0, 1)},
+		{"two voters, and no third: one is better", voters(0, 1), up(0, 1), voters(0)},
+		{"two voters, and the third is silent", voters(0, 1), append(up(0, 1), silent(2, time.Second)), voters(0)},
+		{"a witness that is silent stays", append(voters(0, 1), Voter{nodeID(8), true}), append(up(0, 1), Member{Node: nodeID(8), Witness: true, Silent: Gone}), nil},
 		{"the second of two", voters(0, 1), up(0, 1, 2), voters(0, 1, 2)},
 		{"three of four stay", voters(0, 1, 2), up(0, 1, 2, 3), nil},
 		{"three of five grow", voters(0, 1, 2), up(0, 1, 2, 3, 4), voters(0, 1, 2, 3)},
@@ -37,7 +41,7 @@ func TestPropose(t *testing.T) {
 		{"gone, and nobody to succeed it", voters(0, 1, 2), append(up(0, 1), silent(2, Gone)), nil},
 		{"no member any more", voters(0, 1, 2, 3), up(0, 1, 3), voters(0, 1, 3)},
 		{"two of five gone, no successor", voters(0, 1, 2, 3, 4), append(up(0, 1, 2), silent(3, Gone), silent(4, Gone)), voters(0, 1, 2, 4)},
-		{"the holder never goes", voters(0, 1), []Member{silent(0, Gone), {Node: nodeID(1)}}, nil},
+		{"the holder never goes", voters(0, 1), []Member{silent(0, Gone), {Node: nodeID(1)}}, voters(0)},
 	} {
 		got, ok := Propose(Config{Epoch: 3, Voters: c.voters}, nodeID(0), c.members)
 		want := Config{Epoch: 4, Voters: c.want}
