@@ -46,6 +46,13 @@
 //	/selvage/lease/1   opener: length, 2 bytes, big endian; a message of package lease
 //	                   other end: likewise the answer, if there is one; either closes
 //
+// A voter of another site, a witness, is asked on a protocol of its own, since it votes for its own site too:
+//
+//	/selvage/witness/1 opener: length, 2 bytes, big endian; the name of the site whose lease it is about; then as above
+//
+// A witness has a machine and a record for each site that it votes for (Witnesses). It hears of the site's voters from those who
+// ask it, as the site's lease records do not leave the site.
+//
 // # Bounds
 //
 // 64 messages that came wait for the machine, and 8 for each peer that are on their way; more are dropped, as any may be.

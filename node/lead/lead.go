@@ -23,7 +23,11 @@ type Network interface {
 // Config is what a Lead works with. All fields but those that say otherwise must be set; functions are called from
 // several goroutines.
 type Config struct {
-	Self     ident.NodeID
+	Self ident.NodeID
+	Site string // whose lease it is
+	// witness: the node is of another site, and votes only. It has a record of its own for each such site, and answers who asks;
+	// see Witnesses.
+	witness  bool
 	Settings lease.Settings // they pass Settings.Check
 	FS       disk.FS        // where the record is kept
 	Network  Network
@@ -47,10 +51,11 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Mate is a member of the site.
+// Mate is a member of the site, or a witness for it.
 type Mate struct {
-	Node ident.NodeID
-	Up   bool
+	Node    ident.NodeID
+	Up      bool
+	Witness bool // of another site: it may vote, and never leads
 }
 
 // Known is a lease record of the ledger, and who wrote it.
@@ -101,7 +106,9 @@ func Start(cfg Config) *Lead {
 	l := &Lead{cfg: cfg, inbox: make(chan delivery, maxInbox), learnt: make(chan Known, maxInbox), orders: make(chan order),
 		quiet: make(chan struct{}, 1), tell: make(chan lease.Held, 1), changed: make(chan struct{}), flying: map[ident.NodeID]int{}}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
-	cfg.Network.Handle(protocol, l.serve)
+	if !cfg.witness {
+		cfg.Network.Handle(protocol, l.serve)
+	}
 	l.wg.Go(l.run)
 	l.wg.Go(l.guard)
 	l.wg.Go(l.publish)

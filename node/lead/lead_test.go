@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"selvage/internal/disk"
+	"selvage/internal/frame"
+	"selvage/internal/ident"
 	"selvage/ledger/lease"
 )
 
@@ -37,6 +40,52 @@ func TestTwoNodes(t *testing.T) {
 		time.Sleep(time.Minute)
 		if n := len(s.nodes[0].lead().View().Config.Voters); n != 1 {
 			t.Errorf("%d voters", n)
+		}
+	})
+}
+
+// TestWitness: of two nodes and a witness, either node may be lost, and so may the witness, which goes on with what it promised; it
+// is asked for the site that it is named for.
+func TestWitness(t *testing.T) {
+	play(t, 2, func(t *testing.T, s *site) {
+		w := s.addWitness()
+		s.settle(3)
+		for _, gone := range []*member{s.nodes[0], s.nodes[1]} {
+			gone.crash()
+			s.await("the other leads", 14*time.Second, func() bool { l := s.leader(); return l != nil && l != gone })
+			gone.start()
+			time.Sleep(20 * time.Second)
+		}
+		leader := s.leader()
+		w.crash()
+		time.Sleep(20 * time.Second)
+		if s.leader() != leader {
+			t.Error("the lead is lost with the witness")
+		}
+		w.witness()
+		if _, err := w.fs.Stat("lease-store"); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(20 * time.Second)
+		leader.crash()
+		s.await("the other leads, with the vote of the witness", 14*time.Second, func() bool { return s.leader() != nil })
+	})
+}
+
+// TestWitnessHearsItsSite: who is not of the site that it asks for is not answered, nor one who asks for a site that the witness was
+// not named for.
+func TestWitnessHearsItsSite(t *testing.T) {
+	play(t, 1, func(t *testing.T, s *site) {
+		w := s.addWitness()
+		for site, from := range map[string]ident.NodeID{"elsewhere": id(0), "store": id(witnesses), "nowhere": id(0)} {
+			a, b := net.Pipe()
+			s.wg.Go(func() { w.handler()(from, b) })
+			if err := frame.Write(a, []byte(site)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := a.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				t.Errorf("%s is answered: %v", site, err)
+			}
 		}
 	})
 }

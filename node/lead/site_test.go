@@ -39,8 +39,9 @@ type member struct {
 	fs   *memdisk.FS
 
 	mu     sync.Mutex
-	live   *Lead // nil while it is down
-	broken bool  // its disk
+	live   *Lead      // nil while it is down
+	votes  *Witnesses // of one that is of another site; nil while it is down
+	broken bool       // its disk
 	serve  func(from ident.NodeID, conn net.Conn)
 	known  []Known
 	alerts []string
@@ -74,9 +75,9 @@ func play(t *testing.T, n int, do func(t *testing.T, s *site)) {
 func (m *member) start() {
 	s := m.site
 	m.set(Start(Config{
-		Self: m.id, Settings: lease.Defaults(), FS: countingFS{m.fs, m}, Network: m, Clock: func() time.Duration { return time.Since(s.begun) },
+		Self: m.id, Site: "store", Settings: lease.Defaults(), FS: countingFS{m.fs, m}, Network: m, Clock: func() time.Duration { return time.Since(s.begun) },
 		InSite: func(n ident.NodeID) bool {
-			return slices.ContainsFunc(s.nodes, func(o *member) bool { return o.id == n })
+			return slices.ContainsFunc(s.nodes, func(o *member) bool { return o.id == n && !o.isWitness() })
 		},
 		Founder: m.i == 0, Known: m.told, Mates: s.mates, Publish: m.publish, Logger: slog.New(slog.DiscardHandler),
 		Alert: func(text string) {
@@ -86,6 +87,38 @@ func (m *member) start() {
 		},
 		Held: func(lease.Token) { s.alone(m) },
 	}))
+}
+
+// isWitness reports whether a node is of another site.
+func (m *member) isWitness() bool { return m.i >= witnesses }
+
+// witnesses is the number from which on nodes are of another site.
+const witnesses = 100
+
+// addWitness has a node of another site that may vote, once it is named.
+func (s *site) addWitness() *member {
+	i := witnesses + len(s.nodes)
+	m := &member{site: s, i: i, id: id(i), fs: memdisk.New(0)}
+	s.nodes = append(s.nodes, m)
+	m.witness()
+	return m
+}
+
+// witness brings a witness up.
+func (m *member) witness() {
+	s := m.site
+	w := NewWitnesses(WitnessConfig{Self: m.id, Settings: lease.Defaults(), FS: m.fs, Network: m, Clock: func() time.Duration { return time.Since(s.begun) },
+		IsOf: func(n ident.NodeID, site string) bool { return site == "store" && n[31] < witnesses }, Alert: func(string) {}, Logger: slog.New(slog.DiscardHandler)})
+	w.Serve([]string{"store", "elsewhere"})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.votes = w
+}
+
+func (m *member) isUp() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.live != nil || m.votes != nil
 }
 
 func (m *member) set(l *Lead) {
@@ -121,6 +154,13 @@ func (s *site) alone(m *member) {
 
 // crash ends a node without a word to the others.
 func (m *member) crash() {
+	m.mu.Lock()
+	votes := m.votes
+	m.votes = nil
+	m.mu.Unlock()
+	if votes != nil {
+		votes.Close()
+	}
 	l := m.lead()
 	if l == nil {
 		return
@@ -134,7 +174,7 @@ func (m *member) crash() {
 func (s *site) mates() []Mate {
 	var out []Mate
 	for _, m := range s.nodes {
-		out = append(out, Mate{m.id, m.lead() != nil && !s.isCut(m.i)})
+		out = append(out, Mate{Node: m.id, Up: m.isUp() && !s.isCut(m.i), Witness: m.isWitness()})
 	}
 	return out
 }
@@ -219,7 +259,7 @@ func (m *member) Open(_ context.Context, to ident.NodeID, _ string) (net.Conn, e
 	m.mu.Unlock()
 	time.Sleep(hop)
 	for _, o := range s.nodes {
-		if o.id == to && o.lead() != nil && !s.isCut(o.i) && !s.isCut(m.i) {
+		if o.id == to && o.isUp() && !s.isCut(o.i) && !s.isCut(m.i) {
 			a, b := net.Pipe()
 			s.wg.Go(func() { o.handler()(m.id, b) })
 			return a, nil

@@ -9,13 +9,20 @@ import (
 	"selvage/ledger/lease"
 )
 
-// recordFile is where the machine's record is kept, in the state directory.
+// recordFile is where the machine's record is kept, in the state directory: that of a witness under the name of the site.
 const recordFile = "lease"
+
+func (l *Lead) recordFile() string {
+	if l.cfg.witness {
+		return recordFile + "-" + l.cfg.Site
+	}
+	return recordFile
+}
 
 // recall returns what the disk remembers. A founder that remembers nothing, and has heard of nobody, is the site's only
 // voter.
 func (l *Lead) recall() (lease.Record, error) {
-	data, err := disk.ReadFile(l.cfg.FS, recordFile, lease.MaxEncoded)
+	data, err := disk.ReadFile(l.cfg.FS, l.recordFile(), lease.MaxEncoded)
 	if errors.Is(err, fs.ErrNotExist) {
 		if l.cfg.Founder && len(l.cfg.Known()) == 0 {
 			return lease.Record{Config: lease.Found(l.cfg.Self)}, nil
@@ -27,7 +34,7 @@ func (l *Lead) recall() (lease.Record, error) {
 	}
 	rec, err := lease.DecodeRecord(data)
 	if err != nil {
-		return lease.Record{}, fmt.Errorf("recall the lease: %s: %w", recordFile, err)
+		return lease.Record{}, fmt.Errorf("recall the lease: %s: %w", l.recordFile(), err)
 	}
 	return rec, nil
 }
@@ -38,7 +45,7 @@ func (l *Lead) keep(rec lease.Record) error {
 	if err != nil {
 		return err
 	}
-	if err := disk.WriteFile(l.cfg.FS, recordFile, data, 0o600); err != nil {
+	if err := disk.WriteFile(l.cfg.FS, l.recordFile(), data, 0o600); err != nil {
 		return fmt.Errorf("keep the lease: %w", err)
 	}
 	return nil

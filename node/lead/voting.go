@@ -65,7 +65,7 @@ func (v *voting) members(mates []Mate, now time.Duration) []lease.Member {
 	silent := map[ident.NodeID]time.Duration{}
 	var out []lease.Member
 	for _, mate := range mates {
-		m := lease.Member{Node: mate.Node}
+		m := lease.Member{Node: mate.Node, Witness: mate.Witness}
 		if !mate.Up {
 			since, missed := v.silent[mate.Node]
 			if !missed {

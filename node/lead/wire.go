@@ -12,8 +12,12 @@ import (
 	"selvage/ledger/lease"
 )
 
-// protocol is drawn in the package comment.
-const protocol = "/selvage/lease/1"
+// The protocols are drawn in the package comment.
+const (
+	protocol        = "/selvage/lease/1"
+	witnessProtocol = "/selvage/witness/1"
+	maxSite         = 63 // bytes of a site's name
+)
 
 // wireTimeout bounds how long a message may take, with its answer: what takes longer is asked anew.
 const wireTimeout = 5 * time.Second
@@ -63,8 +67,12 @@ func (l *Lead) serve(from ident.NodeID, conn net.Conn) {
 	}
 }
 
-// send sends a message, and has its answer, if there is one, come in as any message. It does not wait.
+// send sends a message, and has its answer, if there is one, come in as any message. It does not wait. A witness answers, and
+// sends nothing else: who has gone before its answer asks again.
 func (l *Lead) send(e lease.Envelope) {
+	if l.cfg.witness {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.flying[e.To] >= maxFly {
@@ -96,13 +104,13 @@ func (l *Lead) landed(to ident.NodeID) {
 func (l *Lead) converse(e lease.Envelope) {
 	ctx, cancel := context.WithTimeout(l.ctx, wireTimeout)
 	defer cancel()
-	conn, err := l.cfg.Network.Open(ctx, e.To, protocol)
+	conn, err := l.open(ctx, e.To)
 	if err != nil {
 		return // it is asked again
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	if conn.SetDeadline(time.Now().Add(wireTimeout)) != nil || writeMessage(conn, e.Message) != nil || !e.Message.Kind.Asks() {
+	if writeMessage(conn, e.Message) != nil || !e.Message.Kind.Asks() {
 		return
 	}
 	answer, err := readMessage(conn)
@@ -113,6 +121,27 @@ func (l *Lead) converse(e lease.Envelope) {
 	case l.inbox <- delivery{from: peerMessage{e.To, answer}}:
 	default: // the machine does not keep up
 	}
+}
+
+// open opens a stream to another voter. A witness has to be told whose lease it is about: it may vote for several sites, and this
+// node for its own.
+func (l *Lead) open(ctx context.Context, to ident.NodeID) (net.Conn, error) {
+	name := protocol
+	if !l.cfg.InSite(to) {
+		name = witnessProtocol
+	}
+	conn, err := l.cfg.Network.Open(ctx, to, name)
+	if err != nil {
+		return nil, err
+	}
+	if err = conn.SetDeadline(time.Now().Add(wireTimeout)); err == nil && name == witnessProtocol {
+		err = frame.Write(conn, []byte(l.cfg.Site))
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // flush waits for the messages that are on their way to leave.
