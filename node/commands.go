@@ -60,6 +60,8 @@ func (n *Node) Publish(kind string, envelope []byte) (string, error) {
 		return n.publishCharter(envelope)
 	case api.KindRevocation:
 		return n.publishRevocation(envelope, payload)
+	case api.KindSite:
+		return n.publishSite(envelope, payload)
 	}
 	return "", api.Refuse(fmt.Errorf("%q is no kind of statement", kind), "")
 }

@@ -24,9 +24,10 @@ func (n *Node) openLead() error {
 	cred, err := trust.ParseCredential(n.home.Credential)
 	first := len(n.home.Charters) > 0 || err == nil && cred.First()
 	n.lead = lead.Start(lead.Config{
-		Self: n.home.Node, Settings: n.cfg.Lease, FS: n.cfg.FS, Network: n.mesh, InSite: n.inSite, Clock: n.cfg.Uptime, Founder: first,
+		Self: n.home.Node, Site: n.home.Site, Settings: n.cfg.Lease, FS: n.cfg.FS, Network: n.mesh, InSite: n.inSite, Clock: n.cfg.Uptime, Founder: first,
 		Known: n.knownLeases, Mates: n.siteMates, Publish: n.publishLease, Held: n.cfg.Led, Alert: n.alert, Logger: n.log,
 	})
+	n.votes = lead.NewWitnesses(lead.WitnessConfig{Self: n.home.Node, Settings: n.cfg.Lease, FS: n.cfg.FS, Network: n.mesh, IsOf: n.isOf, Clock: n.cfg.Uptime, Alert: n.alert, Logger: n.log})
 	return nil
 }
 
@@ -44,7 +45,7 @@ func (n *Node) knownLeases() []lead.Known {
 	return out
 }
 
-// siteMates are the members of the site that are not put out, by name.
+// siteMates are the members of the site that are not put out, by name, and then its witnesses.
 func (n *Node) siteMates() []lead.Mate {
 	here := map[ident.NodeID]bool{n.home.Node: true}
 	for _, id := range n.mates() {
@@ -56,7 +57,7 @@ func (n *Node) siteMates() []lead.Mate {
 			out = append(out, lead.Mate{Node: m.Node, Up: here[m.Node]})
 		}
 	}
-	return out
+	return append(out, n.witnesses()...)
 }
 
 // publishLease puts a lease record into the ledger. It does not wait while the node is held, as its end would wait for that.
@@ -134,9 +135,11 @@ func (n *Node) Leases() []api.SiteLease {
 		}
 		if m.Site == n.home.Site {
 			out = append(out, n.siteLease())
-		} else {
-			out = append(out, api.SiteLease{Site: m.Site, Lease: n.heardLease(counting(beacons[m.Site], now)), Voters: []api.Voter{}})
+			continue
 		}
+		l := api.SiteLease{Site: m.Site, Lease: n.heardLease(counting(beacons[m.Site], now)), Voters: []api.Voter{}}
+		l.Witnesses, l.Issuers = n.named(m.Site)
+		out = append(out, l)
 	}
 	return out
 }
@@ -155,11 +158,12 @@ func (n *Node) heardLease(counting []heardBeacon) (out api.Lease) {
 func (n *Node) siteLease() api.SiteLease {
 	v := n.lead.View()
 	out := api.SiteLease{Site: n.home.Site, Lease: n.lease(), Voters: []api.Voter{}, Version: v.Config.Epoch, Muted: max(0, v.Mute-n.lead.Now()).Seconds()}
-	here, connected := n.present()
+	here, _ := n.present()
 	for _, voter := range v.Config.Voters {
 		m, _ := n.ledger.Node(voter.Node)
-		out.Voters = append(out.Voters, api.Voter{Node: voter.Node, Name: m.Name, Up: here[voter.Node] || voter.Witness && connected[voter.Node], Witness: voter.Witness})
+		out.Voters = append(out.Voters, api.Voter{Node: voter.Node, Name: m.Name, Up: here[voter.Node] || voter.Witness && n.inTouch(m), Witness: voter.Witness})
 	}
+	out.Witnesses, out.Issuers = n.named(n.home.Site)
 	if k := len(out.Voters); k > 0 {
 		out.Majority = k/2 + 1
 	}

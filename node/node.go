@@ -105,6 +105,7 @@ type Node struct {
 	swarm      *distribute.Swarm
 	deployer   *deploy.Deployer
 	lead       *lead.Lead
+	votes      *lead.Witnesses // for other sites
 	turns      *turns
 
 	ctx    context.Context
@@ -288,6 +289,9 @@ func (n *Node) Close(ctx context.Context) error {
 	n.cancel()
 	if n.deployer != nil {
 		errs = append(errs, n.deployer.Close(ctx))
+	}
+	if n.votes != nil {
+		n.votes.Close()
 	}
 	if n.swarm != nil {
 		n.swarm.Close()

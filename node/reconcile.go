@@ -56,6 +56,7 @@ func (n *Node) follow(told map[ident.NodeID]uint64) {
 	n.expel()
 	n.deployer.Set(n.desired())
 	n.learnReports(told)
+	n.votes.Serve(n.witnessed())
 	n.review()
 }
 

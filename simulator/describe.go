@@ -36,6 +36,14 @@ func DescribeFault(f scenario.Fault) string {
 	return text
 }
 
+// DescribeWitness says what becomes of a witness.
+func DescribeWitness(v scenario.Witness) string {
+	if v.Remove {
+		return v.Node + " votes no more for site " + v.Site
+	}
+	return v.Node + " may vote for site " + v.Site
+}
+
 // DescribeUplink says what becomes of an uplink.
 func DescribeUplink(u scenario.UplinkWork) string {
 	var words []string

@@ -40,6 +40,8 @@ func (t *story) do(k scenario.Work) error {
 		return t.amend(*k.Charter)
 	case k.Revoke != nil:
 		return t.revoke(*k.Revoke)
+	case k.Witness != nil:
+		return t.witness(*k.Witness)
 	case k.Uplink != nil:
 		t.trace.Note(k.Uplink.On, "uplink", "%s", DescribeUplink(*k.Uplink))
 		return t.Uplink(*k.Uplink)
@@ -142,6 +144,18 @@ func (t *story) revoke(r scenario.Revoke) error {
 	}
 	t.revoked[at[0].ID()] = revocation{t.trace.Now(), at[0]}
 	t.trace.Note(r.From, "revoke", "%s: %s", r.Node, r.Reason)
+	return nil
+}
+
+// witness names a witness for a site, or takes that back.
+func (t *story) witness(v scenario.Witness) error {
+	if _, err := t.up(v.From); err != nil {
+		return fmt.Errorf("witness %s: %w", v.Node, err)
+	}
+	if err := t.Witness(v); err != nil {
+		return fmt.Errorf("witness %s: %w", v.Node, err)
+	}
+	t.trace.Note(v.From, "witness", "%s", DescribeWitness(v))
 	return nil
 }
 

@@ -41,6 +41,8 @@ type Stage interface {
 
 	// Revoke has a machine's node revoked, at another.
 	Revoke(scenario.Revoke) error
+	// Witness has a machine's node vote on who leads another site, or not any more.
+	Witness(scenario.Witness) error
 
 	// Settle returns when nothing is half done, so that what Machines show is of one moment.
 	Settle()

@@ -47,14 +47,14 @@ func leaseRow(l api.SiteLease) []string {
 		if v.Up {
 			up++
 		}
-		voters = append(voters, v.Name)
+		voters = append(voters, v.Name+map[bool]string{true: " (witness)"}[v.Witness])
 	}
 	votes, version := "", "" // of another site
 	if len(l.Voters) > 0 {
 		version = fmt.Sprint(l.Version)
 		votes = fmt.Sprintf("%d of %d up", up, len(l.Voters))
 	}
-	return []string{l.Site, dash(l.Name), epochText(l.Lease), expiry(l.Lease), votes, strings.Join(voters, " "), version}
+	return []string{l.Site, dash(l.Name), epochText(l.Lease), expiry(l.Lease), votes, strings.Join(voters, ", "), version}
 }
 
 func dash(s string) string {

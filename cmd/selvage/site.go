@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,12 +14,13 @@ import (
 func newSite(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "site",
-		Short: "Explain who leads this node's site",
+		Short: "Explain who leads this node's site, and say who may vote",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return usage("site what? 'site show' explains who leads it, and who votes")
+			return usage("site what? 'site show' explains who leads it, and who votes; 'site witness' lets nodes of other sites vote")
 		},
 	}
+	c.AddCommand(newSiteWitness(env))
 	c.AddCommand(&cobra.Command{
 		Use:   "show",
 		Short: "Explain who leads this node's site, who votes, and what is missing",
@@ -95,16 +97,41 @@ func explainSite(l api.SiteLease, self string) []string {
 	} else if len(missing) > 0 {
 		out = append(out, fmt.Sprintf("not seen: %s; a voter that is gone for a day is replaced, if another node can vote", strings.Join(missing, ", ")))
 	}
-	return append(out, advice(len(l.Voters))...)
+	return append(append(out, witnessLines(l)...), advice(l)...)
+}
+
+// witnessLines say what becomes of the witnesses that operators have named, and of those that they name no more.
+func witnessLines(l api.SiteLease) (out []string) {
+	votes := func(all []api.Voter, w api.Voter) bool {
+		return slices.ContainsFunc(all, func(v api.Voter) bool { return v.Node == w.Node })
+	}
+	for _, w := range l.Witnesses {
+		switch {
+		case votes(l.Voters, w):
+			out = append(out, fmt.Sprintf("%s of another site votes here, and never leads; each renewal of the lease asks it over the uplink", w.Name))
+		case l.Holder.IsZero():
+			out = append(out, fmt.Sprintf("%s of another site may vote, but nobody leads who could let it in: that takes %d of the present voters", w.Name, l.Majority))
+		case !w.Up:
+			out = append(out, fmt.Sprintf("%s of another site may vote, and cannot be reached now", w.Name))
+		default:
+			out = append(out, fmt.Sprintf("%s of another site may vote, and does when the site has too few nodes for three voters, and a second one", w.Name))
+		}
+	}
+	for _, v := range l.Voters {
+		if v.Witness && !votes(l.Witnesses, v) {
+			out = append(out, v.Name+" of another site is to vote no more; the node that leads lets it go")
+		}
+	}
+	return out
 }
 
 // advice says what a number of voters means.
-func advice(voters int) []string {
-	switch voters {
+func advice(l api.SiteLease) []string {
+	switch len(l.Voters) {
 	case 1:
-		return []string{"with one voter it leads, or nobody does; two more nodes at the site let it fail over"}
+		return []string{"with one voter it leads, or nobody does; two more nodes at the site let it fail over, or one and a witness ('selvage site witness add NODE')"}
 	case 2:
-		return []string{"with two voters both have to be up; a third node at the site lets one of them fail"}
+		return []string{"with two voters both have to be up; a third node at the site, or a witness ('selvage site witness add NODE'), lets one of them fail"}
 	}
 	return nil
 }

@@ -21,6 +21,8 @@ type Backend interface {
 	Revocations() []Revocation
 	Keys() []Key
 	Draft(subject, id, site string) (Draft, error)
+	// DraftSite returns the ledger.SiteConfig that would take the place of what is wanted of a site, and wants the same.
+	DraftSite(site string) (json.RawMessage, error)
 	Rollout(name string) (Rollout, error)
 	Holders(ctx context.Context, release, platform string) ([]Holder, error)
 	AddBlob(ctx context.Context, r io.Reader) (Added, error)
@@ -56,6 +58,7 @@ func NewHandler(b Backend) http.Handler {
 	get(mux, "draft", func(r *http.Request) (any, error) {
 		return b.Draft(r.FormValue("subject"), r.FormValue("id"), r.FormValue("site"))
 	})
+	get(mux, "siteconfig", func(r *http.Request) (any, error) { return b.DraftSite(r.FormValue("site")) })
 	get(mux, "rollout", func(r *http.Request) (any, error) { return b.Rollout(r.FormValue("name")) })
 	get(mux, "holders", func(r *http.Request) (any, error) {
 		return b.Holders(r.Context(), r.FormValue("release"), r.FormValue("platform"))

@@ -49,6 +49,19 @@ type SiteLease struct {
 	Majority int     `json:"majority"` // how many of them have to be up
 	Version  uint64  `json:"voters_version"`
 	Muted    float64 `json:"muted_seconds,omitempty"` // for how long the asked node takes no part yet
+
+	// Whom operators have named: nodes of other sites that may vote, if this one has too few, and nodes that may renew credentials
+	// while they lead.
+	Witnesses []Voter  `json:"witnesses,omitempty"`
+	Issuers   []Issuer `json:"issuers,omitempty"`
+}
+
+// Issuer is a node that may renew the credentials of its site's members, while it leads.
+type Issuer struct {
+	Node        ident.NodeID `json:"node"`
+	Name        string       `json:"name"`
+	LifeSeconds float64      `json:"life_seconds"` // of a renewed credential, at most
+	Expires     time.Time    `json:"expires"`      // of the right, and of all that is renewed by it
 }
 
 // Voter is a node that votes on its site's lease.
@@ -382,4 +395,5 @@ const (
 	KindDeployment = "deployment"
 	KindCharter    = "charter" // the fleet's next
 	KindRevocation = "revocation"
+	KindSite       = "siteconfig"
 )

@@ -12,6 +12,7 @@
 //	run/            what workloads have on disk
 //	journal/        what is remembered of each deployment
 //	lease           what the node has promised about its site's lease, package lead
+//	lease-SITE      likewise about that of another site, for which it is a witness
 //	selvage.sock    the local API
 //
 // Every file is replaced whole, so a crash leaves the old or the new one.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"selvage/internal/ident"
 	"selvage/ledger"
 	"selvage/ledger/trust"
 	"selvage/node"
@@ -138,6 +139,39 @@ func (w *world) Revoke(r scenario.Revoke) error {
 		return err
 	}
 	return publish(n, api.KindRevocation, env)
+}
+
+// Witness implements simulator.Stage.
+func (w *world) Witness(v scenario.Witness) error {
+	id := w.byName[v.Node].ID()
+	return w.changeSite(v.From, v.Site, func(c *ledger.SiteConfig) {
+		c.Witnesses = slices.DeleteFunc(c.Witnesses, func(o ident.NodeID) bool { return o == id })
+		if !v.Remove {
+			c.Witnesses = append(c.Witnesses, id)
+		}
+	})
+}
+
+// changeSite changes what operators want of a site, as 'selvage site' does.
+func (w *world) changeSite(from, site string, change func(*ledger.SiteConfig)) error {
+	n, err := w.at(from)
+	if err != nil {
+		return err
+	}
+	draft, err := n.DraftSite(site)
+	if err != nil {
+		return err
+	}
+	next, err := ledger.DecodeSite(draft)
+	if err != nil {
+		return err
+	}
+	change(&next)
+	env, err := ledger.SignSite(next, w.operator)
+	if err != nil {
+		return err
+	}
+	return publish(n, api.KindSite, env)
 }
 
 // Join implements simulator.Stage.

@@ -139,6 +139,21 @@ func (st *stage) Revoke(r scenario.Revoke) error {
 	return err
 }
 
+// Witness implements simulator.Stage.
+func (st *stage) Witness(v scenario.Witness) error {
+	m, err := st.at(v.From)
+	if err != nil {
+		return err
+	}
+	whom, err := st.at(v.Node)
+	if err != nil {
+		return err
+	}
+	verb := map[bool]string{false: "add", true: "remove"}[v.Remove]
+	_, err = st.run(m.dir, "site", "witness", verb, whom.ID().String(), "--site", v.Site, "--key", st.key)
+	return err
+}
+
 // Charter implements simulator.Stage: it cannot be done, and check has said so.
 func (st *stage) Charter(scenario.Charter) (uint64, error) { return 0, noCharter }
 

@@ -327,6 +327,8 @@ func describeWork(k scenario.Work) (class, label, title string) {
 		return "other", what, what
 	case k.Charter != nil:
 		return "other", "charter at " + k.Charter.From, "the charter is amended at " + k.Charter.From
+	case k.Witness != nil:
+		return "other", "witness " + k.Witness.Node, simulator.DescribeWitness(*k.Witness)
 	case k.Revoke != nil:
 		return "other", "revoke " + k.Revoke.Node, k.Revoke.Node + " is revoked at " + k.Revoke.From
 	}

@@ -173,6 +173,11 @@
 //	    node: a SITE/NODE; which node; has to be given
 //	    from: a SITE/NODE; at which node, another one; has to be given
 //	    reason: a line of text; why; otherwise none
+//	  witness: a mapping; a node of another site may vote on who leads a site, or not any more
+//	    site: a name; for which site, another one; has to be given
+//	    from: a SITE/NODE; at which node that is said; has to be given
+//	    remove: true or false; whether it may not any more; otherwise false
+//	    node: as in work.revoke
 //	always: a list of at most 100 of INVARIANT or INVARIANT: ARGUMENT; invariants that hold at every
 //	    moment
 //	sometimes: a list of at most 100 of INVARIANT or INVARIANT: ARGUMENT; invariants that hold at one

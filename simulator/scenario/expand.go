@@ -91,6 +91,8 @@ func (d *drawer) reserve() {
 			d.hold(downKind, w.Charter.From, at)
 		case w.Revoke != nil:
 			d.hold(downKind, w.Revoke.From, at)
+		case w.Witness != nil:
+			d.hold(downKind, w.Witness.From, at)
 		}
 	}
 }

@@ -124,6 +124,7 @@ type Work struct {
 	Uplink  *UplinkWork
 	Charter *Charter
 	Revoke  *Revoke
+	Witness *Witness
 }
 
 // Seed makes a release at a node.
@@ -156,6 +157,14 @@ type Join struct{ Site, Name string }
 
 // Charter amends the fleet's charter at a node: there is one more key that may sign releases.
 type Charter struct{ From string }
+
+// Witness lets a node vote on who leads another site, or not any more.
+type Witness struct {
+	Node   string
+	Site   string
+	From   string // the node at which it is said
+	Remove bool
+}
 
 // Revoke puts a node out of the fleet.
 type Revoke struct {

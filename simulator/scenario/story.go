@@ -183,6 +183,7 @@ func workFields() mapping[Work] {
 		job("uplink", heldFields(), func(w *Work) **UplinkWork { return &w.Uplink }, "the use of an uplink is held, let go or limited"),
 		job("charter", charterFields(), func(w *Work) **Charter { return &w.Charter }, "the fleet's charter is amended: one more key may sign releases"),
 		job("revoke", revokeFields(), func(w *Work) **Revoke { return &w.Revoke }, "a node is revoked: put out of the fleet"),
+		job("witness", witnessFields(), func(w *Work) **Witness { return &w.Witness }, "a node of another site may vote on who leads a site, or not any more"),
 	}}
 }
 
@@ -232,6 +233,15 @@ func revokeFields() mapping[Revoke] {
 		needed("node", node(), func(r *Revoke) *string { return &r.Node }, "which node"),
 		needed("from", node(), func(r *Revoke) *string { return &r.From }, "at which node, another one"),
 		of("reason", word("a line of text", checkReason), func(r *Revoke) *string { return &r.Reason }, "why").or("none"),
+	}}
+}
+
+func witnessFields() mapping[Witness] {
+	return mapping[Witness]{fields: []field[Witness]{
+		needed("node", node(), func(v *Witness) *string { return &v.Node }, "which node"),
+		needed("site", name(), func(v *Witness) *string { return &v.Site }, "for which site, another one"),
+		needed("from", node(), func(v *Witness) *string { return &v.From }, "at which node that is said"),
+		of("remove", boolean(), func(v *Witness) *bool { return &v.Remove }, "whether it may not any more").or("false"),
 	}}
 }
 

@@ -122,6 +122,13 @@ func (c *checker) work(now *state, e event) {
 	case w.Revoke != nil:
 		c.acting(now, e.path+".revoke.from", w.Revoke.From, e.at)
 		c.revoke(now, e.path+".revoke.node", w.Revoke, e.at)
+	case w.Witness != nil:
+		v := w.Witness
+		c.acting(now, e.path+".witness.from", v.From, e.at)
+		c.place(e.path+".witness.site", v.Site, e.at)
+		if c.place(e.path+".witness.node", v.Node, e.at) {
+			c.want(siteOf(v.Node) != v.Site, e.path+".witness.node", "is of site %s itself: a witness is of another", v.Site)
+		}
 	case w.Uplink != nil:
 		u := w.Uplink
 		c.place(e.path+".uplink.on", u.On, e.at)
