@@ -37,7 +37,7 @@ func TestDeep(t *testing.T) {
 func (s *site) trouble(rt *rapid.T, first [][]byte) {
 	i := rapid.IntRange(0, len(s.nodes)-1).Draw(rt, "node")
 	n := s.nodes[i]
-	switch rapid.IntRange(0, 9).Draw(rt, "trouble") {
+	switch rapid.IntRange(0, 10).Draw(rt, "trouble") {
 	case 0:
 		s.crash(i)
 	case 1, 2:
@@ -64,6 +64,10 @@ func (s *site) trouble(rt *rapid.T, first [][]byte) {
 	case 8:
 		if !n.down {
 			s.do(i, n.m.Yield(s.clock(i)))
+		}
+	case 9:
+		if !n.down {
+			s.do(i, n.m.Renumber(s.clock(i)))
 		}
 	default:
 		s.change(rt)

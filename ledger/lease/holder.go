@@ -102,6 +102,16 @@ func (m *Machine) tellFarewell(now time.Duration) {
 	}
 }
 
+// Renumber has the holder take a new ballot when it renews next, and so a higher token, at the cost of a write for each voter: for
+// who has used up what can be told apart under this one. Who does not hold the lease is not concerned.
+func (m *Machine) Renumber(now time.Duration) Effects {
+	m.begin(now)
+	if m.held.Active(now) && m.try.phase == accepting {
+		m.try.outrun = true
+	}
+	return m.end(now)
+}
+
 // Change has the holder propose other voters for the next epoch: one more, or one fewer. It takes a few rounds, and
 // may come to nothing if this node loses the lease or a newcomer does not answer; Config tells. It returns
 // ErrNotHolder; ErrChanging while an earlier change is under way, and until a majority of its voters has promised; or

@@ -41,6 +41,33 @@ func TestFounder(t *testing.T) {
 	}
 }
 
+// TestRenumber: the holder has a higher token from its next renewal on, and leads throughout.
+func TestRenumber(t *testing.T) {
+	m, _ := Start(nodeID(0), Defaults(), Record{Config: Found(nodeID(0))}, 1, 0)
+	if fx := m.Renumber(0); len(fx.Send) > 0 || fx.Lease != (Lease{}) {
+		t.Errorf("who holds nothing: %+v", fx)
+	}
+	at, _ := m.Next()
+	held := m.Tick(at).Lease
+	if fx := m.Renumber(at); fx.Lease != held {
+		t.Errorf("at once: %+v, not %+v", fx.Lease, held)
+	}
+	for range 3 {
+		at, _ = m.Next()
+		fx := m.Tick(at)
+		if !fx.Lease.Active(at) || fx.Lease.Token.Compare(held.Token) <= 0 && fx.Lease.Deadline > held.Deadline {
+			t.Fatalf("%+v after %+v", fx.Lease, held)
+		}
+		if fx.Lease.Token != held.Token {
+			if fx.Record == nil || fx.Lease.Token.Ballot.Counter != held.Token.Ballot.Counter+1 {
+				t.Errorf("%+v after %+v", fx, held)
+			}
+			return
+		}
+	}
+	t.Error("it renews, and has no other token")
+}
+
 func TestClockThatGoesBack(t *testing.T) {
 	m, _ := Start(nodeID(0), Defaults(), Record{Config: Found(nodeID(0))}, 1, time.Hour)
 	now, _ := m.Next()

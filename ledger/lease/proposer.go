@@ -30,7 +30,7 @@ type try struct {
 	votes   uint32 // who has answered, a bit each, in the order of panel
 	refused uint32 // who has not promised and will not soon
 	resend  time.Duration
-	outrun  bool // an acceptor has promised a higher ballot: the next round needs a new one
+	outrun  bool // the next round needs a new ballot: an acceptor has promised a higher one, or Renumber wants it
 
 	pending *Change // the highest that came with promises
 	change  []Voter // the voters to be; nil for none

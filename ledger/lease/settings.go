@@ -58,6 +58,10 @@ func (s Settings) Acceptance() time.Duration {
 	return stretch(s.Authority+s.Margin, s.DriftPPM)
 }
 
+// Elsewhere is how long another node may count by its clock, from no later than now, and have ended before d has passed by this one's:
+// d(1-r)/(1+r), rounded down.
+func (s Settings) Elsewhere(d time.Duration) time.Duration { return shrink(d, s.DriftPPM) }
+
 // stretch is the most that a clock within the bound may show while another one, within it too, shows d.
 func stretch(d time.Duration, ppm uint64) time.Duration {
 	hi, lo := bits.Mul64(uint64(max(d, 0)), million+ppm)

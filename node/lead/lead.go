@@ -191,6 +191,12 @@ func (l *Lead) Yield(ctx context.Context) error {
 	return l.order(ctx, func(m *lease.Machine, now time.Duration) (lease.Effects, error) { return m.Yield(now), nil })
 }
 
+// Renumber has a node that leads take a higher token with its next renewal: see lease.Machine.Renumber. It returns when that is
+// under way; the error is ctx's, or ErrClosed.
+func (l *Lead) Renumber(ctx context.Context) error {
+	return l.order(ctx, func(m *lease.Machine, now time.Duration) (lease.Effects, error) { return m.Renumber(now), nil })
+}
+
 // Close stops the leader's work, gives the lease up if that has stopped when ctx ends, and waits for all that the Lead has
 // begun. A lease that is not given up runs out.
 func (l *Lead) Close(ctx context.Context) error {
