@@ -107,6 +107,7 @@ type Node struct {
 	lead       *lead.Lead
 	votes      *lead.Witnesses // for other sites
 	turns      *turns
+	locks      *lockDesk
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -145,7 +146,7 @@ func Start(cfg Config) (*Node, error) {
 	n := &Node{cfg: cfg, started: time.Now(), patchPause: patchPause, news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), leases: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, decoded: map[ident.NodeID]decodedReport{},
 		heard: map[ident.NodeID]decodedBeacon{}, ways: map[store.Digest]way{}, mending: map[store.Digest]bool{}, faults: map[fault]bool{}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openLead, n.openTurns, n.openWork} {
+	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openLead, n.openTurns, n.openLocks, n.openWork} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, n.Close(context.Background()))
 		}

@@ -88,6 +88,16 @@ func (c *Client) YieldLease(ctx context.Context) (SiteLease, error) {
 	return l, c.do(ctx, http.MethodPost, "lease/yield", nil, nil, &l)
 }
 
+// AskLock has the node ask the leader of its site for a lock. IsUnavailable says of the error that nobody leads, or answers.
+func (c *Client) AskLock(ctx context.Context, ask LockAsk) (LockAnswer, error) {
+	body, err := json.Marshal(ask)
+	if err != nil {
+		return LockAnswer{}, err
+	}
+	var a LockAnswer
+	return a, c.do(ctx, http.MethodPost, "locks", nil, bytes.NewReader(body), &a)
+}
+
 func (c *Client) do(ctx context.Context, method, noun string, query url.Values, body io.Reader, v any) error {
 	resp, err := c.send(ctx, method, noun, query, body)
 	if err != nil {

@@ -24,6 +24,12 @@ func NotFound(text, hint string) error {
 	return &Error{Code: http.StatusNotFound, Text: text, Hint: hint}
 }
 
+// IsUnavailable reports whether err says that what should answer is not there now.
+func IsUnavailable(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Code == http.StatusServiceUnavailable
+}
+
 // IsNotFound reports whether err says that the node does not know the thing.
 func IsNotFound(err error) bool {
 	var e *Error

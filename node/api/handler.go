@@ -37,6 +37,8 @@ type Backend interface {
 	SetUplink(ctx context.Context, change UplinkChange) (Uplink, error)
 	Leases() []SiteLease
 	YieldLease(ctx context.Context) (SiteLease, error)
+	Locks(ctx context.Context) ([]Lock, error)
+	AskLock(ctx context.Context, ask LockAsk) (LockAnswer, error)
 }
 
 // maxDocument bounds the body of a request that is not a blob, bytes.
@@ -54,6 +56,7 @@ func NewHandler(b Backend) http.Handler {
 	get(mux, "entries", func(*http.Request) (any, error) { return b.Entries() })
 	get(mux, "revocations", func(*http.Request) (any, error) { return b.Revocations(), nil })
 	get(mux, "leases", func(*http.Request) (any, error) { return b.Leases(), nil })
+	get(mux, "locks", func(r *http.Request) (any, error) { return b.Locks(r.Context()) })
 	get(mux, "keys", func(*http.Request) (any, error) { return b.Keys(), nil })
 	get(mux, "draft", func(r *http.Request) (any, error) {
 		return b.Draft(r.FormValue("subject"), r.FormValue("id"), r.FormValue("site"))
@@ -68,12 +71,21 @@ func NewHandler(b Backend) http.Handler {
 	mux.HandleFunc("POST /v1/media", answer(func(r *http.Request) (any, error) { return b.Import(r.Context(), r.Body) }))
 	mux.HandleFunc("POST /v1/scrub", func(w http.ResponseWriter, r *http.Request) { scrub(b, w, r) })
 	mux.HandleFunc("POST /v1/blobs", answer(func(r *http.Request) (any, error) { return b.AddBlob(r.Context(), r.Body) }))
-	mux.HandleFunc("POST /v1/patches", answer(func(r *http.Request) (any, error) { return makePatches(b, r) }))
+	mux.HandleFunc("POST /v1/patches", answer(func(r *http.Request) (any, error) {
+		return decoded(r, "wish for patches", func(wish PatchWish) (any, error) { return b.MakePatches(r.Context(), wish) })
+	}))
 	mux.HandleFunc("POST /v1/statements", answer(func(r *http.Request) (any, error) { return publish(b, r) }))
 	mux.HandleFunc("POST /v1/invites", answer(func(r *http.Request) (any, error) { return checkInvite(b, r) }))
 	mux.HandleFunc("POST /v1/lease/yield", answer(func(r *http.Request) (any, error) { return b.YieldLease(r.Context()) }))
-	mux.HandleFunc("PUT /v1/pins", answer(func(r *http.Request) (any, error) { return setPins(b, r) }))
-	mux.HandleFunc("PUT /v1/uplink", answer(func(r *http.Request) (any, error) { return setUplink(b, r) }))
+	mux.HandleFunc("POST /v1/locks", answer(func(r *http.Request) (any, error) {
+		return decoded(r, "what to do with a lock", func(ask LockAsk) (any, error) { return b.AskLock(r.Context(), ask) })
+	}))
+	mux.HandleFunc("PUT /v1/pins", answer(func(r *http.Request) (any, error) {
+		return decoded(r, "change of pins", func(change PinChange) (any, error) { return b.Pin(change) })
+	}))
+	mux.HandleFunc("PUT /v1/uplink", answer(func(r *http.Request) (any, error) {
+		return decoded(r, "uplink change", func(change UplinkChange) (any, error) { return b.SetUplink(r.Context(), change) })
+	}))
 	return mux
 }
 
@@ -123,40 +135,17 @@ func checkInvite(b Backend, r *http.Request) (any, error) {
 	return checked{true}, b.CheckInvite(body)
 }
 
-func makePatches(b Backend, r *http.Request) (any, error) {
+// decoded has f answer what the body of a request says, which is JSON.
+func decoded[V any](r *http.Request, what string, f func(V) (any, error)) (any, error) {
 	body, err := document(r)
 	if err != nil {
 		return nil, err
 	}
-	var wish PatchWish
-	if err := json.Unmarshal(body, &wish); err != nil {
-		return nil, Refuse(fmt.Errorf("decode wish for patches: %w", err), "")
+	var v V
+	if err := json.Unmarshal(body, &v); err != nil {
+		return nil, Refuse(fmt.Errorf("decode %s: %w", what, err), "")
 	}
-	return b.MakePatches(r.Context(), wish)
-}
-
-func setPins(b Backend, r *http.Request) (any, error) {
-	body, err := document(r)
-	if err != nil {
-		return nil, err
-	}
-	var change PinChange
-	if err := json.Unmarshal(body, &change); err != nil {
-		return nil, Refuse(fmt.Errorf("decode change of pins: %w", err), "")
-	}
-	return b.Pin(change)
-}
-
-func setUplink(b Backend, r *http.Request) (any, error) {
-	body, err := document(r)
-	if err != nil {
-		return nil, err
-	}
-	var change UplinkChange
-	if err := json.Unmarshal(body, &change); err != nil {
-		return nil, Refuse(fmt.Errorf("decode uplink change: %w", err), "")
-	}
-	return b.SetUplink(r.Context(), change)
+	return f(v)
 }
 
 func document(r *http.Request) ([]byte, error) {

@@ -72,6 +72,49 @@ type Voter struct {
 	Witness bool         `json:"witness,omitempty"` // it votes, and never leads
 }
 
+// What can be done with a lock.
+const (
+	LockTake    = "take"    // ask for it, or wait: again and again
+	LockKeep    = "keep"    // ask for more time of one that is held
+	LockRelease = "release" // be done with it, or wait no longer
+)
+
+// LockAsk is what a client asks of the leader of its site.
+type LockAsk struct {
+	Do    string `json:"do"` // one of the constants above
+	Name  string `json:"name"`
+	Claim string `json:"claim"` // 16 random bytes, hex, which are used for one time that the lock is taken
+}
+
+// How a client may stand.
+const (
+	LockHeld     = "held"
+	LockWaiting  = "waiting"
+	LockLost     = "lost" // it has no more time than it was told before, and is to end
+	LockReleased = "released"
+	LockFull     = "full" // there is no room for more locks, or more who wait
+)
+
+// LockAnswer is how a client stands with a lock.
+type LockAnswer struct {
+	State      string  `json:"state"`        // one of the constants above
+	Token      uint64  `json:"token,string"` // fencing token of what is held, below 2^63: a later holder has a greater one
+	ForSeconds float64 `json:"for_seconds"`  // how long it is held, counted from when the question was sent
+	Ahead      int     `json:"ahead"`        // who come before, the holder among them; 0 while nobody is given any
+	Holder     string  `json:"holder,omitempty"`
+}
+
+// Lock is a lock of the site that is held or waited for.
+type Lock struct {
+	Lock             string       `json:"lock"`
+	Node             ident.NodeID `json:"holder"` // whose client holds it; "" if none does
+	Name             string       `json:"name"`
+	Token            uint64       `json:"token,string"`
+	HeldSeconds      float64      `json:"held_seconds"`
+	ExpiresInSeconds float64      `json:"expires_in_seconds"` // unless the client asks for more
+	Waiting          int          `json:"waiting"`
+}
+
 // Peer is a connected, admitted node.
 type Peer struct {
 	Node       ident.NodeID `json:"node"`
