@@ -28,13 +28,17 @@ const (
 	answerErrno  = "errno"  // and the number: it could not begin
 )
 
-// answerFile is the descriptor on which a guard answers.
-const answerFile = 3
+// answerFile is the descriptor on which a guard answers, inputFile that which is the input of a program that has one.
+const (
+	answerFile = 3
+	inputFile  = 4
+)
 
 // Guard is the whole life of a guard's process, of which it returns the exit code. A node starts one for each
 // singleton, with the arguments
 //
 //	UNTIL run PROGRAM [ARGUMENT...]     run a program
+//	UNTIL feed PROGRAM [ARGUMENT...]    likewise, with descriptor 4 as its standard input
 //	UNTIL link MADE LINK                rename the link MADE to LINK, and take it away in the end
 //
 // UNTIL is nanoseconds of CLOCK_BOOTTIME, which counts suspend. What the guard holds ends at that moment, or when
@@ -62,7 +66,9 @@ func Guard(args []string) int {
 	}
 	switch {
 	case args[1] == jobRun:
-		return g.run(args[2], args[3:])
+		return g.run(args[2], args[3:], nil)
+	case args[1] == jobFeed:
+		return g.run(args[2], args[3:], os.NewFile(inputFile, "input"))
 	case args[1] == jobLink && len(args) == 4:
 		return g.link(args[2], args[3])
 	}
@@ -171,13 +177,17 @@ func (g *guard) refuse(err error) int {
 	return 1
 }
 
-// run has the program run until the deadline.
-func (g *guard) run(program string, args []string) int {
+// run has the program run until the deadline; input may be nil.
+func (g *guard) run(program string, args []string, input *os.File) int {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return g.refuse(err)
 	}
 	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if input != nil {
+		unix.CloseOnExec(inputFile)
+		cmd.Stdin = input
+	}
 	cmd.SysProcAttr = attributes()
 	orphans := make(chan os.Signal, 1)
 	signal.Notify(orphans, syscall.SIGCHLD)

@@ -228,29 +228,11 @@ func (i *instance) environ(home string, epoch uint64) []string {
 
 // watch waits until the program has ended, by itself or because it was told to, and nothing is
 // left of its group. The error says how it ended; nil is exit status 0.
-func (i *instance) watch(c *child) error {
-	defer c.leash.release()
-	ended := make(chan error, 1)
-	go func() { ended <- reap(c.cmd) }()
-	select {
-	case err := <-ended:
-		i.lapsed = c.leash.lapsed()
-		return err
-	case <-i.stop:
-	case <-c.leash.mustEnd():
-		i.lapsed = true
-	}
-	c.ask()
-	timer := time.NewTimer(i.grace())
-	defer timer.Stop()
-	select {
-	case err := <-ended:
-		return err
-	case <-timer.C:
-	}
-	i.driver.config.Logger.Warn("program killed", "deployment", i.workload.Deployment, "release", i.workload.Release, "grace", i.grace())
-	c.kill()
-	return <-ended
+func (i *instance) watch(c *child) (err error) {
+	i.lapsed, err = c.follow(i.stop, i.grace(), func() {
+		i.driver.config.Logger.Warn("program killed", "deployment", i.workload.Deployment, "release", i.workload.Release, "grace", i.grace())
+	})
+	return err
 }
 
 // grace is the time from asking a program to end to killing it. A singleton has no more than what its lease leaves.
@@ -265,6 +247,32 @@ func (i *instance) grace() time.Duration {
 type child struct {
 	cmd   *exec.Cmd
 	leash *leash // nil if the program is no singleton
+}
+
+// follow waits until the child has ended, by itself or because it was told to: when stop is closed, or its lease has no more time, which
+// lapsed says. One that has not ended by grace later is killed; killing is called before. The error says how it ended; nil is exit status 0.
+func (c *child) follow(stop <-chan struct{}, grace time.Duration, killing func()) (lapsed bool, err error) {
+	defer c.leash.release()
+	ended := make(chan error, 1)
+	go func() { ended <- reap(c.cmd) }()
+	select {
+	case err := <-ended:
+		return c.leash.lapsed(), err
+	case <-stop:
+	case <-c.leash.mustEnd():
+		lapsed, grace = true, min(grace, runtime.LeaseGrace)
+	}
+	c.ask()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case err := <-ended:
+		return lapsed || c.leash.lapsed(), err
+	case <-timer.C:
+	}
+	killing()
+	c.kill()
+	return lapsed, <-ended
 }
 
 // ask has the program told to end.

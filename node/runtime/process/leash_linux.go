@@ -73,7 +73,11 @@ func guarded(command []string, job []string, l runtime.Lease, prepare func(*exec
 	cmd := exec.Command(command[0], append(args, job...)...)
 	cmd.Args[0] = os.Args[0] // so that lists of processes show what it is
 	prepare(cmd)
-	cmd.Stdin, cmd.ExtraFiles = ordersIn, []*os.File{reportOut}
+	cmd.ExtraFiles = []*os.File{reportOut}
+	if input, ok := cmd.Stdin.(*os.File); ok { // the program's: the guard's is for orders
+		cmd.ExtraFiles = append(cmd.ExtraFiles, input)
+	}
+	cmd.Stdin = ordersIn
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // and no Pdeathsig: a guard outlives its node, to kill
 	if err := cmd.Start(); err != nil {
 		k.release()
