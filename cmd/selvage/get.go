@@ -62,6 +62,8 @@ func nouns() []noun {
 			func(b api.Blob, n string) bool { return prefixed(b.Digest, n) || prefixed("sha256:"+b.Digest, n) }, blobRow),
 		listOf("leases", []string{"SITE", "LEADER", "EPOCH", "EXPIRES", "VOTERS"}, []string{"WHO VOTES", "VERSION"},
 			func(l api.SiteLease, n string) bool { return l.Site == n }, leaseRow),
+		listOf("locks", []string{"LOCK", "HOLDER", "TOKEN", "HELD FOR", "WAITING"}, []string{"EXPIRES"},
+			func(l api.Lock, n string) bool { return l.Lock == n }, lockRow),
 		listOf("keys", []string{"KEY", "ROLES", "NOTE"}, nil,
 			func(k api.Key, n string) bool { return prefixed(k.Key, n) }, keyRow),
 		listOf("revocations", []string{"SUBJECT", "ID", "NAME", "SITE", "DECLARED", "REASON"}, []string{"KEEPS", "STATEMENT", "SIGNERS"},

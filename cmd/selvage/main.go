@@ -1,7 +1,7 @@
 // Command selvage is the agent of one machine and the tool to talk to it.
 //
 // Answers go to stdout, progress and hints to stderr. Exit codes: 0 done, 1 failed, 2 wrong
-// usage, 3 done in part, 4 not found, 130 interrupted.
+// usage, 3 done in part, 4 not found, 130 interrupted. Those of 'lock' are the command's that it runs, and a few more: see there.
 package main
 
 import (
@@ -57,8 +57,11 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// guardName is the argument that has this program be the guard of a singleton: see process.Guard. It is not for people.
+// guardName is the argument that has this program be the guard of a singleton, or of a lock's command: see process.Guard. It is not for people.
 const guardName = "guard"
+
+// guardCommand has the program be a guard that runs now, also when another was put in its place.
+func guardCommand() []string { return []string{"/proc/self/exe", guardName} }
 
 // run is the whole command; it returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
@@ -69,6 +72,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
+	}
+	if code := commandEnded(0); errors.As(err, &code) {
+		return int(code)
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return exitInterrupted
@@ -120,7 +126,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		newInit(env), newUp(env), newInvite(env), newJoin(env),
 		newSeed(env), newApply(env), newGet(env), newRollout(env), newWhoHas(env),
 		newExport(env), newImport(env), newPin(env), newUnpin(env),
-		newUplink(env), newRevoke(env), newLease(env), newSite(env), newStatus(env), newDoctor(env), newDemo(env), newSim(env), newVersion(env),
+		newUplink(env), newRevoke(env), newLease(env), newLock(env), newSite(env), newStatus(env), newDoctor(env), newDemo(env), newSim(env), newVersion(env),
 	)
 	wrapArgs(root)
 	return root

@@ -118,7 +118,7 @@ func logHandler(env *environment, level slog.Level) slog.Handler {
 
 // drivers are those for all types of workload.
 func drivers(f disk.FS, dir string, logger *slog.Logger) (map[string]runtime.Driver, error) {
-	guard := []string{"/proc/self/exe", guardName} // the program that runs, also when another was put in its place
+	guard := guardCommand()
 	programs, err := process.New(process.Config{FS: f, Root: dir, Guard: guard, Logger: logger})
 	if err != nil {
 		return nil, err
