@@ -67,6 +67,31 @@ func doubled(t *story, _ string) string {
 	return o.Doubled()
 }
 
+// oneHolder is likewise.
+const oneHolder = "one_holder"
+
+func overlapped(t *story, _ string) string {
+	o, ok := t.Stage.(Overseer)
+	if !ok {
+		return ""
+	}
+	return o.Overlapped()
+}
+
+// lately is how long ago something happened at most that is said to go on.
+const lately = 10 * time.Second
+
+func lockTaken(t *story, place string) string {
+	o, ok := t.Stage.(Overseer)
+	if !ok {
+		return "this stage does not see who takes locks"
+	}
+	if at, any := o.LockTaken(place); !any || t.trace.Now()-at > lately {
+		return fmt.Sprintf("nobody at %s took a lock in the last %s", place, lately)
+	}
+	return ""
+}
+
 // leader returns the machine of a place that leads its site, by its own word.
 func (t *story) leader(place string) Machine {
 	for _, m := range Placed(t.Machines(), place) {

@@ -38,6 +38,9 @@ func (t *story) do(k scenario.Work) error {
 		return t.Join(*k.Join)
 	case k.Charter != nil:
 		return t.amend(*k.Charter)
+	case k.Lock != nil:
+		t.trace.Note(k.Lock.On, "lock", "%s, %s at a time", k.Lock.Name, k.Lock.Hold)
+		return t.Lock(*k.Lock)
 	case k.Revoke != nil:
 		return t.revoke(*k.Revoke)
 	case k.Witness != nil:

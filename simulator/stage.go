@@ -44,6 +44,9 @@ type Stage interface {
 	// Witness has a machine's node vote on who leads another site, or not any more.
 	Witness(scenario.Witness) error
 
+	// Lock has programs at a place take a lock over and over, until the story ends.
+	Lock(scenario.Lock) error
+
 	// Settle returns when nothing is half done, so that what Machines show is of one moment.
 	Settle()
 	// Changed has a value when what the machines show may have changed.
@@ -68,13 +71,17 @@ type Machine interface {
 // has to hold of all in the end is not said of those alone who happen to answer.
 type Writer interface{ Busy() bool }
 
-// Overseer is a Stage that sees at every moment, of true time, who leads and what runs as a singleton: what nodes tell when they are asked is of
-// another moment for each.
+// Overseer is a Stage that sees at every moment, of true time, who leads, what runs as a singleton, and who holds a lock: what nodes tell when they
+// are asked is of another moment for each.
 type Overseer interface {
 	// Misled says what was wrong with who led, at whatever moment; "" if nothing was.
 	Misled() string
 	// Doubled says what was wrong with where singletons ran, likewise.
 	Doubled() string
+	// Overlapped says what was wrong with who held locks, likewise.
+	Overlapped() string
+	// LockTaken is when a program at a place took a lock last; false if none has.
+	LockTaken(place string) (time.Duration, bool)
 }
 
 // Agent is what a running node tells of itself. It is safe for concurrent use.

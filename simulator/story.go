@@ -169,7 +169,7 @@ func endRank(f scenario.Fault) int {
 func (t *story) planChecks() {
 	s, end := t.scenario, t.scenario.Duration
 	always := s.Always
-	for _, name := range []string{oneLeader, oneSingleton} {
+	for _, name := range []string{oneLeader, oneSingleton, oneHolder} {
 		if t.oversees() && !slices.ContainsFunc(always, func(c scenario.Check) bool { return c.Name == name }) {
 			always = append(slices.Clip(always), scenario.Check{Name: name})
 		}
@@ -188,7 +188,7 @@ func (t *story) planChecks() {
 	}
 }
 
-// oversees reports whether one_leader and one_singleton are looked at though nobody asks for them: they are promised while clocks keep to the bound.
+// oversees reports whether one_leader, one_singleton and one_holder are looked at though nobody asks for them: they are promised while clocks keep to the bound.
 func (t *story) oversees() bool {
 	_, ok := t.Stage.(Overseer)
 	bound := float64(lease.Defaults().DriftPPM) / 1e6

@@ -37,6 +37,7 @@ func hunts() map[mutant.Name]string {
 		mutant.SingletonOutlivesTerm: "singleton-moves",
 		mutant.TurnsWithoutBound:     "in-turn",
 		mutant.WriteUnheard:          "restored-and-busy",
+		mutant.LockOutlivesLease:     "lock-moves",
 	}
 }
 

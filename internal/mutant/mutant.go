@@ -23,6 +23,7 @@ const (
 	SingletonOutlivesTerm Name = "singleton-outlives-term"
 	TurnsWithoutBound     Name = "turns-without-bound"
 	WriteUnheard          Name = "write-unheard"
+	LockOutlivesLease     Name = "lock-outlives-lease"
 )
 
 // The mutants of the site lease. The first six are the variants that are known to be unsafe; the rest break what
@@ -61,6 +62,7 @@ func All() []Mutant {
 		{SingletonOutlivesTerm, "a singleton may live as long again as the lease lasts"},
 		{TurnsWithoutBound, "the leader of a site lets everybody change who asks"},
 		{WriteUnheard, "a node that was restored from a backup writes before it has heard what it wrote"},
+		{LockOutlivesLease, "a lock is granted for as long as a lease lasts, whatever is left of the leader's"},
 	}
 }
 

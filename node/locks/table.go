@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"selvage/internal/ident"
+	"selvage/internal/mutant"
 	"selvage/ledger/lease"
 )
 
@@ -197,6 +198,9 @@ func (t *Table) token(fence uint64) (uint64, bool) {
 
 // prolong gives the holder all the time that the term has.
 func (t *Table) prolong(now time.Duration, term Term, e *entry) Answer {
+	if mutant.On(mutant.LockOutlivesLease) {
+		term.Until = now + t.settings.Authority
+	}
 	e.holder.until = max(e.holder.until, term.Until)
 	return Answer{State: Held, Token: e.holder.token, For: t.settings.Elsewhere(term.Until - now)}
 }

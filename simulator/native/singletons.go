@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,55 +15,67 @@ import (
 	"selvage/node/runtime/bundle"
 )
 
-// singletons sees what runs as a singleton, at every moment of true time: two run at one moment only if one begins while
-// another runs.
-type singletons struct {
-	mu      sync.Mutex
-	runs    map[string]*run   // what runs, by machine and deployment
-	epochs  map[string]uint64 // the highest token that one ran with, by site and deployment
-	doubled string            // the first thing that was wrong
+// exclusive sees what only one of a site may do at a time, at every moment of true time: two do at one moment only if one begins while another
+// does it.
+type exclusive struct {
+	again bool // it may be done again with the same token
+
+	mu     sync.Mutex
+	turns  []*turn
+	tokens map[string]uint64        // the highest so far, by site and what is done
+	begun  map[string]time.Duration // when it was begun last, by machine
+	wrong  string                   // the first thing that was
+}
+
+// turn is one time that something is done.
+type turn struct {
+	on    *machine
+	what  string
+	token uint64
+}
+
+// begin looks at a site when somebody begins, and returns what is to be called when they have ended. What is on a machine that sleeps does nothing.
+func (x *exclusive) begin(m *machine, what string, token uint64) (end func()) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.tokens == nil {
+		x.tokens, x.begun = map[string]uint64{}, map[string]time.Duration{}
+	}
+	now := m.world.trace.Now()
+	wrong := func(format string, args ...any) {
+		if x.wrong == "" {
+			x.wrong = fmt.Sprintf("%s at %s: ", what, now) + fmt.Sprintf(format, args...)
+		}
+	}
+	for _, o := range x.turns {
+		if o.on.site == m.site && o.what == what && !o.on.asleep() {
+			wrong("%s begins with %d while %s goes on with %d", m, token, o.on, o.token)
+		}
+	}
+	key := m.site + " " + what
+	if last := x.tokens[key]; token < last || token == last && !x.again {
+		wrong("%s begins with %d after it was done with %d", m, token, last)
+	}
+	x.tokens[key] = max(x.tokens[key], token)
+	x.begun[m.String()] = now
+	t := &turn{m, what, token}
+	x.turns = append(x.turns, t)
+	return func() {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.turns = slices.DeleteFunc(x.turns, func(o *turn) bool { return o == t })
+	}
+}
+
+// said is the first thing that was wrong; "" if nothing was.
+func (x *exclusive) said() string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.wrong
 }
 
 // Doubled implements simulator.Overseer.
-func (w *world) Doubled() string {
-	w.singletons.mu.Lock()
-	defer w.singletons.mu.Unlock()
-	return w.singletons.doubled
-}
-
-// begin looks at a site when a singleton begins to run there. What is on a machine that sleeps does not run.
-func (s *singletons) begin(r *run) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	m := r.life.machine
-	if s.runs == nil {
-		s.runs, s.epochs = map[string]*run{}, map[string]uint64{}
-	}
-	wrong := func(format string, args ...any) {
-		if s.doubled == "" {
-			s.doubled = fmt.Sprintf("%s at %s: ", r.dir, m.world.trace.Now()) + fmt.Sprintf(format, args...)
-		}
-	}
-	for _, o := range m.world.placed(m.site) {
-		if other := s.runs[o.String()+" "+r.dir]; other != nil && !o.asleep() {
-			wrong("%s runs it with %d while %s does with %d", m, r.epoch, o, other.epoch)
-		}
-	}
-	key := m.site + " " + r.dir
-	if last := s.epochs[key]; r.epoch < last {
-		wrong("%s runs it with %d after it ran with %d", m, r.epoch, last)
-	}
-	s.epochs[key] = max(s.epochs[key], r.epoch)
-	s.runs[m.String()+" "+r.dir] = r
-}
-
-func (s *singletons) end(r *run) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if key := r.life.machine.String() + " " + r.dir; s.runs[key] == r {
-		delete(s.runs, key)
-	}
-}
+func (w *world) Doubled() string { return w.singletons.said() }
 
 // keeper plays the guards of a machine's singletons, as package process has them: a guard tells the time by the machine's
 // clock, goes on while the node stands still, and stands still with a machine that sleeps.
@@ -99,6 +112,7 @@ type run struct {
 	dir   string  // of the deployment
 	link  string
 	epoch uint64 // that the singleton is told
+	end   func() // of what is seen of it
 
 	mu        sync.Mutex
 	until     time.Duration // by the machine's clock
@@ -122,7 +136,7 @@ func (r *run) place(made string) error {
 	}
 	w := r.life.machine.world
 	w.trace.Note(r.life.machine.String(), "singleton", "%s runs with %d", r.dir, r.epoch)
-	w.singletons.begin(r)
+	r.end = w.singletons.begin(r.life.machine, r.dir, r.epoch)
 	return nil
 }
 
@@ -160,7 +174,7 @@ func (r *run) guard() {
 		m.world.trace.Note(m.String(), "singleton cannot be ended", "%v", err)
 	}
 	m.world.trace.Note(m.String(), "singleton", "%s has ended", r.dir)
-	m.world.singletons.end(r)
+	r.end()
 }
 
 // feed is the node's part: it prolongs the deadline as the lease is.

@@ -35,7 +35,12 @@ type world struct {
 	verified verified
 	leaders  leaders
 
-	singletons singletons
+	singletons exclusive
+	locks      exclusive
+	ending     context.Context // ends when the story does
+	end        context.CancelFunc
+
+	lockers int // how many programs take locks: none has another's claims
 
 	operator ed25519.PrivateKey
 	chain    *trust.Chain
@@ -61,7 +66,8 @@ func tick(s scenario.Scenario) time.Duration {
 func newWorld(s scenario.Scenario) (*world, error) {
 	w := &world{scenario: s, rand: simulator.Rand(s.Seed, "disks"), keys: simulator.ChaCha(s.Seed, "keys"),
 		firsts: simulator.ChaCha(s.Seed, "firsts"), trace: simulator.NewTrace(),
-		wake: make(chan struct{}, 1), byName: map[string]*machine{}}
+		wake: make(chan struct{}, 1), byName: map[string]*machine{}, singletons: exclusive{again: true}}
+	w.ending, w.end = context.WithCancel(context.Background())
 	var err error
 	if w.net, err = network.New(network.Config{Rand: simulator.ChaCha(s.Seed, "network"), Tick: tick(s)}); err != nil {
 		return nil, err
@@ -193,6 +199,7 @@ func (w *world) ticket(site string, labels map[string]string, uses int, first io
 
 // Close implements simulator.Stage.
 func (w *world) Close() error {
+	w.end()
 	var g sync.WaitGroup
 	errs := make([]error, len(w.machines))
 	for i, m := range w.machines {

@@ -25,12 +25,18 @@ func check(s scenario.Scenario) error {
 		if k.Charter != nil {
 			return fmt.Errorf("line %d, work at %s: %w", k.Line, k.At, noCharter)
 		}
+		if k.Lock != nil {
+			return fmt.Errorf("line %d, work at %s: %w", k.Line, k.At, noLock)
+		}
 	}
 	return nil
 }
 
 // noCharter is why charters are not amended here.
 var noCharter = &lab.Unable{What: "amend the charter (charter)", Lacks: "the program has no command for that", Hint: "play it with --engine native"}
+
+// noLock is why nobody takes locks here.
+var noLock = &lab.Unable{What: "have programs take a lock (lock)", Lacks: "this engine does not see at every moment who holds it", Hint: "play it with --engine native"}
 
 func faultName(f scenario.Fault) string {
 	if f.Line == 0 {

@@ -154,6 +154,9 @@ func (st *stage) Witness(v scenario.Witness) error {
 	return err
 }
 
+// Lock implements simulator.Stage: it cannot be done, and check has said so.
+func (st *stage) Lock(scenario.Lock) error { return noLock }
+
 // Charter implements simulator.Stage: it cannot be done, and check has said so.
 func (st *stage) Charter(scenario.Charter) (uint64, error) { return 0, noCharter }
 

@@ -329,6 +329,8 @@ func describeWork(k scenario.Work) (class, label, title string) {
 		return "other", "charter at " + k.Charter.From, "the charter is amended at " + k.Charter.From
 	case k.Witness != nil:
 		return "other", "witness " + k.Witness.Node, simulator.DescribeWitness(*k.Witness)
+	case k.Lock != nil:
+		return "other", "lock " + k.Lock.Name, k.Lock.On + " begins to take lock " + k.Lock.Name + " over and over"
 	case k.Revoke != nil:
 		return "other", "revoke " + k.Revoke.Node, k.Revoke.Node + " is revoked at " + k.Revoke.From
 	}

@@ -46,7 +46,7 @@
 //
 // Each field is given with its value and bounds, what it is for, and what holds where it is
 // not given; where nothing is said of that, it is nought, false or empty. A fault has exactly one of the
-// fields from partition to restore, and a piece of work exactly one from seed to uplink.
+// fields from partition to restore, and a piece of work exactly one from seed to witness.
 //
 //	name: a text of at most 200 characters; what the story is about
 //	seed: a whole number, 0 to 18446744073709551615; what all randomness comes from
@@ -169,6 +169,13 @@
 //	    down: a rate, 0 to 1000gbit; limit, where 0 is none; otherwise as it was
 //	  charter: a mapping; the fleet's charter is amended: one more key may sign releases
 //	    from: a SITE/NODE; at which node; has to be given
+//	  lock: a mapping; programs take a lock of their site, over and over, from then on: one on each node
+//	      of a place
+//	    name: a name; of the lock; has to be given
+//	    on: a SITE or SITE/NODE; where; has to be given
+//	    hold: a duration, 1ms to 1h; how long they hold it each time, unless they lose it; has to be
+//	        given
+//	    rest: a duration, 0s to 1h; how long they do without it after that
 //	  revoke: a mapping; a node is revoked: put out of the fleet
 //	    node: a SITE/NODE; which node; has to be given
 //	    from: a SITE/NODE; at which node, another one; has to be given

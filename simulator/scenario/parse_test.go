@@ -52,10 +52,11 @@ func TestParse(t *testing.T) {
 		"uplink":  {s.Work[3].Uplink, &UplinkWork{On: "s2", Held: &held}},
 		"forge":   {s.Faults[10], Fault{Line: 18, At: 4 * time.Minute, For: 5 * time.Minute, Kind: Forge, On: "s2/n1"}},
 		"charter": {s.Work[5].Charter, &Charter{From: "s1/n0"}},
-		"revoke":  {s.Work[6].Revoke, &Revoke{From: "s1/n0", Node: "s2/n1", Reason: "stolen"}},
-		"eventually": {s.Eventually, []Eventually{{Line: 32, Within: 2 * time.Minute, Of: OfHeal,
-			Checks: []Check{{32, "ledgers_equal", ""}, {32, "all_run", "app@v1"}}}}},
-		"budget": {s.Budget, Budget{33, 1.10, 1.02, 30e6, time.Minute}},
+		"lock":    {s.Work[6].Lock, &Lock{Name: "till", On: "s2", Hold: 5 * time.Second, Rest: time.Second}},
+		"revoke":  {s.Work[7].Revoke, &Revoke{From: "s1/n0", Node: "s2/n1", Reason: "stolen"}},
+		"eventually": {s.Eventually, []Eventually{{Line: 33, Within: 2 * time.Minute, Of: OfHeal,
+			Checks: []Check{{33, "ledgers_equal", ""}, {33, "all_run", "app@v1"}}}}},
+		"budget": {s.Budget, Budget{34, 1.10, 1.02, 30e6, time.Minute}},
 	} {
 		if diff := cmp.Diff(c.want, c.got); diff != "" {
 			t.Errorf("%s: %s", name, diff)

@@ -125,6 +125,7 @@ type Work struct {
 	Charter *Charter
 	Revoke  *Revoke
 	Witness *Witness
+	Lock    *Lock
 }
 
 // Seed makes a release at a node.
@@ -164,6 +165,14 @@ type Witness struct {
 	Site   string
 	From   string // the node at which it is said
 	Remove bool
+}
+
+// Lock has programs take a lock of their site over and over, from then on: one on each node of a place.
+type Lock struct {
+	Name string
+	On   string // a node or a site
+	Hold time.Duration
+	Rest time.Duration // after each time
 }
 
 // Revoke puts a node out of the fleet.

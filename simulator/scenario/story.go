@@ -182,6 +182,7 @@ func workFields() mapping[Work] {
 		job("join", joinFields(), func(w *Work) **Join { return &w.Join }, "a node joins a site"),
 		job("uplink", heldFields(), func(w *Work) **UplinkWork { return &w.Uplink }, "the use of an uplink is held, let go or limited"),
 		job("charter", charterFields(), func(w *Work) **Charter { return &w.Charter }, "the fleet's charter is amended: one more key may sign releases"),
+		job("lock", lockFields(), func(w *Work) **Lock { return &w.Lock }, "programs take a lock of their site, over and over, from then on: one on each node of a place"),
 		job("revoke", revokeFields(), func(w *Work) **Revoke { return &w.Revoke }, "a node is revoked: put out of the fleet"),
 		job("witness", witnessFields(), func(w *Work) **Witness { return &w.Witness }, "a node of another site may vote on who leads a site, or not any more"),
 	}}
@@ -225,6 +226,15 @@ func joinFields() mapping[Join] {
 func charterFields() mapping[Charter] {
 	return mapping[Charter]{fields: []field[Charter]{
 		needed("from", node(), func(c *Charter) *string { return &c.From }, "at which node"),
+	}}
+}
+
+func lockFields() mapping[Lock] {
+	return mapping[Lock]{fields: []field[Lock]{
+		needed("name", word("a name", manifest.CheckPath), func(l *Lock) *string { return &l.Name }, "of the lock"),
+		needed("on", place(), func(l *Lock) *string { return &l.On }, "where"),
+		needed("hold", duration(time.Millisecond, time.Hour), func(l *Lock) *time.Duration { return &l.Hold }, "how long they hold it each time, unless they lose it"),
+		of("rest", duration(0, time.Hour), func(l *Lock) *time.Duration { return &l.Rest }, "how long they do without it after that"),
 	}}
 }
 

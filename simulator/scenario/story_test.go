@@ -130,6 +130,7 @@ func workGen() *rapid.Generator[[]Work] {
 			{Uplink: &UplinkWork{On: "s0", Held: &held}},
 			{Uplink: &UplinkWork{On: "s0/n0", Up: &limit}},
 			{Charter: &Charter{From: "s0/n0"}},
+			{Lock: &Lock{Name: "db/backup", On: "s0", Hold: time.Second, Rest: times(time.Minute).Draw(t, "rest")}},
 			{Revoke: &Revoke{From: "s0/n0", Node: "s0/late", Reason: "it is 'gone': #1"}},
 		}
 		n := rapid.IntRange(0, len(all)).Draw(t, "work")

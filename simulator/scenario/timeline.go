@@ -119,6 +119,8 @@ func (c *checker) work(now *state, e event) {
 		now.joined[node] = true
 	case w.Charter != nil:
 		c.acting(now, e.path+".charter.from", w.Charter.From, e.at)
+	case w.Lock != nil:
+		c.place(e.path+".lock.on", w.Lock.On, e.at)
 	case w.Revoke != nil:
 		c.acting(now, e.path+".revoke.from", w.Revoke.From, e.at)
 		c.revoke(now, e.path+".revoke.node", w.Revoke, e.at)
