@@ -218,8 +218,11 @@ func (m *Membership) Members() []Member {
 	return ms
 }
 
-// Leave tells the others that this node goes on purpose, for as long as ctx lasts. Close follows.
+// Leave tells the others that this node goes on purpose, for as long as ctx lasts; nothing if that has ended. Close follows.
 func (m *Membership) Leave(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("leave site: %w", err)
+	}
 	m.mu.Lock()
 	if m.closed {
 		m.mu.Unlock()

@@ -116,10 +116,28 @@ func TestLeaveEndsWithItsContext(t *testing.T) {
 		s := newSite(t, 2)
 		s.members[0].Join(s.ids...)
 		s.await(t, time.Minute, s.members...)
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
 		if err := s.members[0].Leave(ctx); err == nil {
 			t.Error("left though there was no time")
+		}
+	})
+}
+
+// TestNoLeaveInAHurry: who has no time left says nothing, and so is down at once.
+func TestNoLeaveInAHurry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 2)
+		s.members[0].Join(s.ids...)
+		s.await(t, time.Minute, s.members...)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		begin := time.Now()
+		if err := s.members[0].Leave(ctx); err == nil {
+			t.Error("left though there was no time")
+		}
+		if err := s.members[0].Close(); err != nil || time.Since(begin) > 100*time.Millisecond {
+			t.Errorf("closed after %v: %v", time.Since(begin), err)
 		}
 	})
 }
