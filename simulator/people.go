@@ -45,6 +45,8 @@ func (t *story) do(k scenario.Work) error {
 		return t.revoke(*k.Revoke)
 	case k.Witness != nil:
 		return t.witness(*k.Witness)
+	case k.Yield != nil:
+		return t.yield(*k.Yield)
 	case k.Uplink != nil:
 		t.trace.Note(k.Uplink.On, "uplink", "%s", DescribeUplink(*k.Uplink))
 		return t.Uplink(*k.Uplink)
@@ -159,6 +161,20 @@ func (t *story) witness(v scenario.Witness) error {
 		return fmt.Errorf("witness %s: %w", v.Node, err)
 	}
 	t.trace.Note(v.From, "witness", "%s", DescribeWitness(v))
+	return nil
+}
+
+// yield has who leads give that up.
+func (t *story) yield(y scenario.Yield) error {
+	m := t.leader(y.On)
+	if m == nil {
+		t.trace.Note(y.On, "yield", "nobody here leads")
+		return nil
+	}
+	t.trace.Note(Place(m), "yield", "")
+	if err := t.Yield(Place(m)); err != nil {
+		return fmt.Errorf("yield %s: %w", y.On, err)
+	}
 	return nil
 }
 

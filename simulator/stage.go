@@ -47,6 +47,9 @@ type Stage interface {
 	// Lock has programs at a place take a lock over and over, until the story ends.
 	Lock(scenario.Lock) error
 
+	// Yield has a node, which leads its site or did a moment ago, give that up.
+	Yield(node string) error
+
 	// Settle returns when nothing is half done, so that what Machines show is of one moment.
 	Settle()
 	// Changed has a value when what the machines show may have changed.

@@ -174,6 +174,20 @@ func (w *world) changeSite(from, site string, change func(*ledger.SiteConfig)) e
 	return publish(n, api.KindSite, env)
 }
 
+// Yield implements simulator.Stage.
+func (w *world) Yield(name string) error {
+	n, err := w.at(name)
+	if err != nil {
+		return err
+	}
+	w.wg.Go(func() {
+		if _, err := n.YieldLease(context.Background()); err != nil {
+			w.trace.Note(name, "yield refused", "%v", err)
+		}
+	})
+	return nil
+}
+
 // Join implements simulator.Stage.
 func (w *world) Join(j scenario.Join) error {
 	var labels map[string]string

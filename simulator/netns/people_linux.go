@@ -157,6 +157,18 @@ func (st *stage) Witness(v scenario.Witness) error {
 // Lock implements simulator.Stage: it cannot be done, and check has said so.
 func (st *stage) Lock(scenario.Lock) error { return noLock }
 
+// Yield implements simulator.Stage.
+func (st *stage) Yield(name string) error {
+	m, err := st.at(name)
+	if err != nil {
+		return err
+	}
+	if _, err := st.run(m.dir, "lease", "yield"); err != nil {
+		st.trace.Note(name, "yield refused", "%v", err)
+	}
+	return st.ctx.Err()
+}
+
 // Charter implements simulator.Stage: it cannot be done, and check has said so.
 func (st *stage) Charter(scenario.Charter) (uint64, error) { return 0, noCharter }
 

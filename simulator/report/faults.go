@@ -333,6 +333,9 @@ func describeWork(k scenario.Work) (class, label, title string) {
 		return "other", "lock " + k.Lock.Name, k.Lock.On + " begins to take lock " + k.Lock.Name + " over and over"
 	case k.Revoke != nil:
 		return "other", "revoke " + k.Revoke.Node, k.Revoke.Node + " is revoked at " + k.Revoke.From
+	case k.Yield != nil:
+		what := "yield " + k.Yield.On
+		return "other", what, "the node that leads is told to give that up, if it is " + k.Yield.On + " or there"
 	}
 	return "other", "work", "work"
 }

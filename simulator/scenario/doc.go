@@ -185,6 +185,8 @@
 //	    from: a SITE/NODE; at which node that is said; has to be given
 //	    remove: true or false; whether it may not any more; otherwise false
 //	    node: as in work.revoke
+//	  yield: a mapping; the node that leads a site is told to give that up
+//	    on: a SITE or SITE/NODE; where; nothing happens if no node there leads; has to be given
 //	always: a list of at most 100 of INVARIANT or INVARIANT: ARGUMENT; invariants that hold at every
 //	    moment
 //	sometimes: a list of at most 100 of INVARIANT or INVARIANT: ARGUMENT; invariants that hold at one

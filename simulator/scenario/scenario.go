@@ -126,6 +126,7 @@ type Work struct {
 	Revoke  *Revoke
 	Witness *Witness
 	Lock    *Lock
+	Yield   *Yield
 }
 
 // Seed makes a release at a node.
@@ -181,6 +182,9 @@ type Revoke struct {
 	Node   string
 	Reason string
 }
+
+// Yield has whoever leads a site give that up, if it is at On, a node or site.
+type Yield struct{ On string }
 
 // UplinkWork holds the uplink of a node or site, lets it go, or limits it.
 type UplinkWork struct {

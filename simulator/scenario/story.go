@@ -185,6 +185,7 @@ func workFields() mapping[Work] {
 		job("lock", lockFields(), func(w *Work) **Lock { return &w.Lock }, "programs take a lock of their site, over and over, from then on: one on each node of a place"),
 		job("revoke", revokeFields(), func(w *Work) **Revoke { return &w.Revoke }, "a node is revoked: put out of the fleet"),
 		job("witness", witnessFields(), func(w *Work) **Witness { return &w.Witness }, "a node of another site may vote on who leads a site, or not any more"),
+		job("yield", yieldFields(), func(w *Work) **Yield { return &w.Yield }, "the node that leads a site is told to give that up"),
 	}}
 }
 
@@ -252,6 +253,12 @@ func witnessFields() mapping[Witness] {
 		needed("site", name(), func(v *Witness) *string { return &v.Site }, "for which site, another one"),
 		needed("from", node(), func(v *Witness) *string { return &v.From }, "at which node that is said"),
 		of("remove", boolean(), func(v *Witness) *bool { return &v.Remove }, "whether it may not any more").or("false"),
+	}}
+}
+
+func yieldFields() mapping[Yield] {
+	return mapping[Yield]{fields: []field[Yield]{
+		needed("on", place(), func(y *Yield) *string { return &y.On }, "where; nothing happens if no node there leads"),
 	}}
 }
 

@@ -132,6 +132,7 @@ func workGen() *rapid.Generator[[]Work] {
 			{Charter: &Charter{From: "s0/n0"}},
 			{Lock: &Lock{Name: "db/backup", On: "s0", Hold: time.Second, Rest: times(time.Minute).Draw(t, "rest")}},
 			{Revoke: &Revoke{From: "s0/n0", Node: "s0/late", Reason: "it is 'gone': #1"}},
+			{Yield: &Yield{On: "s0"}},
 		}
 		n := rapid.IntRange(0, len(all)).Draw(t, "work")
 		for i := range all {

@@ -131,6 +131,8 @@ func (c *checker) work(now *state, e event) {
 		if c.place(e.path+".witness.node", v.Node, e.at) {
 			c.want(siteOf(v.Node) != v.Site, e.path+".witness.node", "is of site %s itself: a witness is of another", v.Site)
 		}
+	case w.Yield != nil:
+		c.place(e.path+".yield.on", w.Yield.On, e.at)
 	case w.Uplink != nil:
 		u := w.Uplink
 		c.place(e.path+".uplink.on", u.On, e.at)
