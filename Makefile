@@ -48,7 +48,7 @@ kills: ## a real node is killed KILLS times while it fetches and imports; a line
 
 lab: build ## one story in virtual time and in network namespaces, side by side; the virtual network against the kernel's. As root
 	$(GO) test -count=1 -run TestKernel -v ./simulator/netns/lab
-	SELVAGE_LAB=1 $(GO) test -count=1 -run TestRealSingleton -v ./cmd/selvage
+	SELVAGE_LAB=1 $(GO) test -count=1 -run 'TestReal(Singleton|Turns)' -v ./cmd/selvage
 	$(BIN)/selvage sim run --engine native,netns simulator/scenarios/netns/three-sites.yaml
 
 race: ## the same under the race detector; needs a C compiler
