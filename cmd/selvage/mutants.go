@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -35,6 +36,9 @@ func hunts() map[mutant.Name]string {
 		mutant.LeaseReleaseByOwner:   "leader-old-farewell",
 		mutant.LeaseNoIncarnation:    "leader-reverted",
 		mutant.LeaseShortQuarantine:  "leader-cut-off",
+		mutant.LeaseChangeUnagreed:   "leader-half-joined",
+		mutant.LeaseForgetPending:    "leader-half-agreed",
+		mutant.LeaseStaleEpoch:       "leader-old-voters",
 		mutant.LeaseStaleRound:       "leader-old-answers",
 		mutant.LeaseForgetPromise:    "leader-forgets",
 		mutant.HandOutRot:            "rotten-disk",
@@ -45,10 +49,16 @@ func hunts() map[mutant.Name]string {
 	}
 }
 
-// prey are the mutants that scenarios have to find: all but those of the lease that take what no scenario brings about. Its model
-// checker finds all of these.
+// elsewhere says of a mutant that no story can find what finds it, and why no story does.
+func elsewhere() map[mutant.Name]string {
+	return map[mutant.Name]string{
+		mutant.LeaseTwoVotersAtOnce: "found by the model checker of ledger/lease: nodes never propose two at once, so the rule that refuses it is a second lock",
+	}
+}
+
+// prey are the mutants that scenarios have to find.
 func prey() []mutant.Mutant {
-	return slices.DeleteFunc(append(mutant.All(), mutant.Lease()...), func(m mutant.Mutant) bool { return hunts()[m.Name] == "" })
+	return slices.DeleteFunc(append(mutant.All(), mutant.Lease()...), func(m mutant.Mutant) bool { return elsewhere()[m.Name] != "" })
 }
 
 type mutantsOptions struct{ seeds, jobs int }
@@ -223,6 +233,9 @@ func printHunted(env *environment, all []hunted) error {
 	if env.json() {
 		err = env.printJSON(all)
 	} else {
+		for _, m := range slices.Sorted(maps.Keys(elsewhere())) {
+			fmt.Fprintf(env.err, "not hunted here: %s, %s\n", m, elsewhere()[m])
+		}
 		err = env.table([]string{"RESULT", "MUTANT", "SCENARIO", "SEED", "TOOK", "CHECK"}, rows)
 	}
 	if err == nil && failed > 0 {

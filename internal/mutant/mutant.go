@@ -66,7 +66,7 @@ func All() []Mutant {
 	}
 }
 
-// Lease returns the mutants of the site lease, which its model checker finds; scenarios find some of them.
+// Lease returns the mutants of the site lease, which its model checker finds; scenarios find all but one of them.
 func Lease() []Mutant {
 	return []Mutant{
 		{LeaseTimerAtQuorum, "a lease counts from when a majority answered, not from when it was asked"},

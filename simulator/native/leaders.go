@@ -2,13 +2,14 @@ package native
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"selvage/ledger/lease"
 	"selvage/simulator"
 )
 
-// leaders sees who leads which site, at every moment of true time.
+// leaders sees who leads which site, and by which voters, at every moment of true time.
 //
 // A node leads from the moment when it takes a lease, or prolongs one, to some later moment at which nobody has to be told: its
 // clock says so. Two therefore lead at one moment only if at one of the former moments both do; and at each of them the node tells.
@@ -48,6 +49,7 @@ func (w *world) leads(l *life, t lease.Token) {
 		if token, leads := o.leads(); leads {
 			w.wrong("at %s %s leads with token %s while %s does with %s", w.trace.Now(), m, text(t), o, text(token))
 		}
+		w.alike(m, o)
 	}
 	w.leaders.mu.Lock()
 	last, known := w.leaders.last[m.site]
@@ -60,6 +62,17 @@ func (w *world) leads(l *life, t lease.Token) {
 	w.leaders.mu.Unlock()
 	if known && last.token.Compare(t) > 0 {
 		w.wrong("at %s %s leads with token %s after %s did with %s", w.trace.Now(), m, text(t), last.on, text(last.token))
+	}
+}
+
+// alike wants two machines of a site to go by the same voters, if they are of one epoch: a majority of the ones need not meet one of the others.
+func (w *world) alike(a, b *machine) {
+	x, y := a.node(), b.node()
+	if x == nil || y == nil {
+		return
+	}
+	if c, d := x.Lead().View().Config, y.Lead().View().Config; c.Epoch == d.Epoch && !slices.Equal(c.Voters, d.Voters) {
+		w.wrong("at %s %s and %s go by different voters of epoch %d", w.trace.Now(), a, b, c.Epoch)
 	}
 }
 

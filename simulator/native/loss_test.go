@@ -53,7 +53,7 @@ func TestRenewalsUnderLoss(t *testing.T) {
 		"constant": "loss: 30%",
 		"bursts":   "burst: {bad: 5%, good: 10%, loss: 90%}", // 30% in the mean, ten packets at a time
 	} {
-		for _, seed := range []uint64{1, 2, 3, 4, 5} {
+		for _, seed := range []uint64{1, 2} {
 			t.Run(fmt.Sprintf("%s, seed %d", name, seed), func(t *testing.T) {
 				s := parse(t, fmt.Sprintf("seed: %d\nduration: 1h\nsites: [{name: a, nodes: 5, lan: {%s}}]\n", seed, lan))
 				live(t, s, func(w *world) {
