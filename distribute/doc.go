@@ -45,6 +45,7 @@
 //	requests waiting on a stream maxQueued; the next is not read
 //	blobs that a peer wants      maxWants; it is reported, and its stream ended
 //	streams of a peer            maxStreams; the next is ended
+//	portions of a stream         2 of sendBuffer: one is sent while the next is read
 //	chunks waiting to be stored  chunkMost in all, 32 MiB; the next is not read
 //	a chunk list                 store.MaxList of its blob's size; its sender is reported
 //	news for a peer              maxNews chunks a blob; beyond, a bitmap is sent

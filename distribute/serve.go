@@ -57,11 +57,6 @@ func (s *Swarm) exit(from ident.NodeID) {
 // idleTimeout ends a served stream on which nothing was asked, or nothing read, for a while.
 const idleTimeout = 2 * time.Minute
 
-// sendBuffer is how many bytes are read and sent at a time, at least a chunk.
-const sendBuffer = 256 << 10
-
-var sendBuffers = sync.Pool{New: func() any { return new([1 + sendBuffer]byte) }}
-
 // readDigest reads which blob a stream is about.
 func (s *Swarm) readDigest(conn net.Conn) (*store.Object, error) {
 	if err := conn.SetReadDeadline(time.Now().Add(askTimeout)); err != nil {
@@ -112,15 +107,15 @@ func (s *Swarm) serveDAG(from ident.NodeID, conn net.Conn) {
 	s.served(from, "distribute: list", o.Digest, len(nodes), len(o.Chunks()))
 }
 
-// write writes in slices, each with a deadline of its own: the reader may be slow, but not stuck.
+// write writes all of b. The reader may be slow, but not stuck: each deadline has to see a slice go.
 func write(conn net.Conn, b []byte) error {
 	const slice = 64 << 10
 	for len(b) > 0 {
-		n := min(len(b), slice)
 		if err := conn.SetWriteDeadline(time.Now().Add(idleTimeout)); err != nil {
 			return err
 		}
-		if _, err := conn.Write(b[:n]); err != nil {
+		n, err := conn.Write(b)
+		if err != nil && (n < slice || !errors.Is(err, os.ErrDeadlineExceeded)) {
 			return err
 		}
 		b = b[n:]
@@ -129,44 +124,60 @@ func write(conn net.Conn, b []byte) error {
 }
 
 // serveFetch answers requests for chunks in order. What a peer may ask for at a time is bounded:
-// one that asks for more is left to wait.
+// one that asks for more is left to wait. While a portion is sent, the next is read from the disk.
 func (s *Swarm) serveFetch(from ident.NodeID, conn net.Conn) {
 	defer conn.Close() // what was written last may still be on its way
 	o, err := s.readDigest(conn)
 	if err != nil {
 		return
 	}
-	requests := make(chan []planner.Run, maxQueued)
 	var open atomic.Int64 // requests that were read and not answered
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	gone := make(chan struct{})
 	defer close(gone)
+	requests, portions := make(chan []planner.Run, maxQueued), make(chan portion)
 	wg.Go(func() {
 		defer close(requests)
-		r := bufio.NewReader(conn)
-		for {
-			runs, err := readRequest(conn, r, &open)
-			if err != nil {
-				s.misbehaved(from, err)
-				return
-			}
-			open.Add(1)
-			select {
-			case requests <- runs:
-			case <-gone:
-				return
-			}
-		}
+		s.misbehaved(from, readRequests(conn, &open, requests, gone))
 	})
-	for runs := range requests {
-		for _, run := range runs {
-			if err := s.sendRun(from, conn, o, run); err != nil {
-				reset(conn) // ends the reader too
-				return
-			}
+	wg.Go(func() {
+		defer close(portions)
+		s.load(o, requests, portions, gone)
+	})
+	for p := range portions {
+		err := write(conn, p.data)
+		p.release()
+		if err = errors.Join(err, p.err); err != nil {
+			reset(conn) // ends the reader too
+			return
 		}
-		open.Add(-1)
+		if p.ends != (planner.Run{}) {
+			s.served(from, "distribute: chunks", o.Digest, p.sent, p.ends.Count)
+		}
+		if p.answered {
+			open.Add(-1)
+		}
+	}
+}
+
+// readRequests hands on what a peer asks for, until it fails.
+func readRequests(conn net.Conn, open *atomic.Int64, out chan<- []planner.Run, gone <-chan struct{}) error {
+	r := bufio.NewReader(conn)
+	for {
+		runs, err := readRequest(conn, r, open)
+		if err != nil {
+			return err
+		}
+		if len(runs) == 0 {
+			continue
+		}
+		open.Add(1)
+		select {
+		case out <- runs:
+		case <-gone:
+			return nil
+		}
 	}
 }
 
@@ -185,32 +196,4 @@ func readRequest(conn net.Conn, r *bufio.Reader, open *atomic.Int64) ([]planner.
 			return nil, err
 		}
 	}
-}
-
-// sendRun sends a run, if all of it is here, in slices of a buffer: a peer that reads slowly costs no more.
-func (s *Swarm) sendRun(to ident.NodeID, conn net.Conn, o *store.Object, run planner.Run) error {
-	parts := o.Parts(run.First, run.Count, sendBuffer, MaxRun)
-	if parts == nil {
-		s.log.Debug("distribute: asked for what is not here", "blob", o.Digest, "first", run.First, "count", run.Count)
-		if err := write(conn, []byte{statusMissing}); err != nil {
-			return err
-		}
-		return store.ErrMissing
-	}
-	buf := sendBuffers.Get().(*[1 + sendBuffer]byte)
-	defer sendBuffers.Put(buf)
-	buf[0] = statusOK
-	head, sent := 1, 0
-	for _, p := range parts {
-		n, err := o.ReadChunks(p.First, p.Count, buf[1:])
-		if err != nil {
-			return err
-		}
-		if err := write(conn, buf[1-head:1+n]); err != nil {
-			return err
-		}
-		head, sent = 0, sent+n
-	}
-	s.served(to, "distribute: chunks", o.Digest, sent, run.Count)
-	return nil
 }

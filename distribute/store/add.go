@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"hash/crc32"
 	"io"
 	"os"
 
@@ -75,6 +76,7 @@ func (s *Store) take(ctx context.Context, r io.Reader, check func(Want) error) (
 type added struct {
 	want   Want
 	chunks []Chunk
+	marks  []uint32 // of the chunks; nil if they were not taken
 	nodes  [][]byte
 }
 
@@ -84,6 +86,7 @@ func (s *Store) cut(ctx context.Context, r io.Reader, w io.Writer) (added, error
 	g, ctx := errgroup.WithContext(ctx)
 	toName, toSum := make(chan block, 4), make(chan block, 4)
 	var chunks []Chunk
+	var marks []uint32
 	whole := sha256.New()
 	g.Go(func() error {
 		defer close(toName)
@@ -91,7 +94,7 @@ func (s *Store) cut(ctx context.Context, r io.Reader, w io.Writer) (added, error
 		return split(ctx, r, w, toName, toSum)
 	})
 	g.Go(func() error {
-		chunks = nameChunks(toName)
+		chunks, marks = nameChunks(toName)
 		return nil
 	})
 	g.Go(func() error {
@@ -109,7 +112,7 @@ func (s *Store) cut(ctx context.Context, r io.Reader, w io.Writer) (added, error
 		return added{}, err
 	}
 	last := chunks[len(chunks)-1]
-	return added{Want{Digest(whole.Sum(nil)), last.Offset + int64(last.Size), root}, chunks, nodes}, nil
+	return added{Want{Digest(whole.Sum(nil)), last.Offset + int64(last.Size), root}, chunks, marks, nodes}, nil
 }
 
 // block is some consecutive chunks: their bytes, and where each ends in them.
@@ -149,18 +152,19 @@ func split(ctx context.Context, r io.Reader, w io.Writer, outs ...chan<- block) 
 	return nil
 }
 
-func nameChunks(in <-chan block) []Chunk {
-	var chunks []Chunk
+func nameChunks(in <-chan block) (chunks []Chunk, marks []uint32) {
 	var offset int64
 	for b := range in {
 		begin := 0
 		for _, end := range b.ends {
-			chunks = append(chunks, Chunk{sha256.Sum256(b.data[begin:end]), offset + int64(begin), int32(end - begin)})
+			data := b.data[begin:end]
+			chunks = append(chunks, Chunk{sha256.Sum256(data), offset + int64(begin), int32(len(data))})
+			marks = append(marks, crc32.Checksum(data, castagnoli))
 			begin = end
 		}
 		offset += int64(len(b.data))
 	}
-	return chunks
+	return chunks, marks
 }
 
 func sumBlocks(h hash.Hash, in <-chan block) {
@@ -173,15 +177,17 @@ func sumBlocks(h hash.Hash, in <-chan block) {
 func (s *Store) adopt(temp string, a added) (*Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if o := s.objects[a.want.Digest]; o != nil && o.Complete() {
+	o := s.objects[a.want.Digest] // somebody may be fetching it
+	switch {
+	case o == nil:
+		o = newObject(s, a.want)
+	case o.Complete():
 		return o, s.fs.Remove(temp)
+	case !o.Root.Equals(a.want.Root):
+		return nil, errOther
 	}
 	if err := s.saveNodes(a.want.Digest, a.nodes); err != nil {
 		return nil, err
-	}
-	o := s.objects[a.want.Digest] // somebody may be fetching it
-	if o == nil {
-		o = newObject(s, a.want)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -189,6 +195,9 @@ func (s *Store) adopt(temp string, a added) (*Object, error) {
 		return nil, err
 	}
 	o.learn(a.chunks, nil)
+	for i, m := range a.marks {
+		o.marks[i].Store(m)
+	}
 	o.have.SetAll()
 	o.haveBytes, o.local = a.want.Size, a.want.Size
 	s.indexChunks(o)

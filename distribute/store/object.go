@@ -37,9 +37,10 @@ type Object struct {
 	finishing lock.Mutex   // taken before the store's: one at a time checks the whole
 
 	mu          lock.Mutex
-	chunks      []Chunk       // nil until the chunk list is known
-	twins       map[int][]int // chunks that are the same as an earlier one, by that one
-	first       map[int]int   // and the other way round
+	chunks      []Chunk         // nil until the chunk list is known
+	twins       map[int][]int   // chunks that are the same as an earlier one, by that one
+	first       map[int]int     // and the other way round
+	marks       []atomic.Uint32 // of the chunks, see mark.go; 0 while unknown. Made with chunks, and never replaced
 	have        *Bitmap
 	haveBytes   int64
 	local       int64 // bytes that came from other blobs of this store, or were added here
@@ -76,6 +77,9 @@ func (o *Object) learn(chunks []Chunk, have *Bitmap) {
 		} else {
 			seen[c.Hash] = i
 		}
+	}
+	if o.marks == nil {
+		o.marks = make([]atomic.Uint32, len(chunks))
 	}
 	o.haveBytes = 0
 	for i, c := range chunks {
@@ -208,6 +212,7 @@ func (o *Object) Put(i int, data []byte) ([]int, error) {
 		return nil, fmt.Errorf("chunk %d of %s: %w", i, o.Digest, ErrCorrupt)
 	}
 	for _, at := range places {
+		o.mark(at, data)
 		if _, err := file.WriteAt(data, o.chunks[at].Offset); err != nil && o.Complete() {
 			return nil, nil // it became whole in another way, and its file another
 		} else if err != nil {
@@ -237,6 +242,8 @@ func (o *Object) note(places []int, data []byte, file disk.File) ([]int, error) 
 	return fresh, nil
 }
 
+var buffers = sync.Pool{New: func() any { return new([MaxChunk]byte) }}
+
 // follow adds to the digest of the whole the chunks that come next and are here: the one that was
 // just put, from memory, and others from the file. One goroutine at a time does; what it cannot
 // read is left to Finish. The caller holds mu, which is let go meanwhile.
@@ -246,14 +253,15 @@ func (o *Object) follow(put int, data []byte, file disk.File) {
 	}
 	o.summing = true
 	sum, chunks := o.sum, o.chunks
-	var buf []byte
+	var buf *[MaxChunk]byte
 	for o.summed < len(chunks) && o.have.Has(o.summed) {
 		i := o.summed
 		o.mu.Unlock()
 		b, n := data, len(data)
 		if i != put {
 			if buf == nil {
-				buf = make([]byte, MaxChunk)
+				buf = buffers.Get().(*[MaxChunk]byte)
+				defer buffers.Put(buf)
 			}
 			b = buf[:chunks[i].Size]
 			n, _ = file.ReadAt(b, chunks[i].Offset)
@@ -398,7 +406,7 @@ func (o *Object) Parts(i, n int, size, most int64) []Part {
 }
 
 // ReadChunks reads n chunks from the i-th on into buf, which must have room, and returns how many
-// bytes that were. ErrMissing is in the error's chain if one of them is not here. They are checked again: what
+// bytes that were. ErrMissing is in the error's chain if one of them is not here. They are checked again, by their marks: what
 // went bad on this disk is not handed out, with ErrDamaged in the chain, and of a complete blob forgotten, as OnDamage has it.
 func (o *Object) ReadChunks(i, n int, buf []byte) (int, error) {
 	o.use()
@@ -409,7 +417,7 @@ func (o *Object) ReadChunks(i, n int, buf []byte) (int, error) {
 	if err != nil {
 		return got, err
 	}
-	if bad := o.check(i, n, buf[:got]); bad != nil {
+	if bad := o.check(i, n, buf[:got], o.marked); bad != nil {
 		_, err := o.spoil(bad, Damage{})
 		return 0, errors.Join(fmt.Errorf("read chunks %d+%d of %s: %w", i, n, o.Digest, ErrDamaged), err)
 	}
