@@ -19,7 +19,7 @@ import (
 
 // TestMain makes this program itself runnable by the scripts, as 'selvage'.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"selvage": main})
+	testscript.Main(m, map[string]func(){"selvage": main, bareSource: bare})
 }
 
 // TestScripts runs the command line as people do, with real nodes on loopback.

@@ -3,11 +3,14 @@
 package meshtest
 
 import (
+	"bufio"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,51 +33,90 @@ type Peer struct {
 // NewPeer returns a peer with a key, which by default opens sockets of this machine.
 func NewPeer(t testing.TB, key ed25519.PrivateKey, opts ...quicreuse.Option) *Peer {
 	t.Helper()
-	k, err := crypto.UnmarshalEd25519PrivateKey(key)
+	p, end, err := newPeer(key, opts...)
 	if err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+func newPeer(key ed25519.PrivateKey, opts ...quicreuse.Option) (*Peer, func() error, error) {
+	k, err := crypto.UnmarshalEd25519PrivateKey(key)
+	if err != nil {
+		return nil, nil, err
 	}
 	id, err0 := peer.IDFromPrivateKey(k)
 	reset, err1 := config.PrivKeyToStatelessResetKey(k)
 	token, err2 := config.PrivKeyToTokenGeneratorKey(k)
 	cm, err3 := quicreuse.NewConnManager(reset, token, opts...)
 	if err := errors.Join(err0, err1, err2, err3); err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	tr, err := libp2pquic.NewTransport(k, cm, nil, nil, &network.NullResourceManager{})
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, errors.Join(err, cm.Close())
 	}
-	t.Cleanup(func() {
-		if err := cm.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return &Peer{tr, id}
+	return &Peer{tr, id}, cm.Close, nil
 }
 
 // Stream connects two bare peers on the loopback interface. Each call of what it returns moves so
 // many bytes over a stream of its own, and returns the time that took.
 func Stream(b testing.TB, size int64) func() time.Duration {
 	b.Helper()
-	server, client := NewPeer(b, newKey(b)), NewPeer(b, newKey(b))
-	ln, err := server.Listen(ma.StringCast("/ip4/127.0.0.1/udp/0/quic-v1"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		give(ln, size)
-	}()
-	c, err := client.Dial(context.Background(), ln.Multiaddr(), server.ID)
+	r, w := io.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- Source(w, size) }()
+	at, err := bufio.NewReader(r).ReadString('\n')
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() {
-		_ = errors.Join(c.Close(), ln.Close()) // the measurement is over
-		<-done
+		if err := <-done; err != nil {
+			b.Error(err)
+		}
 	})
+	return StreamFrom(b, at, size)
+}
+
+// Source is one end of Stream, for a process of its own: it listens on the loopback interface, writes a line that says where to w,
+// and answers every stream of one connection with so many bytes. It returns when that connection ends.
+func Source(w io.Writer, size int64) error {
+	key, err := generate()
+	if err != nil {
+		return err
+	}
+	server, end, err := newPeer(key)
+	if err != nil {
+		return err
+	}
+	ln, err := server.Listen(ma.StringCast("/ip4/127.0.0.1/udp/0/quic-v1"))
+	if err != nil {
+		return errors.Join(err, end())
+	}
+	_, err = fmt.Fprintf(w, "%s/p2p/%s\n", ln.Multiaddr(), server.ID)
+	if err == nil {
+		give(ln, size)
+	}
+	return errors.Join(err, ln.Close(), end())
+}
+
+// StreamFrom is the other end: it connects to a Source of so many bytes, by the line that it wrote.
+func StreamFrom(b testing.TB, line string, size int64) func() time.Duration {
+	b.Helper()
+	info, err := peer.AddrInfoFromString(strings.TrimSpace(line))
+	if err != nil {
+		b.Fatal(err)
+	}
+	c, err := NewPeer(b, newKey(b)).Dial(context.Background(), info.Addrs[0], info.ID)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = c.Close() }) // the measurement is over
 	return func() time.Duration {
 		b.Helper()
 		begin := time.Now()
@@ -116,9 +158,14 @@ func give(ln transport.Listener, size int64) {
 
 func newKey(t testing.TB) ed25519.PrivateKey {
 	t.Helper()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
+	key, err := generate()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return key
+}
+
+func generate() (ed25519.PrivateKey, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	return key, err
 }
