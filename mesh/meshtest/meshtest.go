@@ -65,8 +65,8 @@ func newPeer(key ed25519.PrivateKey, opts ...quicreuse.Option) (*Peer, func() er
 }
 
 // Stream connects two bare peers on the loopback interface. Each call of what it returns moves so
-// many bytes over a stream of its own, and returns the time that took.
-func Stream(b testing.TB, size int64) func() time.Duration {
+// many bytes over a stream of its own to a writer, and returns the time that took.
+func Stream(b testing.TB, size int64) func(to io.Writer) time.Duration {
 	b.Helper()
 	r, w := io.Pipe()
 	done := make(chan error, 1)
@@ -106,7 +106,7 @@ func Source(w io.Writer, size int64) error {
 }
 
 // StreamFrom is the other end: it connects to a Source of so many bytes, by the line that it wrote.
-func StreamFrom(b testing.TB, line string, size int64) func() time.Duration {
+func StreamFrom(b testing.TB, line string, size int64) func(to io.Writer) time.Duration {
 	b.Helper()
 	info, err := peer.AddrInfoFromString(strings.TrimSpace(line))
 	if err != nil {
@@ -117,7 +117,7 @@ func StreamFrom(b testing.TB, line string, size int64) func() time.Duration {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = c.Close() }) // the measurement is over
-	return func() time.Duration {
+	return func(to io.Writer) time.Duration {
 		b.Helper()
 		begin := time.Now()
 		s, err := c.OpenStream(context.Background())
@@ -128,7 +128,7 @@ func StreamFrom(b testing.TB, line string, size int64) func() time.Duration {
 		if _, err := s.Write([]byte{0}); err != nil { // a stream is there when something was sent
 			b.Fatal(err)
 		}
-		if n, err := io.Copy(io.Discard, s); n != size || err != nil {
+		if n, err := io.CopyBuffer(to, struct{ io.Reader }{s}, make([]byte, 64<<10)); n != size || err != nil {
 			b.Fatalf("%d bytes: %v", n, err)
 		}
 		return time.Since(begin)
