@@ -211,8 +211,7 @@ func (f *fetcher) read(conn net.Conn, out chan<- arrived) error {
 	}
 }
 
-// pulse tells the plan that a peer is sending, when chunks take long: at most once a second, and
-// only if it sends some.
+// pulse tells the plan that a peer is sending, when chunks take long: as Planner.Alive has it.
 type pulse struct {
 	conn  net.Conn
 	task  *task
@@ -221,17 +220,12 @@ type pulse struct {
 	bytes int
 }
 
-const (
-	pulseEvery = time.Second
-	pulseBytes = 4 << 10
-)
-
 func (p *pulse) Read(b []byte) (int, error) {
 	n, err := p.conn.Read(b)
-	if p.bytes += n; p.bytes < pulseBytes {
+	if p.bytes += n; p.bytes < planner.SignBytes {
 		return n, err
 	}
-	if now := time.Now(); now.Sub(p.told) >= pulseEvery {
+	if now := time.Now(); now.Sub(p.told) >= planner.SignEvery {
 		p.task.alive(p.n, now)
 		p.told, p.bytes = now, 0
 	}

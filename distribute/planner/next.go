@@ -14,7 +14,7 @@ func (p *Planner) Next(now time.Time) Effects {
 		return e
 	}
 	for _, q := range p.order {
-		if q.flight > 0 && now.Sub(q.alive) >= q.stall() {
+		if q.flight > 0 && p.stuck(q, now) {
 			p.Failed(q.id, now)
 			e.Cancel = append(e.Cancel, q.id)
 		}
@@ -33,14 +33,6 @@ func (p *Planner) Next(now time.Time) Effects {
 	}
 	e.Wake = p.wake(now)
 	return e
-}
-
-// stall is how long a peer may deliver nothing of what it was asked for.
-func (q *peer) stall() time.Duration {
-	if q.local {
-		return localStall
-	}
-	return uplinkStall
 }
 
 // slow is the time that slowChunks chunks take at a rate; 0 if it is not known.
@@ -187,7 +179,7 @@ func (p *Planner) ask(q *peer, pc *piece, now time.Time) Request {
 		}
 		p.flown = p.flown || !q.local
 		if q.flight == 0 {
-			q.active, q.alive, q.gathered = now, now, 0 // from here on it is waited for
+			q.active, q.alive, q.asked, q.gathered = now, now, now, 0 // from here on it is waited for
 		}
 		c.from = q
 		q.flight++
@@ -215,6 +207,7 @@ func (p *Planner) wake(now time.Time) time.Time {
 	}
 	for _, q := range p.order {
 		if q.flight > 0 {
+			sooner(p.nextLook(q))
 			sooner(q.alive.Add(q.stall()))
 		}
 		if !q.banned {

@@ -29,7 +29,8 @@
 //  4. A peer that failed twice on end is only asked for what nobody else has, so that one that
 //     promises and does not give cannot keep a blob from being got elsewhere.
 //
-// A peer that delivers nothing for a while loses what was asked of it and rests, longer each time.
+// A peer that delivers nothing for a while, longer than is to be expected of it, loses what was asked of it and rests, longer
+// each time: see patience.go.
 // One that sent a bad chunk is never asked again.
 //
 // # Cost
@@ -59,10 +60,8 @@ const (
 	aheadTime    = 2 * time.Second
 	minAsk       = 64 << 10 // bytes of a request over the uplink; it is half of the window if that is more
 
-	localStall  = 5 * time.Second
-	uplinkStall = 30 * time.Second
-	maxRest     = time.Minute
-	distrust    = 2 // failures on end after which a peer is asked last
+	maxRest  = time.Minute
+	distrust = 2 // failures on end after which a peer is asked last
 
 	// TakeOver is how long the node on duty may bring nothing before the next takes over. On an
 	// uplink that is known to be slow it is the time of slowChunks chunks, at most maxTakeOver.
@@ -148,13 +147,16 @@ type peer struct {
 
 	flight   int // chunks requested and not delivered
 	bytes    int64
-	active   time.Time // when it last delivered, or was first asked after being idle
-	alive    time.Time // likewise, or when it was last known to be sending
-	gathered int64     // bytes that it delivered since the rate was last measured
-	progress time.Time // when it was last seen to bring something new to the site
-	rest     time.Time // not to be asked before
-	rests    int       // on end
-	rate     float64   // bytes a second, smoothed; 0 while unknown
+	active   time.Time     // when it last delivered, or was first asked after being idle
+	alive    time.Time     // likewise, or when it was last known to be sending
+	asked    time.Time     // when it was first asked after being idle; zero once it was seen to send after that
+	delay    time.Duration // of its answers, about the longest of late; 0 while unknown
+	look     time.Time     // not to be looked before whether another peer can take over
+	gathered int64         // bytes that it delivered since the rate was last measured
+	progress time.Time     // when it was last seen to bring something new to the site
+	rest     time.Time     // not to be asked before
+	rests    int           // on end
+	rate     float64       // bytes a second, smoothed; 0 while unknown
 }
 
 // Run is consecutive chunks.
@@ -339,13 +341,15 @@ func (q *peer) measure(n int64, now time.Time) {
 		q.rate += (r - q.rate) * min(1, d/2) // a constant of two seconds
 		q.gathered = 0
 	}
-	q.active, q.alive = now, now
+	q.active = now
+	q.sign(now)
 }
 
-// Alive notes that a peer is sending, on a link on which a chunk takes long.
+// Alive notes that a peer is sending, on a link on which a chunk takes long: it is to be called within SignEvery of
+// the last chunk or call, if SignBytes came, else as soon as they have.
 func (p *Planner) Alive(id ident.NodeID, now time.Time) {
 	if q := p.peers[id]; q != nil {
-		q.alive = now
+		q.sign(now)
 		p.flown = p.flown || !q.local && now.Sub(p.told) >= tellAgain
 	}
 }

@@ -1,0 +1,99 @@
+package planner
+
+import "time"
+
+// A peer that sends is known to by a chunk, or by Alive, which is told of what SignBytes have come since, at most every
+// SignEvery.
+const (
+	SignEvery = time.Second
+	SignBytes = 4 << 10
+)
+
+// How long a peer may give no sign of what it was asked for: at most, and at least. A busy machine, or a link that is lost
+// for a moment, is no reason to ask somebody else.
+const (
+	localStall, localLeast   = 5 * time.Second, time.Second
+	uplinkStall, uplinkLeast = 30 * time.Second, 4 * time.Second
+)
+
+// slower is how many times slower than of late a peer may become without being taken for stuck.
+const slower = 4
+
+// stall is how long a peer may give no sign, if nothing else is known.
+func (q *peer) stall() time.Duration {
+	if q.local {
+		return localStall
+	}
+	return uplinkStall
+}
+
+// sign takes note that a peer is sending.
+func (q *peer) sign(now time.Time) {
+	if !q.asked.IsZero() {
+		q.delay = max(now.Sub(q.asked), q.delay-q.delay/8)
+		q.asked = time.Time{}
+	}
+	q.alive = now
+}
+
+// patience is how long a peer may give no sign while another could give the same: two of its delays, which are no shorter than
+// a round trip, beyond what is expected at the rate at which it has delivered.
+func (p *Planner) patience(q *peer) time.Duration {
+	most, least := q.stall(), localLeast
+	if !q.local {
+		least = uplinkLeast
+	}
+	if q.rate == 0 || q.delay == 0 {
+		return most
+	}
+	sign := min(float64(p.largest)/q.rate, max(SignEvery.Seconds(), SignBytes/q.rate)) // seconds
+	if sign *= slower; sign >= most.Seconds() {
+		return most
+	}
+	return min(most, max(least, time.Duration(sign*float64(time.Second))+2*q.delay))
+}
+
+// stuck reports whether what was asked of a peer is to be asked of others.
+func (p *Planner) stuck(q *peer, now time.Time) bool {
+	if now.Sub(q.alive) >= q.stall() {
+		return true
+	}
+	if now.Before(p.nextLook(q)) {
+		return false
+	}
+	q.look = now.Add(localLeast) // it takes as long as the blob has chunks
+	return p.replaceable(q, now)
+}
+
+// nextLook is when a peer may be found stuck, if another can give the same.
+func (p *Planner) nextLook(q *peer) time.Time {
+	if at := q.alive.Add(p.patience(q)); q.look.Before(at) {
+		return at
+	}
+	return q.look
+}
+
+// replaceable reports whether another peer has something of what was asked of this one, at no greater cost. One
+// that is waited for in vain for as long does not count: then it is the link.
+func (p *Planner) replaceable(q *peer, now time.Time) bool {
+	for _, r := range p.order {
+		if r != q && r.trusted() && !now.Before(r.rest) && (r.local || !q.local) &&
+			(r.flight == 0 || r.alive.After(q.alive)) && p.covers(r, q) {
+			return true
+		}
+	}
+	return false
+}
+
+// covers reports whether a peer has something of what was asked of another.
+func (p *Planner) covers(r, q *peer) bool {
+	if r.all || r.count == 0 {
+		return r.all
+	}
+	for i := range p.chunks {
+		if p.chunks[i].from == q && r.has[i] {
+			return true
+		}
+	}
+	return false
+}

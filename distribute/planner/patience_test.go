@@ -1,0 +1,164 @@
+package planner
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"selvage/internal/ident"
+)
+
+// giver is a peer of a talk: how far away it is, how fast, and when it says nothing.
+type giver struct {
+	id       ident.NodeID
+	site     string
+	rate     float64       // bytes a second
+	delay    time.Duration // from a request to the first byte of its answer
+	silent   func(at time.Duration) bool
+	queue    []int
+	free     time.Time // when it will have sent what it was asked for
+	sent     float64   // of the chunk that it sends
+	lastSign time.Time
+	canceled []time.Duration
+}
+
+// talk has a node of site s fetch a blob of 128 KiB chunks from givers that have all of it, for a while, in steps of 10 ms.
+func talk(t *testing.T, chunks int, most time.Duration, givers ...*giver) *Planner {
+	t.Helper()
+	begin := time.Unix(1, 0)
+	p := New(Config{Self: ident.NodeID{9}, Site: "s", Sizes: chunksOf(chunks, 128<<10), Have: func(int) bool { return false }})
+	for k, g := range givers {
+		g.id = ident.NodeID{byte(k + 1)}
+		p.PeerUp(g.id, g.site, begin)
+		p.PeerHasAll(g.id, begin)
+	}
+	const step = 10 * time.Millisecond
+	for at := time.Duration(0); at < most && !p.Done(); at += step {
+		now := begin.Add(at)
+		for _, g := range givers {
+			if g.silent == nil || !g.silent(at) {
+				g.send(p, now, step)
+			}
+		}
+		e := p.Next(now)
+		for _, g := range givers {
+			if slices.Contains(e.Cancel, g.id) {
+				g.canceled, g.queue, g.sent = append(g.canceled, at), nil, 0
+			}
+			for _, r := range e.Requests {
+				if r.Peer == g.id {
+					g.take(r, now)
+				}
+			}
+		}
+	}
+	return p
+}
+
+func (g *giver) take(r Request, now time.Time) {
+	if len(g.queue) == 0 {
+		g.free, g.lastSign = now.Add(g.delay), now
+	}
+	for _, run := range r.Runs {
+		for i := run.First; i < run.First+run.Count; i++ {
+			g.queue = append(g.queue, i)
+		}
+	}
+}
+
+// send delivers what comes in a step.
+func (g *giver) send(p *Planner, now time.Time, step time.Duration) {
+	if len(g.queue) == 0 || now.Before(g.free) {
+		return
+	}
+	g.sent += g.rate * step.Seconds()
+	for len(g.queue) > 0 && g.sent >= 128<<10 {
+		p.Got(g.queue[0], g.id, now)
+		g.queue, g.sent, g.lastSign = g.queue[1:], g.sent-128<<10, now
+	}
+	if d := now.Sub(g.lastSign); d >= SignEvery && g.rate*d.Seconds() >= SignBytes {
+		p.Alive(g.id, now)
+		g.lastSign = now
+	}
+}
+
+func after(d time.Duration) func(time.Duration) bool {
+	return func(at time.Duration) bool { return at >= d }
+}
+
+// A peer that stalls for ever is left when another can give the same, soon after it should have sent something: on the LAN
+// and on the uplink.
+func TestStuckPeerIsLeft(t *testing.T) {
+	for name, c := range map[string]struct {
+		site        string
+		rate        float64
+		delay, most time.Duration
+	}{
+		"LAN":                          {"s", 20e6, time.Millisecond, localLeast + 50*time.Millisecond},
+		"uplink, 16 Mbit/s, 50 ms":     {"far", 2e6, 50 * time.Millisecond, uplinkLeast + 50*time.Millisecond},
+		"uplink, 64 kbit/s and 600 ms": {"far", 8e3, 600 * time.Millisecond, slower*time.Second + 2*(600*time.Millisecond+time.Second) + time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const stop = 20 * time.Second
+			bad := &giver{site: c.site, rate: c.rate, delay: c.delay, silent: after(stop)}
+			good := &giver{site: c.site, rate: c.rate, delay: c.delay}
+			chunks := int(c.rate*80) >> 17
+			p := talk(t, max(chunks, 8), 10*time.Minute, bad, good)
+			if len(bad.canceled) == 0 || bad.canceled[0]-stop > c.most {
+				t.Errorf("left at %v, it was stuck at %v", bad.canceled, stop)
+			}
+			if len(good.canceled) > 0 || !p.Done() {
+				t.Errorf("the other was left at %v; done: %v", good.canceled, p.Done())
+			}
+		})
+	}
+}
+
+// Nobody is left that is slow but sends: neither on a thin uplink, nor when it becomes much slower than it was.
+func TestSlowPeerIsNotLeft(t *testing.T) {
+	for name, c := range map[string]struct {
+		site        string
+		rate, then  float64
+		delay, most time.Duration
+	}{
+		"64 kbit/s, 600 ms":              {"far", 8e3, 8e3, 600 * time.Millisecond, 10 * time.Minute},
+		"8 kbit/s, 2 s":                  {"far", 1e3, 1e3, 2 * time.Second, 20 * time.Minute},
+		"16 Mbit/s, then 160 kbit/s":     {"far", 2e6, 2e4, 50 * time.Millisecond, 5 * time.Minute},
+		"LAN, 200 Mbit/s, then 1 Mbit/s": {"s", 25e6, 125e3, time.Millisecond, 2 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := &giver{site: c.site, rate: c.rate, delay: c.delay}, &giver{site: c.site, rate: c.rate, delay: c.delay}
+			a.silent = func(at time.Duration) bool {
+				if at > 10*time.Second {
+					a.rate = c.then
+				}
+				return false
+			}
+			talk(t, max(int(c.rate*30)>>17, 40), c.most, a, b)
+			if len(a.canceled)+len(b.canceled) > 0 {
+				t.Errorf("left at %v and %v", a.canceled, b.canceled)
+			}
+		})
+	}
+}
+
+// Who cannot be replaced is waited for as long as ever: the only one, and all together, as in a cut of the uplink.
+func TestOnlyOneIsWaitedFor(t *testing.T) {
+	for name, n := range map[string]int{"one": 1, "all": 2} {
+		t.Run(name, func(t *testing.T) {
+			cut := func(at time.Duration) bool { return at >= 10*time.Second && at < 35*time.Second }
+			var some []*giver
+			for range n {
+				some = append(some, &giver{site: "far", rate: 1e6, delay: 40 * time.Millisecond, silent: cut})
+			}
+			if p := talk(t, 400, 3*time.Minute, some...); !p.Done() {
+				t.Error("it does not go on")
+			}
+			for _, g := range some {
+				if len(g.canceled) > 0 {
+					t.Errorf("left at %v", g.canceled)
+				}
+			}
+		})
+	}
+}
