@@ -51,12 +51,13 @@ const (
 	KindReport Kind = 128 // body: the node's own, see package node
 	KindBeacon Kind = 129
 	KindLease  Kind = 130
+	KindTerms  Kind = 131
 )
 
 // String names the kind; "kind N" if it has no name here.
 func (k Kind) String() string {
 	names := map[Kind]string{KindCharter: "charter", KindAdmission: "admission", KindRevocation: "revocation", KindRelease: "release",
-		KindDeployment: "deployment", KindCommand: "command", KindSiteConfig: "siteconfig", KindReport: "report", KindBeacon: "beacon", KindLease: "lease"}
+		KindDeployment: "deployment", KindCommand: "command", KindSiteConfig: "siteconfig", KindReport: "report", KindBeacon: "beacon", KindLease: "lease", KindTerms: "terms"}
 	if n, ok := names[k]; ok {
 		return n
 	}

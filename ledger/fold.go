@@ -59,7 +59,9 @@ func (b bounds) of(k Kind) int {
 type head map[Kind]map[uint64]*Report
 
 // isHead reports whether a kind is one of those that a head has.
-func isHead(k Kind) bool { return k == KindReport || k == KindBeacon || k == KindLease }
+func isHead(k Kind) bool {
+	return k == KindReport || k == KindBeacon || k == KindLease || k == KindTerms
+}
 
 func newFold(fleet trust.FleetID, verify trust.VerifyFunc) *fold {
 	return &fold{charters: newCharters(fleet, verify), members: map[ident.NodeID]*member{}, unadmitted: map[[32]byte]trust.Credential{},
@@ -176,6 +178,9 @@ func (f *fold) beacon(id ident.NodeID) (Report, bool) { return f.believed(id, Ki
 
 // lease is report for lease records.
 func (f *fold) lease(id ident.NodeID) (Report, bool) { return f.believed(id, KindLease) }
+
+// terms is report for records of terms.
+func (f *fold) terms(id ident.NodeID) (Report, bool) { return f.believed(id, KindTerms) }
 
 func (f *fold) believed(id ident.NodeID, k Kind) (Report, bool) {
 	r, ok := f.newestOf(id, k)

@@ -143,7 +143,7 @@ func (f *fold) unsettle(ids ...ident.NodeID) {
 	}
 	for _, id := range ids {
 		delete(f.stood, id)
-		f.doubted.nodes[id], f.doubted.reports[id], f.doubted.beacons[id], f.doubted.leases[id] = true, true, true, true
+		f.doubted.nodes[id], f.doubted.reports[id], f.doubted.beacons[id], f.doubted.leases[id], f.doubted.terms[id] = true, true, true, true, true
 	}
 }
 

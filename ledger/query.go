@@ -192,6 +192,12 @@ func (l *Ledger) LeasesOf(site string) []Report {
 	return v.of(site, v.leases)
 }
 
+// TermsOf returns the newest records of one site's members of when they came to lead it.
+func (l *Ledger) TermsOf(site string) []Report {
+	v := l.view()
+	return v.of(site, v.terms)
+}
+
 // of picks those of a site's members.
 func (v *view) of(site string, all []Report) (out []Report) {
 	for _, r := range all {

@@ -30,6 +30,7 @@ func (s *shown) answer() *view {
 		v := s.base
 		v.nodes, v.byID, v.uses = s.lists.nodes.answer(), s.lists.byID.answer(), s.lists.uses.answer()
 		v.reports, v.beacons, v.leases = s.lists.reports.answer(), s.lists.beacons.answer(), s.lists.leases.answer()
+		v.terms = s.lists.terms.answer()
 		s.view = &v
 	}
 	return s.view
@@ -44,6 +45,7 @@ func (s *shown) take(base view, n news) {
 	s.lists.reports.change(n.reports)
 	s.lists.beacons.change(n.beacons)
 	s.lists.leases.change(n.leases)
+	s.lists.terms.change(n.terms)
 }
 
 // view is what queries answer. It is handed out, so it is never changed but replaced; two that follow each other
@@ -62,6 +64,7 @@ type view struct {
 	reports     []Report           // by node
 	beacons     []Report           // likewise
 	leases      []Report           // likewise
+	terms       []Report           // likewise
 	forks       []string
 }
 
@@ -90,15 +93,15 @@ func (f *fold) base(floor trust.Floor) view {
 
 // news is what a change has made of the items of the long lists.
 type news struct {
-	nodes                    map[ident.NodeID]item[Node]
-	uses                     map[string]item[uses]
-	reports, beacons, leases map[ident.NodeID]item[Report]
+	nodes                           map[ident.NodeID]item[Node]
+	uses                            map[string]item[uses]
+	reports, beacons, leases, terms map[ident.NodeID]item[Report]
 }
 
 // news works out what is in doubt.
 func (f *fold) news() news {
 	return news{resolve(f.doubted.nodes, f.known), resolve(f.doubted.uses, f.usesOf), resolve(f.doubted.reports, f.report),
-		resolve(f.doubted.beacons, f.beacon), resolve(f.doubted.leases, f.lease)}
+		resolve(f.doubted.beacons, f.beacon), resolve(f.doubted.leases, f.lease), resolve(f.doubted.terms, f.terms)}
 }
 
 // forks tells people who contradicted themselves.
@@ -116,8 +119,8 @@ func (f *fold) forks() []string {
 
 // doubted is what the fold has to work out anew before it is shown.
 type doubted struct {
-	nodes, reports, beacons, leases doubts[ident.NodeID]
-	uses                            doubts[string]
+	nodes, reports, beacons, leases, terms doubts[ident.NodeID]
+	uses                                   doubts[string]
 }
 
 // heads are the doubts about one of a head's kinds.
@@ -127,12 +130,14 @@ func (d *doubted) heads(k Kind) doubts[ident.NodeID] {
 		return d.beacons
 	case KindLease:
 		return d.leases
+	case KindTerms:
+		return d.terms
 	}
 	return d.reports
 }
 
 func newDoubted() doubted {
-	return doubted{nodes: doubts[ident.NodeID]{}, reports: doubts[ident.NodeID]{}, beacons: doubts[ident.NodeID]{}, leases: doubts[ident.NodeID]{}, uses: doubts[string]{}}
+	return doubted{nodes: doubts[ident.NodeID]{}, reports: doubts[ident.NodeID]{}, beacons: doubts[ident.NodeID]{}, leases: doubts[ident.NodeID]{}, terms: doubts[ident.NodeID]{}, uses: doubts[string]{}}
 }
 
 // lists are the long answers.
@@ -143,6 +148,7 @@ type lists struct {
 	reports ordered[ident.NodeID, Report]
 	beacons ordered[ident.NodeID, Report]
 	leases  ordered[ident.NodeID, Report]
+	terms   ordered[ident.NodeID, Report]
 }
 
 func newLists() lists {
@@ -156,6 +162,7 @@ func newLists() lists {
 		reports: ordered[ident.NodeID, Report]{key: of, compare: compareNodes},
 		beacons: ordered[ident.NodeID, Report]{key: of, compare: compareNodes},
 		leases:  ordered[ident.NodeID, Report]{key: of, compare: compareNodes},
+		terms:   ordered[ident.NodeID, Report]{key: of, compare: compareNodes},
 	}
 }
 
