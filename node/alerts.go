@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -41,6 +42,12 @@ func (n *Node) nameOf(id ident.NodeID) string {
 		return fmt.Sprintf("%s (%s)", m.Name, id.Short())
 	}
 	return "node " + id.Short()
+}
+
+// called is a node's name, or else its ID in short.
+func (n *Node) called(id ident.NodeID) string {
+	m, _ := n.ledger.Node(id)
+	return cmp.Or(m.Name, id.Short())
 }
 
 // What status shows of the past: this many alerts, none older.

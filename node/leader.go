@@ -25,7 +25,7 @@ func (n *Node) openLead() error {
 	first := len(n.home.Charters) > 0 || err == nil && cred.First()
 	n.lead = lead.Start(lead.Config{
 		Self: n.home.Node, Site: n.home.Site, Settings: n.cfg.Lease, FS: n.cfg.FS, Network: n.mesh, InSite: n.inSite, Clock: n.cfg.Uptime, Founder: first,
-		Known: n.knownLeases, Mates: n.siteMates, Publish: n.publishLease, Held: n.cfg.Led, Alert: n.alert, Logger: n.log,
+		Known: n.knownLeases, Mates: n.siteMates, Publish: n.publishLease, Record: n.recordTerm, Held: n.cfg.Led, Alert: n.alert, Logger: n.log,
 	})
 	n.votes = lead.NewWitnesses(lead.WitnessConfig{Self: n.home.Node, Settings: n.cfg.Lease, FS: n.cfg.FS, Network: n.mesh, IsOf: n.isOf, Clock: n.cfg.Uptime, Alert: n.alert, Logger: n.log})
 	return nil

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -196,8 +195,7 @@ func (n *Node) AskLock(ctx context.Context, ask api.LockAsk) (api.LockAnswer, er
 	}
 	out := api.LockAnswer{State: lockStates[got.State], Token: got.Token, ForSeconds: got.For.Seconds(), Ahead: got.Ahead}
 	if !got.Holder.IsZero() {
-		m, _ := n.ledger.Node(got.Holder)
-		out.Holder = cmp.Or(m.Name, got.Holder.Short())
+		out.Holder = n.called(got.Holder)
 	}
 	return out, nil
 }

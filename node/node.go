@@ -94,6 +94,7 @@ type Node struct {
 	started     time.Time
 	reports     reportCodec
 	beaconCodec beaconCodec
+	termsCodec  termsCodec
 
 	ledger     *ledger.Ledger
 	feeds      *feeds
@@ -183,6 +184,9 @@ func (n *Node) openState() (err error) {
 		return err
 	}
 	if n.beaconCodec, err = newBeaconCodec(); err != nil {
+		return err
+	}
+	if n.termsCodec, err = newTermsCodec(); err != nil {
 		return err
 	}
 	if n.store, err = store.Open(n.cfg.FS, "store"); err != nil {

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,8 +123,7 @@ func (t *turns) answer(from ident.NodeID, c sequence.Claim) (epoch uint64, a seq
 func (t *turns) because(a sequence.Answer) string {
 	var names []string
 	for _, id := range a.Ahead {
-		m, _ := t.n.ledger.Node(id)
-		names = append(names, cmp.Or(m.Name, id.Short()))
+		names = append(names, t.n.called(id))
 	}
 	switch slices.Sort(names); len(names) {
 	case 0:

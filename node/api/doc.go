@@ -4,7 +4,7 @@
 //
 //	GET  /v1/status                      Status
 //	GET  /v1/nodes /sites /releases /deployments /blobs /entries
-//	     /v1/revocations /keys /leases /locks                        a list each
+//	     /v1/revocations /keys /leases /terms /locks                 a list each
 //	GET  /v1/draft?subject=node|key|invite&id=ID[&site=SITE]         Draft, of a revocation to sign
 //	GET  /v1/rollout?name=NAME           Rollout
 //	GET  /v1/holders?release=NAME@VERSION[&platform=OS/ARCH]         []Holder

@@ -37,6 +37,7 @@ type Backend interface {
 	SetUplink(ctx context.Context, change UplinkChange) (Uplink, error)
 	Leases() []SiteLease
 	YieldLease(ctx context.Context) (SiteLease, error)
+	Terms() []Term
 	Locks(ctx context.Context) ([]Lock, error)
 	AskLock(ctx context.Context, ask LockAsk) (LockAnswer, error)
 }
@@ -56,6 +57,7 @@ func NewHandler(b Backend) http.Handler {
 	get(mux, "entries", func(*http.Request) (any, error) { return b.Entries() })
 	get(mux, "revocations", func(*http.Request) (any, error) { return b.Revocations(), nil })
 	get(mux, "leases", func(*http.Request) (any, error) { return b.Leases(), nil })
+	get(mux, "terms", func(*http.Request) (any, error) { return b.Terms(), nil })
 	get(mux, "locks", func(r *http.Request) (any, error) { return b.Locks(r.Context()) })
 	get(mux, "keys", func(*http.Request) (any, error) { return b.Keys(), nil })
 	get(mux, "draft", func(r *http.Request) (any, error) {

@@ -72,6 +72,32 @@ type Voter struct {
 	Witness bool         `json:"witness,omitempty"` // it votes, and never leads
 }
 
+// How a term ended, as the node that led next has seen it.
+const (
+	TermExpired = "expired" // the lease ran out
+	TermYielded = "yielded" // its holder gave it up
+)
+
+// Term is a time in which one node led a site, from when it came to. The ledger has the latest of each node of the site.
+type Term struct {
+	Site    string       `json:"site"`
+	Holder  ident.NodeID `json:"holder"`
+	Name    string       `json:"name"`
+	Epoch   uint64       `json:"epoch"` // its first fencing token
+	Began   time.Time    `json:"began"` // by the holder's clock
+	Voters  int          `json:"voters"`
+	Version uint64       `json:"voters_version"`
+	Before  *TermBefore  `json:"before,omitempty"` // how the lease before it ended; nil: the holder has not seen it
+}
+
+// TermBefore is how the lease before a term ended.
+type TermBefore struct {
+	Holder ident.NodeID `json:"holder"`
+	Name   string       `json:"name"`
+	Epoch  uint64       `json:"epoch"` // its last fencing token
+	Ended  string       `json:"ended"` // one of the constants above
+}
+
 // What can be done with a lock.
 const (
 	LockTake    = "take"    // ask for it, or wait: again and again

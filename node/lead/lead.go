@@ -43,6 +43,8 @@ type Config struct {
 	Mates func() []Mate
 	// Publish puts a lease record into the ledger. It may take its time; if it fails it is tried again.
 	Publish func(lease.Held) error
+	// Record puts the begin of a term into the ledger, on the same terms.
+	Record func(Begun) error
 	// Held is called when this node's lease has begun or was prolonged, at the moment from which Active says so. It must not
 	// block. nil is fine.
 	Held func(lease.Token)
@@ -84,6 +86,8 @@ type Lead struct {
 	changed chan struct{}
 	flying  map[ident.NodeID]int // messages on their way
 	stops   stops
+	past    past
+	begun   []Begun // not recorded yet, at most maxBegun
 }
 
 // View is what this node sees of its site's lease, for people.

@@ -14,6 +14,7 @@ import (
 const (
 	maxInbox = 64               // messages that wait for the machine
 	maxFly   = 8                // messages to one peer that are on their way
+	maxBegun = 16               // terms that have begun and are not recorded; the earliest go
 	pause    = 5 * time.Second  // after a record that could not be written
 	flushFor = time.Second      // how long a node that closes waits for its last messages to leave
 	noTick   = 10 * time.Minute // a timer is set though nothing is due
@@ -73,6 +74,7 @@ func (l *Lead) live() error {
 	}
 	m, fx := lease.Start(l.cfg.Self, l.cfg.Settings, rec, rand.Uint64(), l.cfg.Clock())
 	l.voting = voting{}
+	l.forget()
 	if err := l.carry(m, fx, nil); err != nil {
 		return err
 	}
@@ -207,6 +209,10 @@ func (l *Lead) gained(t lease.Token, before lease.Config, led bool) {
 	}
 	l.cfg.Logger.Info(what, "epoch", strconv.FormatUint(l.fence, 10))
 	l.notify()
+	if !led {
+		l.begun = append(l.begun, Begun{At: l.cfg.Clock(), Token: t, Fence: l.fence, Config: l.seen.Config, Before: l.past.before(t)})
+		l.begun = l.begun[max(0, len(l.begun)-maxBegun):]
+	}
 	select { // this goroutine alone puts something in
 	case <-l.tell:
 	default:
@@ -226,7 +232,11 @@ func (l *Lead) publish() {
 			return
 		}
 		again = nil
-		if err := l.cfg.Publish(h); err != nil {
+		err := l.cfg.Publish(h)
+		if err == nil {
+			err = l.record()
+		}
+		if err != nil {
 			l.cfg.Logger.Debug("lead: cannot publish the lease", "err", err)
 			again = time.After(pause)
 		}
@@ -239,6 +249,7 @@ func (l *Lead) see(m *lease.Machine, now time.Duration) {
 	if leader, ok := m.Leader(now); ok {
 		l.seen.Leader, l.seen.Fence = leader, leader.Token.Number(m.Config())
 	}
+	l.past.see(l.seen.Leader, l.seen.Fence, now)
 }
 
 // alarm tells people of a violated assumption.

@@ -47,6 +47,7 @@ type member struct {
 	alerts []string
 	syncs  int
 	sent   int // messages that it opened a stream for
+	begun  []Begun
 }
 
 const hop = 2 * time.Millisecond
@@ -79,7 +80,7 @@ func (m *member) start() {
 		InSite: func(n ident.NodeID) bool {
 			return slices.ContainsFunc(s.nodes, func(o *member) bool { return o.id == n && !o.isWitness() })
 		},
-		Founder: m.i == 0, Known: m.told, Mates: s.mates, Publish: m.publish, Logger: slog.New(slog.DiscardHandler),
+		Founder: m.i == 0, Known: m.told, Mates: s.mates, Publish: m.publish, Record: m.record, Logger: slog.New(slog.DiscardHandler),
 		Alert: func(text string) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
@@ -236,6 +237,25 @@ func (m *member) publish(h lease.Held) error {
 	defer m.mu.Unlock()
 	m.known = append(m.known, Known{m.id, h})
 	return nil
+}
+
+func (m *member) record(b Begun) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.begun = append(m.begun, b)
+	return nil
+}
+
+// terms are all that were recorded, by token.
+func (s *site) terms() []Begun {
+	var out []Begun
+	for _, m := range s.nodes {
+		m.mu.Lock()
+		out = append(out, m.begun...)
+		m.mu.Unlock()
+	}
+	slices.SortFunc(out, func(a, b Begun) int { return a.Token.Compare(b.Token) })
+	return out
 }
 
 func (m *member) Handle(_ string, serve func(ident.NodeID, net.Conn)) {

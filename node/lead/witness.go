@@ -80,7 +80,7 @@ func (w *Witnesses) start(site string) *Lead {
 	return Start(Config{
 		Self: w.cfg.Self, Site: site, witness: true, Settings: w.cfg.Settings, FS: w.cfg.FS, Network: w.cfg.Network, Clock: w.cfg.Clock,
 		InSite: func(id ident.NodeID) bool { return w.cfg.IsOf(id, site) },
-		Known:  func() []Known { return nil }, Mates: func() []Mate { return nil }, Publish: func(lease.Held) error { return nil },
+		Known:  func() []Known { return nil }, Mates: func() []Mate { return nil }, Publish: func(lease.Held) error { return nil }, Record: func(Begun) error { return nil },
 		Alert: func(text string) { w.cfg.Alert("as a witness for site " + site + ": " + text) }, Logger: w.cfg.Logger,
 	})
 }

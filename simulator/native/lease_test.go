@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"selvage/internal/ident"
 	"selvage/ledger/lease"
+	"selvage/node/api"
 	"selvage/simulator"
 )
 
@@ -18,6 +20,31 @@ func (w *world) leader() *machine {
 		}
 	}
 	return nil
+}
+
+// checkTerms wants a node to know so many terms, the last of whom leads, and how each that it saw end did.
+func checkTerms(t *testing.T, m *machine, leads ident.NodeID, most int) {
+	t.Helper()
+	all := m.node().Terms()
+	if len(all) != most || all[0].Holder != leads {
+		t.Fatalf("%s knows %d terms, the last of %s", m, len(all), all[0].Name)
+	}
+	ended := map[string]int{}
+	for i, term := range all[:most-1] {
+		before := all[i+1]
+		if term.Epoch <= before.Epoch || !term.Began.After(before.Began) {
+			t.Errorf("%s: %+v follows %+v", m, term, before)
+		}
+		if b := term.Before; b != nil {
+			ended[b.Ended]++
+			if b.Holder != before.Holder || b.Epoch < before.Epoch || b.Epoch >= term.Epoch {
+				t.Errorf("%s: %+v says that it follows %+v, and it was %+v", m, term, b, before)
+			}
+		}
+	}
+	if ended[api.TermYielded] != 6 || ended[api.TermExpired] != 6 {
+		t.Errorf("%s: they ended so: %v", m, ended)
+	}
 }
 
 // TestFailOver: what it takes real nodes to lead in the place of one that was killed, and of one that yields.
@@ -55,6 +82,9 @@ func TestFailOver(t *testing.T) {
 		}
 		if w.Misled() != "" {
 			t.Error(w.Misled())
+		}
+		for _, m := range w.machines {
+			checkTerms(t, m, w.leader().ID(), 13)
 		}
 		t.Logf("the slowest of six: fail-over after %.1f s, yield in %v", crash.Seconds(), yield)
 	})

@@ -1,0 +1,71 @@
+package node
+
+import (
+	"bytes"
+	"testing"
+
+	"selvage/internal/ident"
+)
+
+func termsIn(t testing.TB) termsCodec {
+	c, err := newTermsCodec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// FuzzTerms: what is read as a record of terms is written and read again as the same.
+func FuzzTerms(f *testing.F) {
+	c := termsIn(f)
+	id := ident.NodeID{1}
+	data, err := c.encode(terms{{Began: 1, Epoch: 7, Config: 1, Voters: 3, Before: []byte{}}, {Began: 2, Epoch: 8, Config: 1, Voters: 3, Before: id[:], Last: 7, Yielded: 1}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Add([]byte{0x80})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, err := c.decode(data)
+		if err != nil {
+			return
+		}
+		again, err := c.encode(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := c.decode(again)
+		if err != nil {
+			t.Fatalf("%+v: %v", got, err)
+		}
+		if last, err := c.encode(back); err != nil || !bytes.Equal(last, again) {
+			t.Errorf("%+v became %+v, %v", got, back, err)
+		}
+	})
+}
+
+func TestTermsThatNobodyWrites(t *testing.T) {
+	c := termsIn(t)
+	long := make(terms, maxTerms+1)
+	for i := range long {
+		long[i].Epoch = uint64(i)
+	}
+	for what, bad := range map[string]terms{
+		"too many": long, "out of order": {{Epoch: 2}, {Epoch: 1}}, "no node": {{Before: []byte{1}}}, "no way to end": {{Yielded: 2}},
+	} {
+		data, err := c.encode(bad)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.decode(data); err == nil {
+			t.Errorf("%s: it is believed", what)
+		}
+	}
+	data, err := c.encode(long[1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.decode(data); err != nil || len(got) != maxTerms {
+		t.Errorf("the longest: %d, %v", len(got), err)
+	}
+}
