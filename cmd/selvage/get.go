@@ -14,6 +14,7 @@ import (
 // noun is one kind of thing that 'get' lists.
 type noun struct {
 	name string
+	past *noun // what --history lists; nil: there is none
 	list func(context.Context, *environment, string) (any, *listing, error)
 }
 
@@ -43,7 +44,7 @@ func listOf[T any](name string, header, wide []string, named func(T, string) boo
 		}
 		return picked, l, nil
 	}
-	return noun{name, list}
+	return noun{name: name, list: list}
 }
 
 func nouns() []noun {
@@ -60,8 +61,8 @@ func nouns() []noun {
 			func(d api.Deployment, n string) bool { return d.Name == n }, deploymentRow),
 		listOf("blobs", []string{"DIGEST", "SIZE", "HAVE", "RATE", "RELEASES", "KEPT"}, []string{"FROM SITE", "FROM UPLINK", "LOCAL", "SHARED", "BY"},
 			func(b api.Blob, n string) bool { return prefixed(b.Digest, n) || prefixed("sha256:"+b.Digest, n) }, blobRow),
-		listOf("leases", []string{"SITE", "LEADER", "EPOCH", "EXPIRES", "VOTERS"}, []string{"WHO VOTES", "VERSION"},
-			func(l api.SiteLease, n string) bool { return l.Site == n }, leaseRow),
+		withPast(listOf("leases", []string{"SITE", "LEADER", "EPOCH", "EXPIRES", "VOTERS"}, []string{"WHO VOTES", "VERSION"},
+			func(l api.SiteLease, n string) bool { return l.Site == n }, leaseRow), termsNoun()),
 		listOf("locks", []string{"LOCK", "HOLDER", "TOKEN", "HELD FOR", "WAITING"}, []string{"EXPIRES"},
 			func(l api.Lock, n string) bool { return l.Lock == n }, lockRow),
 		listOf("keys", []string{"KEY", "ROLES", "NOTE"}, nil,
@@ -96,7 +97,7 @@ func newGet(env *environment) *cobra.Command {
 }
 
 func newGetNoun(env *environment, n noun) *cobra.Command {
-	var watching bool
+	var watching, history bool
 	c := &cobra.Command{
 		Use:     n.name + " [NAME]",
 		Aliases: []string{strings.TrimSuffix(n.name, "s")},
@@ -106,6 +107,10 @@ func newGetNoun(env *environment, n noun) *cobra.Command {
 			only := ""
 			if len(args) == 1 {
 				only = args[0]
+			}
+			n := n
+			if history {
+				n = *n.past
 			}
 			if watching {
 				return watch(c.Context(), env, n, only)
@@ -121,7 +126,16 @@ func newGetNoun(env *environment, n noun) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVarP(&watching, "watch", "w", false, "show it anew each second until interrupted: in place on a terminal, else when it has changed")
+	if n.past != nil {
+		c.Flags().BoolVar(&history, "history", false, "list how it was before, the latest first")
+	}
 	return c
+}
+
+// withPast gives a noun a history.
+func withPast(n, past noun) noun {
+	n.past = &past
+	return n
 }
 
 func (l *listing) print(env *environment) error {

@@ -57,6 +57,20 @@ func leaseRow(l api.SiteLease) []string {
 	return []string{l.Site, dash(l.Name), epochText(l.Lease), expiry(l.Lease), votes, strings.Join(voters, ", "), version}
 }
 
+// termsNoun lists who has led the node's site, and since when: what 'get leases --history' shows.
+func termsNoun() noun {
+	return listOf("terms", []string{"SITE", "LEADER", "FROM", "EPOCH", "VOTERS", "BEFORE IT"}, []string{"NODE", "VERSION"},
+		func(t api.Term, n string) bool { return t.Site == n || t.Name == n }, termRow)
+}
+
+func termRow(t api.Term) []string {
+	before := ""
+	if b := t.Before; b != nil {
+		before = fmt.Sprintf("%s %s, with %d", b.Name, map[string]string{api.TermExpired: "ran out", api.TermYielded: "gave it up"}[b.Ended], b.Epoch)
+	}
+	return []string{t.Site, t.Name, t.Began.Local().Format(time.DateTime), fmt.Sprint(t.Epoch), fmt.Sprint(t.Voters), before, t.Holder.Short(), fmt.Sprint(t.Version)}
+}
+
 func dash(s string) string {
 	if s == "" {
 		return "-"

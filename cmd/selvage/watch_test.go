@@ -22,7 +22,7 @@ func things(looks *int) noun {
 		v := strings.Repeat("x", (*looks+1)/2)
 		return map[string]string{"is": v}, &listing{header: []string{"IS"}, rows: [][]string{{v}}}, nil
 	}
-	return noun{"things", list}
+	return noun{name: "things", list: list}
 }
 
 func TestWatchTellsChanges(t *testing.T) {
@@ -48,7 +48,7 @@ func TestWatchTellsChanges(t *testing.T) {
 
 func TestWatchOfNothing(t *testing.T) {
 	for _, refused := range []error{errors.New("no node is running in here"), api.NotFound("no thing is called so", "")} {
-		n := noun{"things", func(context.Context, *environment, string) (any, *listing, error) { return nil, nil, refused }}
+		n := noun{name: "things", list: func(context.Context, *environment, string) (any, *listing, error) { return nil, nil, refused }}
 		if err := watch(t.Context(), &environment{format: "table"}, n, ""); !errors.Is(err, refused) {
 			t.Errorf("got %v", err)
 		}
