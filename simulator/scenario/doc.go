@@ -46,7 +46,7 @@
 //
 // Each field is given with its value and bounds, what it is for, and what holds where it is
 // not given; where nothing is said of that, it is nought, false or empty. A fault has exactly one of the
-// fields from partition to restore, and a piece of work exactly one from seed to witness.
+// fields from partition to restore, and a piece of work exactly one from seed to yield.
 //
 //	name: a text of at most 200 characters; what the story is about
 //	seed: a whole number, 0 to 18446744073709551615; what all randomness comes from
