@@ -55,6 +55,9 @@ func (b backend) Scrub(_ context.Context, told func(Scrub)) (Scrub, error) {
 	told(Scrub{Read: 2})
 	return Scrub{Done: true, Read: 3, Damaged: []Damaged{{Digest: "d"}}}, b.err
 }
+func (b backend) AskLock(_ context.Context, a LockAsk) (LockAnswer, error) {
+	return LockAnswer{State: a.Do, Token: 1<<63 - 1, Holder: a.Name + a.Claim}, b.err
+}
 func (b backend) SetUplink(_ context.Context, c UplinkChange) (Uplink, error) {
 	return Uplink{Held: c.Held != nil && *c.Held}, b.err
 }
@@ -97,6 +100,9 @@ func TestRoundTrips(t *testing.T) {
 	}
 	if p, err := c.Pin(ctx, PinChange{Add: []string{"a"}, Remove: []string{"b"}}); err != nil || len(p) != 2 || p[1] != "b" {
 		t.Errorf("pin: %v, %v", p, err)
+	}
+	if l, err := c.AskLock(ctx, LockAsk{LockTake, "db", "00"}); err != nil || l != (LockAnswer{State: LockTake, Token: 1<<63 - 1, Holder: "db00"}) {
+		t.Errorf("lock: %+v, %v", l, err)
 	}
 	held := true
 	if u, err := c.SetUplink(ctx, UplinkChange{Held: &held}); err != nil || !u.Held {
