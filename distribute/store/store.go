@@ -64,12 +64,7 @@ type place struct {
 // crash left half done.
 func Open(fs disk.FS, dir string) (*Store, error) {
 	s := &Store{fs: fs, dir: dir, objects: map[Digest]*Object{}, index: map[[32]byte]place{}}
-	for _, d := range []string{blobsDir, "dag", "partial"} {
-		if err := fs.MkdirAll(path.Join(dir, d), 0o700); err != nil {
-			return nil, fmt.Errorf("open store: %w", err)
-		}
-	}
-	for _, step := range []func() error{s.writeLayout, s.readIndex, s.readPartials, s.sweep} {
+	for _, step := range []func() error{s.makeDirs, s.writeLayout, s.readIndex, s.readPartials, s.sweep} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("open store: %w", err)
 		}
@@ -87,6 +82,21 @@ func (s *Store) tempName() string {
 	defer s.mu.Unlock()
 	s.temps++
 	return s.name("partial", fmt.Sprintf("%s%d", tempPrefix, s.temps))
+}
+
+// makeDirs makes the directories, to stay: after a power cut there may be no room to make them again.
+func (s *Store) makeDirs() error {
+	for _, d := range []string{blobsDir, "dag", "partial"} {
+		if err := s.fs.MkdirAll(s.name(d), 0o700); err != nil {
+			return err
+		}
+	}
+	for _, parent := range []string{path.Dir(s.name(blobsDir)), s.dir, path.Dir(s.dir)} {
+		if err := s.fs.SyncDir(parent); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Store) writeLayout() error {
