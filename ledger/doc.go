@@ -47,7 +47,7 @@
 //	siteconfig  type TypeSite: {fleet, site, generation, supersedes, declared, witnesses: [node],
 //	            issuers: [{node, life, expires}]}; life in seconds
 //
-// The body of an admission is a trust.Credential. Other bodies are for those who write them.
+// The body of an admission is a trust.Credential, that of a renewal a trust.Renewal, under the key of the member's ID. Other bodies are for those who write them.
 //
 // # Names and numbers
 //
@@ -88,6 +88,16 @@
 //
 // An invite may be used as often as it says. Of more nodes that join with it those that were bound
 // earliest stand, by their own word; the others are quarantined.
+//
+// # Renewal
+//
+// A site config can give nodes of the site the right to renew the credentials of its members, while they lead it. A renewal counts if
+// its issuer had that right when it was issued, it is no longer than that allows, and the credential had ended no longer before than a
+// third of that. Of several that have not expired the one with the highest fence counts. The right ends with its own date, with the
+// site's next config, with the issuer's revocation, and with that of an operator's key without which the config would not count,
+// though it is kept; what was renewed before stands until it expires, lest a site loses its members with the node that led it. An issuer
+// that lies can so renew, for as long after its revocation as one credential lasts, members that nobody has put out, and nobody else;
+// who is revoked or quarantined stays out whatever is renewed. Node.GoodUntil says what has come of it.
 //
 // # Revocation
 //
@@ -138,7 +148,7 @@
 // # Bounds
 //
 //	body, entry, proof       64 KiB, 65 KiB, 131 KiB
-//	keys of a register feed  256; those written longest ago leave
+//	keys of a register feed  256; those written longest ago leave, so a node renews some 250 members
 //	releases of a feed       16384 are looked into, the first; deployments, revocations and site configs alike
 //	kept by a revocation     512 things; another revocation of the same adds to them
 //	admissions of a feed     1024 are looked into, the first; charters alike

@@ -52,12 +52,14 @@ const (
 	KindBeacon Kind = 129
 	KindLease  Kind = 130
 	KindTerms  Kind = 131
+
+	KindRenewal Kind = 132 // key: the member's ID; body: trust.Renewal
 )
 
 // String names the kind; "kind N" if it has no name here.
 func (k Kind) String() string {
 	names := map[Kind]string{KindCharter: "charter", KindAdmission: "admission", KindRevocation: "revocation", KindRelease: "release",
-		KindDeployment: "deployment", KindCommand: "command", KindSiteConfig: "siteconfig", KindReport: "report", KindBeacon: "beacon", KindLease: "lease", KindTerms: "terms"}
+		KindDeployment: "deployment", KindCommand: "command", KindSiteConfig: "siteconfig", KindReport: "report", KindBeacon: "beacon", KindLease: "lease", KindTerms: "terms", KindRenewal: "renewal"}
 	if n, ok := names[k]; ok {
 		return n
 	}

@@ -18,6 +18,9 @@ type fold struct {
 	uses       map[string][]use              // by invite serial: who joined with it, the earliest first
 	forked     map[ident.NodeID]bool
 
+	renewals renewals
+	configs  map[string]map[string]*statement // site configs, whether they count or not, by site and digest
+
 	statements map[string]*statement // by digest
 	revoked    revoked
 	taken      map[takenKey]int
@@ -65,7 +68,7 @@ func isHead(k Kind) bool {
 
 func newFold(fleet trust.FleetID, verify trust.VerifyFunc) *fold {
 	return &fold{charters: newCharters(fleet, verify), members: map[ident.NodeID]*member{}, unadmitted: map[[32]byte]trust.Credential{},
-		uses: map[string][]use{}, forked: map[ident.NodeID]bool{}, statements: map[string]*statement{}, revoked: revoked{},
+		uses: map[string][]use{}, forked: map[ident.NodeID]bool{}, statements: map[string]*statement{}, revoked: revoked{}, renewals: newRenewals(), configs: map[string]map[string]*statement{},
 		stood: map[ident.NodeID]standing{}, taken: map[takenKey]int{}, heads: map[Feed]head{}, bounds: usualBounds, doubted: newDoubted()}
 }
 
@@ -89,6 +92,9 @@ func (f *fold) full(feed string, k Kind) bool {
 // add takes an entry in whose author the fold believes. What it cannot read it passes over.
 func (f *fold) add(e *Entry, received time.Time) {
 	f.addHead(e, received)
+	if e.Kind == KindRenewal {
+		f.addRenewal(e)
+	}
 	feed := e.Feed().Key()
 	if !vouched(e.Kind) || f.full(feed, e.Kind) {
 		return
@@ -126,6 +132,7 @@ func (f *fold) addHead(e *Entry, received time.Time) {
 
 // forget drops a register entry that has been replaced.
 func (f *fold) forget(feed Feed, seq uint64) {
+	f.forgetRenewal(feed, seq)
 	for kind, kept := range f.heads[feed] {
 		if _, ok := kept[seq]; ok {
 			delete(kept, seq)

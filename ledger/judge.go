@@ -129,7 +129,7 @@ func (f *fold) addStatement(e *Entry) {
 		s = known
 	}
 	s.show(feed, f.charters.keys)
-	f.statements[s.digest] = s
+	f.keep(s)
 	f.judge(s)
 }
 
@@ -140,8 +140,20 @@ func (f *fold) mergeStatement(s *statement) {
 		maps.Copy(known.good, s.good)
 		s = known
 	}
-	f.statements[s.digest] = s
+	f.keep(s)
 	f.judge(s)
+}
+
+// keep has a statement among those that are known.
+func (f *fold) keep(s *statement) {
+	f.statements[s.digest] = s
+	if s.kind != KindSiteConfig {
+		return
+	}
+	if f.configs[s.site.Site] == nil {
+		f.configs[s.site.Site] = map[string]*statement{}
+	}
+	f.configs[s.site.Site][s.digest] = s
 }
 
 // show takes the signatures of the envelope that the statement was read from, in a feed's name.
@@ -191,8 +203,11 @@ func (f *fold) judge(s *statement) {
 	if t := s.time(); err == nil && newest && t.After(f.raised) && t.Before(f.chain().Latest().Expires) {
 		f.raised = t
 	}
-	if counts := err == nil; s.kind == KindRevocation && counts != counted {
+	switch counts := err == nil; {
+	case s.kind == KindRevocation && counts != counted:
 		f.revoke(s, counts)
+	case s.kind == KindSiteConfig && counts != counted:
+		f.noteSite(s)
 	}
 }
 

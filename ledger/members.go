@@ -143,6 +143,7 @@ func (f *fold) unsettle(ids ...ident.NodeID) {
 	}
 	for _, id := range ids {
 		delete(f.stood, id)
+		f.doubtRenewals(id)
 		f.doubted.nodes[id], f.doubted.reports[id], f.doubted.beacons[id], f.doubted.leases[id], f.doubted.terms[id] = true, true, true, true, true
 	}
 }
@@ -214,7 +215,7 @@ func (f *fold) nameOf(id ident.NodeID, serial string) string {
 // node returns what the fleet knows of a member.
 func (f *fold) node(id ident.NodeID) Node {
 	m, problem := f.standing(id)
-	return Node{m, problem, f.stood[id].revoked}
+	return Node{m, problem, f.stood[id].revoked, f.renewalsOf(m)}
 }
 
 // known is node for who may be none.

@@ -89,7 +89,7 @@ func (p *program) admitWith(a *author, t trust.Ticket) {
 
 // step has an author write something.
 func (p *program) step(a *author) {
-	switch rapid.IntRange(0, 17).Draw(p.rt, "step") {
+	switch rapid.IntRange(0, 19).Draw(p.rt, "step") {
 	case 0:
 		if len(p.lanes) > 0 {
 			p.authors = append(p.authors, a.backup(p.lanes...))
@@ -120,6 +120,8 @@ func (p *program) step(a *author) {
 		p.revocation(a)
 	case 16, 17:
 		p.siteConfig(a)
+	case 18, 19:
+		p.renewal(a)
 	}
 }
 
@@ -177,6 +179,7 @@ func (p *program) siteConfig(a *author) {
 	for _, o := range p.authors {
 		if rapid.Bool().Draw(p.rt, "named") && !slices.Contains(c.Witnesses, o.id) && len(c.Witnesses) < ledger.MaxWitnesses {
 			c.Witnesses = append(c.Witnesses, o.id)
+			c.Issuers = append(c.Issuers, ledger.Issuer{Node: o.id, Life: trust.Lifetime(100 * day), Expires: epoch.Add(200 * day)})
 		}
 	}
 	old := p.heads["site "+site]
@@ -189,6 +192,15 @@ func (p *program) siteConfig(a *author) {
 		p.digests = append(p.digests, digest)
 	}
 	p.add(a, ledger.KindSiteConfig, "", body)
+}
+
+// renewal renews a credential, with or without the right to.
+func (p *program) renewal(a *author) {
+	of := pick(p.rt, p.authors, "whose")
+	r, err := trust.SignRenewal(trust.Renewal{Fleet: p.id, Serial: pick(p.rt, p.serials(), "serial"), Node: of.id, Fence: rapid.Uint64Range(1, 2).Draw(p.rt, "fence"),
+		Ends: epoch.Add(90 * day), Issued: epoch.Add(p.hour()), Expires: epoch.Add(95 * day)}, a.key)
+	must(p.t, err)
+	p.records = append(p.records, a.write(ledger.KindRenewal, "", of.id.String(), r.Marshal()))
 }
 
 // deployment writes a deployment that takes the place of some that came before it.

@@ -15,6 +15,8 @@ type Node struct {
 	trust.Member
 	Quarantined string // why nothing that it says of itself is believed; "" if it is
 	Revoked     bool   // operators have said so; Quarantined has their reason
+	// Renewals of the credential that count, the one that counts most first. Whether any has expired is not asked: see GoodUntil.
+	Renewals []trust.Renewal
 }
 
 // Report is the newest report, beacon or lease record of a node. Its body is package node's to read.

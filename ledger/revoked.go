@@ -196,7 +196,8 @@ func Overtakes(feed string) bool {
 }
 
 // Admit judges the credential that a node shows: by the newest charter at a time, by what was revoked, and by what is
-// known of the node and of its invite. The error is a *RevokedError if the node itself was revoked. It waits for the
+// known of the node, of its invite, and of renewals, of which it may show one. The member's Expires is until when it is good with
+// these. The error is a *RevokedError if the node itself was revoked. It waits for the
 // change that is under way.
 func (l *Ledger) Admit(cred trust.Credential, now time.Time) (trust.Member, error) {
 	l.writing.Lock()
@@ -208,8 +209,11 @@ func (l *Ledger) Admit(cred trust.Credential, now time.Time) (trust.Member, erro
 }
 
 func (f *fold) admitAtDoor(cred trust.Credential, now time.Time) (trust.Member, error) {
-	m, err := f.chain().Latest().Admit(f.charters.fleet, cred, now)
+	m, err := f.chain().Latest().Admit(f.charters.fleet, cred, time.Time{})
 	if err != nil {
+		return trust.Member{}, err
+	}
+	if m.Expires, err = f.checkExpiry(m, cred, now); err != nil {
 		return trust.Member{}, err
 	}
 	s := f.revokedNode(m.Node, m.Site)
@@ -230,7 +234,7 @@ func (f *fold) newcomer(m trust.Member, cred trust.Credential, now time.Time) er
 	if now.After(m.InviteExpires) {
 		return fmt.Errorf("ticket has expired on %s", m.InviteExpires.UTC().Format("2006-01-02 15:04 UTC"))
 	}
-	if _, err := f.inForce(m.Serial).Admit(f.charters.fleet, cred, now); err != nil {
+	if _, err := f.inForce(m.Serial).Admit(f.charters.fleet, cred, time.Time{}); err != nil {
 		return fmt.Errorf("node %s", byRevokedKey)
 	}
 	revoked, kept, why := f.invited(m)

@@ -15,6 +15,7 @@ type Credential struct {
 	node    ident.NodeID
 	binding binding
 	sig     []byte
+	renewal []byte // a Renewal, as it is shown; nobody has judged it yet
 }
 
 type binding struct {
@@ -31,10 +32,11 @@ type credentialBody struct {
 	Invite  []byte  `cbor:"1,keyasint"`
 	Binding binding `cbor:"2,keyasint"`
 	Sig     []byte  `cbor:"3,keyasint"`
+	Renewal []byte  `cbor:"4,keyasint,omitempty"`
 }
 
 // MaxCredential bounds the binary form, bytes.
-const MaxCredential = 8 << 10
+const MaxCredential = 9 << 10
 
 // Node returns whose credential it says it is.
 func (c Credential) Node() ident.NodeID { return c.node }
@@ -54,7 +56,22 @@ func (c Credential) Marshal() []byte {
 	if err != nil { // an envelope is strings
 		panic(err)
 	}
-	return marshal(credentialBody{invite, c.binding, c.sig})
+	return marshal(credentialBody{invite, c.binding, c.sig, c.renewal})
+}
+
+// With returns the credential with a renewal of it to show.
+func (c Credential) With(r Renewal) Credential {
+	c.renewal = r.Marshal()
+	return c
+}
+
+// Renewal returns the renewal that is shown with the credential, if there is one that is signed as it says and that is of it.
+func (c Credential) Renewal(verify VerifyFunc) (Renewal, bool) {
+	if len(c.renewal) == 0 {
+		return Renewal{}, false
+	}
+	r, err := ParseRenewal(c.renewal, verify)
+	return r, err == nil && r.Node == c.node && r.Serial == c.binding.Serial && string(r.Fleet[:]) == string(c.binding.Fleet)
 }
 
 // ParseCredential reads what Marshal writes. It checks the form; Charter.Admit checks the rest.
@@ -66,9 +83,12 @@ func ParseCredential(data []byte) (Credential, error) {
 	if err := unmarshal(data, &body); err != nil {
 		return Credential{}, fmt.Errorf("credential is %w", err)
 	}
-	c := Credential{binding: body.Binding, sig: body.Sig}
+	c := Credential{binding: body.Binding, sig: body.Sig, renewal: body.Renewal}
 	if err := decodeStrict(body.Invite, &c.invite); err != nil {
 		return Credential{}, fmt.Errorf("credential is %w: %w", ErrMalformed, err)
+	}
+	if len(c.renewal) > MaxRenewal {
+		return Credential{}, fmt.Errorf("credential is %w: a renewal of %d bytes", ErrMalformed, len(c.renewal))
 	}
 	if len(c.binding.Node) != ed25519.PublicKeySize || len(c.sig) != ed25519.SignatureSize {
 		return Credential{}, fmt.Errorf("credential is %w: bad key or signature length", ErrMalformed)
@@ -82,11 +102,12 @@ type Member struct {
 	Node          ident.NodeID
 	Name, Site    string
 	Labels        map[string]string
-	Serial        string    // of the invite
-	Uses          int       // how many nodes the invite is for
-	Bound         time.Time // when it joined, by its own word
-	InviteExpires time.Time // no node may be seen for the first time after this
-	Expires       time.Time // of the credential
+	Serial        string        // of the invite
+	Uses          int           // how many nodes the invite is for
+	Bound         time.Time     // when it joined, by its own word
+	InviteExpires time.Time     // no node may be seen for the first time after this
+	Expires       time.Time     // of the credential, but for renewals, of which Admit knows nothing
+	Life          time.Duration // of the credential, from when its invite was issued
 }
 
 // Admit checks a credential offline. At now the credential must not have expired; the node must
@@ -119,5 +140,5 @@ func (c *Charter) Admit(fleet FleetID, cred Credential, now time.Time) (Member, 
 		return Member{}, fmt.Errorf("credential has %w on %s", ErrExpired, stamp(inv.good()))
 	}
 	return Member{Node: cred.node, Name: b.Name, Site: inv.Site, Labels: inv.Labels, Serial: inv.Serial, Uses: inv.Uses,
-		Bound: bound, InviteExpires: inv.Expires, Expires: inv.good()}, nil
+		Bound: bound, InviteExpires: inv.Expires, Expires: inv.good(), Life: time.Duration(inv.Lifetime)}, nil
 }

@@ -28,7 +28,7 @@ func TestCredential(t *testing.T) {
 	m, err := chain.Latest().Admit(chain.Fleet(), back, epoch.Add(2*time.Hour))
 	must(t, err)
 	want := trust.Member{Node: nodeID("node"), Name: "n1", Site: "s1", Labels: map[string]string{"tier": "pos"}, Serial: m.Serial, Uses: 2,
-		Bound: epoch.Add(time.Hour).Local(), InviteExpires: epoch.Add(24 * time.Hour), Expires: epoch.Add(time.Duration(trust.DefaultLifetime))}
+		Bound: epoch.Add(time.Hour).Local(), InviteExpires: epoch.Add(24 * time.Hour), Expires: epoch.Add(time.Duration(trust.DefaultLifetime)), Life: time.Duration(trust.DefaultLifetime)}
 	if diff := cmp.Diff(want, m); diff != "" {
 		t.Error(diff)
 	}

@@ -15,12 +15,13 @@
 //	invite ──► Ticket (invite + one-time private key), handed over as text
 //	join ──► Ticket.Bind(node key) ──► Credential ──► shown in every hello, kept in the ledger
 //	peer ──► Charter.Admit(credential) ──► Member
+//	who leads the member's site ──► SignRenewal ──► shown with the credential, kept in the ledger
 //
 // Clocks of edge machines lie, so nothing here asks for the time: it is an argument, and callers
 // pass the later of their clock and their Floor, the highest time that an operator has signed.
 //
-// What this package does not do: it does not know of revocations nor of tickets that were used
-// twice; both need the ledger. It does no I/O, and everything in it is safe for concurrent use.
+// What this package does not do: it does not know of revocations, nor of tickets that were used
+// twice, nor who may renew; all need the ledger. It does no I/O, and everything in it is safe for concurrent use.
 //
 // # Formats
 //
@@ -30,7 +31,9 @@
 // credential is deterministic CBOR, {1: invite envelope as JSON, 2: binding, 3: signature}, where
 // the binding is the CBOR of {1: fleet, 2: serial, 3: node key, 4: name, 5: time in unix
 // milliseconds} and the signature is the one-time key's over "selvage binding 1\x00" and the
-// binding. A ticket is the text "selvage-ticket-1:" and the unpadded URL base64 of
+// binding; and 4, if it was renewed: the renewal. That is the CBOR of {1: body, 2: signature}, where the body is {1: fleet, 2: serial,
+// 3: node key, 4: issuer's node key, 5: fence, 6: until when the credential was good, 7: when it was renewed, 8: until when it is good
+// now}, times in unix milliseconds, and the signature is the issuer's over "selvage renewal 1\x00" and the body. A ticket is the text "selvage-ticket-1:" and the unpadded URL base64 of
 //
 //	CRC-32 (IEEE) of the rest, 4 bytes, big endian
 //	CBOR {1: invite envelope as JSON, 2: one-time private seed}

@@ -58,8 +58,8 @@ const (
 	maxUses      = 10000
 	maxLabels    = 32
 	maxBootstrap = 16
-	maxText      = 256 // bytes of a label's value, or an address
-	maxBinding   = 512 // more than a credential takes up besides its invite, bytes
+	maxText      = 256  // bytes of a label's value, or an address
+	maxBinding   = 1536 // more than a credential takes up besides its invite, bytes
 )
 
 var nameForm = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
