@@ -21,7 +21,7 @@ var _ mesh.Gate = (*gate)(nil)
 func (g *gate) Hello() mesh.Hello {
 	h := g.n.home
 	root := g.n.ledger.Root([]string{""})
-	hello := mesh.Hello{Fleet: h.Fleet[:], Credential: h.Credential, Protocols: []string{"selvage/1"}, Digest: root[:]}
+	hello := mesh.Hello{Fleet: h.Fleet[:], Credential: g.n.ownCredential(), Protocols: []string{"selvage/1"}, Digest: root[:]}
 	if c := g.n.ledger.Chain(); c != nil {
 		hello.Charter = c.Latest().Version
 	}
@@ -85,6 +85,7 @@ func (g *gate) Judge(remote ident.NodeID, h mesh.Hello) (mesh.Peer, error) {
 		}
 		return mesh.Peer{}, r
 	}
+	n.shown(remote, m.Expires)
 	return mesh.Peer{ID: remote, Name: m.Name, Site: m.Site}, nil
 }
 

@@ -129,8 +129,9 @@ type Node struct {
 
 	mu       sync.Mutex
 	settings home.Settings
-	local    map[ident.NodeID]bool // connected peers; true for those of the site
-	alerts   []alert               // newest last, at most maxAlerts
+	local    map[ident.NodeID]bool      // connected peers; true for those of the site
+	until    map[ident.NodeID]time.Time // until when the credential is good that a connected peer has shown
+	alerts   []alert                    // newest last, at most maxAlerts
 	decoded  map[ident.NodeID]decodedReport
 	heard    map[ident.NodeID]decodedBeacon
 	ways     map[store.Digest]way // one for each blob that was fetched since the node came up
@@ -144,7 +145,7 @@ var _ api.Backend = (*Node)(nil)
 // Start brings a node up. On an error nothing of it is left running.
 func Start(cfg Config) (*Node, error) {
 	cfg.fill()
-	n := &Node{cfg: cfg, started: time.Now(), patchPause: patchPause, news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), leases: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, decoded: map[ident.NodeID]decodedReport{},
+	n := &Node{cfg: cfg, started: time.Now(), patchPause: patchPause, news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), leases: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, until: map[ident.NodeID]time.Time{}, decoded: map[ident.NodeID]decodedReport{},
 		heard: map[ident.NodeID]decodedBeacon{}, ways: map[store.Digest]way{}, mending: map[store.Digest]bool{}, faults: map[fault]bool{}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openLead, n.openTurns, n.openLocks, n.openWork} {
@@ -164,6 +165,7 @@ func Start(cfg Config) (*Node, error) {
 	n.wg.Go(n.announce)
 	n.wg.Go(n.share)
 	n.wg.Go(n.followLeases)
+	n.wg.Go(n.renew)
 	n.wg.Go(n.tidy)
 	n.log.Info("node: up", "fleet", n.home.Fleet, "addresses", n.mesh.Addrs())
 	return n, nil
@@ -337,6 +339,7 @@ func (n *Node) onPeer(p mesh.Peer, up bool) {
 		n.local[p.ID] = local
 	} else {
 		delete(n.local, p.ID)
+		delete(n.until, p.ID)
 	}
 	n.mu.Unlock()
 	if !up {

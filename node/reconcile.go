@@ -69,7 +69,7 @@ func (n *Node) review() {
 		case known && m.Revoked: // expel has seen to it
 		case known && m.Quarantined != "":
 			n.misbehaved(id, "it "+m.Quarantined)
-		case known && !now.Before(m.Expires):
+		case known && n.overdue(m, now):
 			n.misbehaved(id, "its credential has expired")
 		}
 	}

@@ -16,7 +16,7 @@ func (n *Node) Status() api.Status {
 		ResidentBytes: n.cfg.Resident(), UptimeSeconds: time.Since(n.started).Seconds(),
 		Version: n.cfg.Version, Platform: n.cfg.Platform, Time: n.ledger.Now(),
 	}
-	s.Revoked = n.revokedSelf()
+	s.Revoked, s.Credential = n.revokedSelf(), n.credential()
 	root := n.ledger.Root([]string{""})
 	s.Ledger = hex.EncodeToString(root[:])
 	if c := n.ledger.Chain(); c != nil {

@@ -44,6 +44,11 @@ func DescribeWitness(v scenario.Witness) string {
 	return v.Node + " may vote for site " + v.Site
 }
 
+// DescribeIssuer says what a node may do.
+func DescribeIssuer(i scenario.Issuer) string {
+	return fmt.Sprintf("%s may renew credentials, for %v", i.Node, i.Life)
+}
+
 // DescribeUplink says what becomes of an uplink.
 func DescribeUplink(u scenario.UplinkWork) string {
 	var words []string

@@ -47,6 +47,8 @@ func (t *story) do(k scenario.Work) error {
 		return t.witness(*k.Witness)
 	case k.Yield != nil:
 		return t.yield(*k.Yield)
+	case k.Issuer != nil:
+		return t.issuer(*k.Issuer)
 	case k.Uplink != nil:
 		t.trace.Note(k.Uplink.On, "uplink", "%s", DescribeUplink(*k.Uplink))
 		return t.Uplink(*k.Uplink)
@@ -175,6 +177,18 @@ func (t *story) yield(y scenario.Yield) error {
 	if err := t.Yield(Place(m)); err != nil {
 		return fmt.Errorf("yield %s: %w", y.On, err)
 	}
+	return nil
+}
+
+// issuer lets a node renew credentials.
+func (t *story) issuer(i scenario.Issuer) error {
+	if _, err := t.up(i.From); err != nil {
+		return fmt.Errorf("issuer %s: %w", i.Node, err)
+	}
+	if err := t.Issuer(i); err != nil {
+		return fmt.Errorf("issuer %s: %w", i.Node, err)
+	}
+	t.trace.Note(i.From, "issuer", "%s", DescribeIssuer(i))
 	return nil
 }
 

@@ -43,6 +43,8 @@ type Stage interface {
 	Revoke(scenario.Revoke) error
 	// Witness has a machine's node vote on who leads another site, or not any more.
 	Witness(scenario.Witness) error
+	// Issuer lets a machine's node renew the credentials of its site's members.
+	Issuer(scenario.Issuer) error
 
 	// Lock has programs at a place take a lock over and over, until the story ends.
 	Lock(scenario.Lock) error

@@ -47,6 +47,8 @@ func findings(s api.Status, blobs []api.Blob) []finding {
 	add(s.Revoked != "", "this node "+s.Revoked, "it comes back with a new ticket and a new key")
 	add(s.Revoked == "" && !s.Admitted, "this node is not admitted yet", "it has to reach a node of its fleet once")
 	add(len(s.Peers) == 0, "no other node is connected", "'selvage get nodes' says when each was seen last")
+	why, due := renewalTrouble(s)
+	add(due, why, "")
 	add(s.Uplink.Held, "the uplink is held", "'selvage uplink on' lets it go")
 	for _, d := range s.Deployments {
 		add(!d.Ready, fmt.Sprintf("%s is %s: %s", d.Name, phase(d), d.Why), "")

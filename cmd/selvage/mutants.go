@@ -46,6 +46,7 @@ func hunts() map[mutant.Name]string {
 		mutant.TurnsWithoutBound:     "in-turn",
 		mutant.WriteUnheard:          "restored-and-busy",
 		mutant.LockOutlivesLease:     "lock-moves",
+		mutant.ForgetRenewal:         "cut-off-for-long",
 	}
 }
 

@@ -14,13 +14,13 @@ import (
 func newSite(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "site",
-		Short: "Explain who leads this node's site, and say who may vote",
+		Short: "Explain who leads this node's site, and say who may vote and who may renew credentials",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return usage("site what? 'site show' explains who leads it, and who votes; 'site witness' lets nodes of other sites vote")
+			return usage("site what? 'site show' explains who leads it, and who votes; 'site witness' lets nodes of other sites vote, 'site issuer' nodes renew credentials")
 		},
 	}
-	c.AddCommand(newSiteWitness(env))
+	c.AddCommand(newSiteWitness(env), newSiteIssuer(env))
 	c.AddCommand(&cobra.Command{
 		Use:   "show",
 		Short: "Explain who leads this node's site, who votes, and what is missing",
@@ -97,7 +97,8 @@ func explainSite(l api.SiteLease, self string) []string {
 	} else if len(missing) > 0 {
 		out = append(out, fmt.Sprintf("not seen: %s; a voter that is gone for a day is replaced, if another node can vote", strings.Join(missing, ", ")))
 	}
-	return append(append(out, witnessLines(l)...), advice(l)...)
+	out = append(append(out, witnessLines(l)...), advice(l)...)
+	return append(out, issuerLine(l))
 }
 
 // witnessLines say what becomes of the witnesses that operators have named, and of those that they name no more.

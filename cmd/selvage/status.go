@@ -34,6 +34,9 @@ func printStatus(env *environment, s api.Status) error {
 		time.Duration(s.UptimeSeconds*float64(time.Second)).Round(time.Second), s.Version, s.Platform, size(s.ResidentBytes))
 	fmt.Fprintf(env.out, "uplink   %s\n", uplinkLine(s.Uplink))
 	fmt.Fprintf(env.out, "lease    %s\n", leaseLine(s.Lease))
+	if s.Credential.Expires != nil {
+		fmt.Fprintf(env.out, "expires  %s\n", credentialLine(s.Credential, s.Time))
+	}
 	for _, a := range s.Addresses {
 		fmt.Fprintf(env.out, "address  %s\n", a)
 	}
@@ -63,10 +66,38 @@ func problems(s api.Status) []string {
 	if !s.Admitted {
 		out = append(out, "not admitted yet: no node of the fleet was reached since this one was enrolled")
 	}
+	if why, due := renewalTrouble(s); due {
+		out = append(out, why)
+	}
 	if s.Uplink.Held {
 		out = append(out, "the uplink is held: nothing is exchanged with other sites; 'selvage uplink on' lets go")
 	}
 	return out
+}
+
+// credentialLine says until when a node's credential is good, and who sees to it that it stays so.
+func credentialLine(c api.Credential, now time.Time) string {
+	line := c.Expires.UTC().Format("2006-01-02 15:04 UTC")
+	if days := int(c.Expires.Sub(now).Hours() / 24); days > 0 {
+		line += fmt.Sprintf(", in %d days", days)
+	}
+	switch {
+	case c.Problem != "":
+		return line + "; " + c.Problem
+	case c.RenewedBy != "":
+		return line + "; renewed by " + c.RenewedBy
+	}
+	return line + "; it will be renewed"
+}
+
+// renewalTrouble says that a node's credential runs out and nobody renews it, if that is so.
+func renewalTrouble(s api.Status) (what string, due bool) {
+	c := s.Credential
+	if !c.Due || c.Problem == "" {
+		return "", false
+	}
+	return fmt.Sprintf("the credential of this node runs out on %s, and %s; 'selvage site issuer add NODE' lets a node of the site renew it",
+		c.Expires.UTC().Format("2006-01-02 15:04 UTC"), c.Problem), true
 }
 
 var runningHeader = []string{"DEPLOYMENT", "RUNS", "PHASE", "READY", "ADDRESS", "WHY"}

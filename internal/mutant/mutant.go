@@ -24,6 +24,7 @@ const (
 	TurnsWithoutBound     Name = "turns-without-bound"
 	WriteUnheard          Name = "write-unheard"
 	LockOutlivesLease     Name = "lock-outlives-lease"
+	ForgetRenewal         Name = "forget-renewal"
 )
 
 // The mutants of the site lease. The first six are the variants that are known to be unsafe; the rest break what
@@ -61,6 +62,7 @@ func All() []Mutant {
 		{HandOutRot, "what went bad on a disk is handed out without a look"},
 		{SingletonOutlivesTerm, "a singleton may live as long again as the lease lasts"},
 		{TurnsWithoutBound, "the leader of a site lets everybody change who asks"},
+		{ForgetRenewal, "who leads a site does not renew the credentials of its members"},
 		{WriteUnheard, "a node that was restored from a backup writes before it has heard what it wrote"},
 		{LockOutlivesLease, "a lock is granted for as long as a lease lasts, whatever is left of the leader's"},
 	}

@@ -22,6 +22,7 @@ type Status struct {
 	Peers         []Peer       `json:"peers"`     // connected and admitted
 	Uplink        Uplink       `json:"uplink"`    // traffic with other sites
 	Lease         Lease        `json:"lease"`     // of the site
+	Credential    Credential   `json:"credential"`
 	Deployments   []Running    `json:"deployments"`
 	ResidentBytes int64        `json:"resident_bytes"`
 	UptimeSeconds float64      `json:"uptime_seconds"`
@@ -30,6 +31,14 @@ type Status struct {
 	Time          time.Time    `json:"time"` // the later of the clock and the newest time an operator signed
 	Alerts        []string     `json:"alerts,omitempty"`
 	Revoked       string       `json:"revoked,omitempty"` // that it was, and why: it exchanges nothing with the fleet any more
+}
+
+// Credential is how a node's credential fares.
+type Credential struct {
+	Expires   *time.Time `json:"expires,omitempty"`    // left out until the node is admitted
+	RenewedBy string     `json:"renewed_by,omitempty"` // the node that did last; none if it is the one that it joined with
+	Due       bool       `json:"due"`                  // less than a third of its life is left, so it should have been renewed
+	Problem   string     `json:"problem,omitempty"`    // why nobody renews credentials at the site
 }
 
 // Lease is who leads a site, as far as the node that is asked knows: the holder itself at every moment, another voter as long as

@@ -152,6 +152,17 @@ func (w *world) Witness(v scenario.Witness) error {
 	})
 }
 
+// issuerFor is how long the right to renew credentials lasts: what the command line has for a default.
+const issuerFor = 5 * 365 * 24 * time.Hour
+
+// Issuer implements simulator.Stage.
+func (w *world) Issuer(i scenario.Issuer) error {
+	m := w.byName[i.Node]
+	return w.changeSite(i.From, m.Site(), func(c *ledger.SiteConfig) {
+		c.Issuers = append(c.Issuers, ledger.Issuer{Node: m.ID(), Life: trust.Lifetime(i.Life), Expires: c.Declared.Add(issuerFor)})
+	})
+}
+
 // changeSite changes what operators want of a site, as 'selvage site' does.
 func (w *world) changeSite(from, site string, change func(*ledger.SiteConfig)) error {
 	n, err := w.at(from)

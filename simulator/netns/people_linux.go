@@ -169,6 +169,20 @@ func (st *stage) Yield(name string) error {
 	return st.ctx.Err()
 }
 
+// Issuer implements simulator.Stage.
+func (st *stage) Issuer(i scenario.Issuer) error {
+	m, err := st.at(i.From)
+	if err != nil {
+		return err
+	}
+	whom, err := st.at(i.Node)
+	if err != nil {
+		return err
+	}
+	_, err = st.run(m.dir, "site", "issuer", "add", whom.ID().String(), "--site", whom.Site(), "--lifetime", i.Life.String(), "--key", st.key)
+	return err
+}
+
 // Charter implements simulator.Stage: it cannot be done, and check has said so.
 func (st *stage) Charter(scenario.Charter) (uint64, error) { return 0, noCharter }
 

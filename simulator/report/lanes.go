@@ -190,7 +190,7 @@ func siteLane(site string, rec simulator.Record, marks []mark, fs faults) lane {
 // kindOf says what mark an event gets; "" if none.
 func kindOf(e simulator.Event) string {
 	switch e.What {
-	case "fault", "fault ends", "seed", "deploy", "deployed", "join", "uplink", "charter", "revoke", "witness", "yield", "up":
+	case "fault", "fault ends", "seed", "deploy", "deployed", "join", "uplink", "charter", "revoke", "witness", "issuer", "yield", "up":
 		return "" // the story's own, which the page shows otherwise
 	case "lead: gained", "lead: lost", "lead: renewed":
 		return "" // a bar of the lane

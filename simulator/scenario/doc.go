@@ -187,6 +187,9 @@
 //	    node: as in work.revoke
 //	  yield: a mapping; the node that leads a site is told to give that up
 //	    on: a SITE or SITE/NODE; where; nothing happens if no node there leads; has to be given
+//	  issuer: a mapping; a node may renew the credentials of its site's members, while it leads
+//	    life: a duration, 1m to 400d; how long a renewed credential is good for; otherwise 90d
+//	    node, from: as in work.witness
 //	always: a list of at most 100 of INVARIANT or INVARIANT: ARGUMENT; invariants that hold at every
 //	    moment
 //	sometimes: a list of at most 100 of INVARIANT or INVARIANT: ARGUMENT; invariants that hold at one

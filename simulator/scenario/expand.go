@@ -93,6 +93,8 @@ func (d *drawer) reserve() {
 			d.hold(downKind, w.Revoke.From, at)
 		case w.Witness != nil:
 			d.hold(downKind, w.Witness.From, at)
+		case w.Issuer != nil:
+			d.hold(downKind, w.Issuer.From, at)
 		}
 	}
 }

@@ -127,6 +127,7 @@ type Work struct {
 	Witness *Witness
 	Lock    *Lock
 	Yield   *Yield
+	Issuer  *Issuer
 }
 
 // Seed makes a release at a node.
@@ -174,6 +175,13 @@ type Lock struct {
 	On   string // a node or a site
 	Hold time.Duration
 	Rest time.Duration // after each time
+}
+
+// Issuer lets a node renew the credentials of its site's members, while it leads the site.
+type Issuer struct {
+	Node string
+	From string        // the node at which it is said
+	Life time.Duration // of a renewed credential
 }
 
 // Revoke puts a node out of the fleet.

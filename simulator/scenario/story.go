@@ -186,6 +186,7 @@ func workFields() mapping[Work] {
 		job("revoke", revokeFields(), func(w *Work) **Revoke { return &w.Revoke }, "a node is revoked: put out of the fleet"),
 		job("witness", witnessFields(), func(w *Work) **Witness { return &w.Witness }, "a node of another site may vote on who leads a site, or not any more"),
 		job("yield", yieldFields(), func(w *Work) **Yield { return &w.Yield }, "the node that leads a site is told to give that up"),
+		job("issuer", issuerFields(), func(w *Work) **Issuer { return &w.Issuer }, "a node may renew the credentials of its site's members, while it leads"),
 	}}
 }
 
@@ -261,6 +262,17 @@ func yieldFields() mapping[Yield] {
 		needed("on", place(), func(y *Yield) *string { return &y.On }, "where; nothing happens if no node there leads"),
 	}}
 }
+
+func issuerFields() mapping[Issuer] {
+	return mapping[Issuer]{base: Issuer{Life: defaultLife}, fields: []field[Issuer]{
+		needed("node", node(), func(i *Issuer) *string { return &i.Node }, "which node"),
+		needed("from", node(), func(i *Issuer) *string { return &i.From }, "at which node that is said"),
+		of("life", duration(time.Minute, 400*24*time.Hour), func(i *Issuer) *time.Duration { return &i.Life }, "how long a renewed credential is good for").or("90d"),
+	}}
+}
+
+// defaultLife is what 'selvage site issuer' has for a default.
+const defaultLife = 90 * 24 * time.Hour
 
 // checkReason wants what a revocation can hold.
 func checkReason(s string) error {

@@ -133,6 +133,9 @@ func (c *checker) work(now *state, e event) {
 		}
 	case w.Yield != nil:
 		c.place(e.path+".yield.on", w.Yield.On, e.at)
+	case w.Issuer != nil:
+		c.acting(now, e.path+".issuer.from", w.Issuer.From, e.at)
+		c.place(e.path+".issuer.node", w.Issuer.Node, e.at)
 	case w.Uplink != nil:
 		u := w.Uplink
 		c.place(e.path+".uplink.on", u.On, e.at)
