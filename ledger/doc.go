@@ -160,6 +160,8 @@
 // Of two charters of one version, both signed as they must be, the one that came first stands, as
 // with TUF; Forks tells of the other. Root keys that do so have parted the fleet.
 //
+// Of an issuer that has forked its register feed each node goes by the renewals that it holds; what a member shows counts everywhere.
+//
 // A fork in a register feed is found by who sees both entries while they are kept. From then on it
 // is known to all; but if both are replaced before that, nobody finds it.
 //

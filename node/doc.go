@@ -11,6 +11,8 @@
 //	ledger: a revocation came   ──► mesh has nothing to do with who was revoked, or with anybody
 //	gossip: a mate came or went ──► the site's beacon, a register entry in the ledger
 //	ledger: a lease record came ──► lead, which decides who leads the site, and writes such records
+//	lead: this node leads       ──► renewals of its mates' credentials, register entries in the ledger
+//	ledger: a site config came  ──► who may vote and renew here; for which other sites this node votes
 //
 // # Who is alive
 //

@@ -117,6 +117,7 @@ type Node struct {
 	// revoked holds one: a revocation has come.
 	revoked chan struct{}
 	leases  chan struct{} // holds one: a lease record of the site has come
+	wanted  chan struct{} // holds one: operators want something else of the site
 
 	admitting  lock.Mutex
 	changing   lock.Mutex    // one change of the uplink at a time
@@ -145,7 +146,7 @@ var _ api.Backend = (*Node)(nil)
 // Start brings a node up. On an error nothing of it is left running.
 func Start(cfg Config) (*Node, error) {
 	cfg.fill()
-	n := &Node{cfg: cfg, started: time.Now(), patchPause: patchPause, news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), leases: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, until: map[ident.NodeID]time.Time{}, decoded: map[ident.NodeID]decodedReport{},
+	n := &Node{cfg: cfg, started: time.Now(), patchPause: patchPause, news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), leases: make(chan struct{}, 1), wanted: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, until: map[ident.NodeID]time.Time{}, decoded: map[ident.NodeID]decodedReport{},
 		heard: map[ident.NodeID]decodedBeacon{}, ways: map[store.Digest]way{}, mending: map[store.Digest]bool{}, faults: map[fault]bool{}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openLead, n.openTurns, n.openLocks, n.openWork} {

@@ -27,11 +27,13 @@ func (n *Node) reconcile() {
 	tick := time.NewTicker(reviewEvery)
 	defer tick.Stop()
 	var done uint64
+	var site string // what operators wanted of the site
 	for first, again := true, false; ; first = false {
 		changed, revision := n.ledger.Changed(), n.ledger.Revision()
 		n.cfg.Changed()
 		if first || again || revision != done {
 			n.follow(told)
+			n.noteSite(&site)
 			done = revision
 			if !sleep(n.ctx, followGap+time.Duration(len(n.ledger.Nodes()))*followShare) {
 				return

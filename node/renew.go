@@ -17,7 +17,8 @@ import (
 // renewEvery is how often a node that leads its site looks whose credential is to be renewed, unless one is due before.
 const renewEvery = time.Minute
 
-// renew has this node, while it leads its site and may, renew the credentials of the site's members.
+// renew has this node, while it leads its site and may, renew the credentials of the site's members. It looks at once when it comes to
+// lead, and when operators want something else of the site.
 func (n *Node) renew() {
 	for {
 		changed := n.lead.Changed()
@@ -28,8 +29,23 @@ func (n *Node) renew() {
 			return
 		case <-changed:
 			t.Stop()
+		case <-n.wanted:
+			t.Stop()
 		case <-t.C:
 		}
+	}
+}
+
+// noteSite wakes renew if operators want something else of the site than before; last is what they wanted then.
+func (n *Node) noteSite(last *string) {
+	digest := n.ledger.SiteConfig(n.home.Site).Digest
+	if digest == *last {
+		return
+	}
+	*last = digest
+	select {
+	case n.wanted <- struct{}{}:
+	default: // it is about to look
 	}
 }
 
