@@ -40,8 +40,11 @@ func (p *Planner) change(q *peer, f func()) {
 	}
 }
 
-// tally adds a peer to the counts, or takes it away.
+// tally adds a peer to the counts, or takes it away. A mirror counts for nothing.
 func (p *Planner) tally(q *peer, all bool, d int) {
+	if q.mirror {
+		return
+	}
 	if all {
 		p.wholes[q.kind()] += d
 		return

@@ -22,11 +22,18 @@ func (p *Planner) takeOver() time.Duration {
 }
 
 // keen returns the mates that may be waited for: they brought something not long ago.
-func (p *Planner) keen(now time.Time) []*peer {
+func (p *Planner) keen(now time.Time) []*peer { return p.keenSince(time.Time{}, now) }
+
+// keenSince is keen, where nothing could be brought before a time.
+func (p *Planner) keenSince(since, now time.Time) []*peer {
 	patience := p.takeOver()
 	var keen []*peer
 	for _, q := range p.order {
-		if q.mate() && (now.Sub(q.progress) < patience || mutant.On(mutant.DropTakeover)) {
+		last := q.progress
+		if last.Before(since) {
+			last = since
+		}
+		if q.mate() && (now.Sub(last) < patience || mutant.On(mutant.DropTakeover)) {
 			keen = append(keen, q)
 		}
 	}

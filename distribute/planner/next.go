@@ -24,6 +24,7 @@ func (p *Planner) Next(now time.Time) Effects {
 	p.assign(keen)
 	p.heed(keen, now)
 	p.askUplink(keen, now, &e)
+	p.askMirrors(now, &e)
 	p.askLast(now, &e)
 	if p.flown {
 		e.Taking, p.flown, p.told = true, false, now
@@ -64,9 +65,13 @@ func (q *peer) window() int64 {
 type kind func(q *peer, pc *piece) bool
 
 func localPeer(q *peer, _ *piece) bool  { return q.local && q.trusted() }
-func farPeer(q *peer, _ *piece) bool    { return !q.local && q.trusted() }
+func farPeer(q *peer, _ *piece) bool    { return q.far() && q.trusted() }
 func localDoubt(q *peer, _ *piece) bool { return q.local && !q.trusted() }
-func farDoubt(q *peer, _ *piece) bool   { return !q.local && !q.trusted() }
+
+// farDoubt is for mirrors too, of pieces that are left to them.
+func farDoubt(q *peer, pc *piece) bool {
+	return !q.local && !q.trusted() && (!q.mirror || pc == nil || pc.forsaken)
+}
 
 // anyUsable reports whether there is anyone of a kind to be asked.
 func (p *Planner) anyUsable(of kind, now time.Time) bool {
@@ -105,7 +110,7 @@ func (p *Planner) askLast(now time.Time, e *Effects) {
 	}
 	for _, at := range p.trade.order {
 		pc := &p.pieces[at]
-		if pc.idle == 0 || p.offered(pc) != (offers{}) {
+		if pc.idle == 0 || p.offered(pc) != (offers{}) && !pc.forsaken {
 			continue
 		}
 		if local {
@@ -134,7 +139,8 @@ func (p *Planner) askAll(pc *piece, of kind, now time.Time, e *Effects) bool {
 }
 
 // pick returns the peer that would have delivered the piece soonest; nil if none can be asked.
-// Of equals, each node and piece prefer another, so that a site does not ask one seed for all.
+// Of equals, each node and piece prefer another, so that a site does not ask one seed for all. Of those that are not
+// trusted it is the one that failed least: else the others could take turns for ever.
 func (p *Planner) pick(pc *piece, of kind, now time.Time) *peer {
 	var best *peer
 	var soonest float64
@@ -143,6 +149,9 @@ func (p *Planner) pick(pc *piece, of kind, now time.Time) *peer {
 			continue
 		}
 		at := q.backlog(pc)
+		if !q.trusted() {
+			at = float64(q.rests)
+		}
 		if best == nil || at < soonest && !near(at, soonest) ||
 			near(at, soonest) && rank(q.seed^p.self, pc.index) > rank(best.seed^p.self, pc.index) {
 			best, soonest = q, at
@@ -202,6 +211,10 @@ func (p *Planner) wake(now time.Time) time.Time {
 	}
 	patience := p.takeOver()
 	sooner(p.cfg.Began.Add(hearTime))
+	sooner(p.mirrorAt)
+	if !p.forlorn.IsZero() {
+		sooner(p.forlorn.Add(patience))
+	}
 	if p.trade.withheld {
 		sooner(now.Add(incomeTime))
 	}

@@ -28,6 +28,9 @@
 //     none twice before all are out.
 //  4. A peer that failed twice on end is only asked for what nobody else has, so that one that
 //     promises and does not give cannot keep a blob from being got elsewhere.
+//  5. A mirror, which has everything and is no node, for what no trusted peer has offered for MirrorPatience, of other
+//     sites neither. Duty and claims hold for it as for other sites. Peers that offer and have given nothing for
+//     starveTime do not keep a node from it.
 //
 // A peer that delivers nothing for a while, longer than is to be expected of it, loses what was asked of it and rests, longer
 // each time: see patience.go.
@@ -102,8 +105,12 @@ type Planner struct {
 	taken    []Run   // what mates are getting over the uplink
 	keenest  []*peer // for whom assign was done last
 	assigned bool
-	free     []*piece // scratch: what is to be asked for
-	others   []*piece // likewise, what is the duty of others
+	mirrors  int       // how many there are
+	forlorn  time.Time // since when pieces are left to mirrors; zero: none is
+	fed      time.Time // when something came last of who is no mate and no mirror
+	mirrorAt time.Time // when pieces are left to mirrors next, since leave
+	free     []*piece  // scratch: what is to be asked for
+	others   []*piece  // likewise, what is the duty of others
 }
 
 // offers counts peers: those of other sites, and local ones.
@@ -113,13 +120,15 @@ type offers [2]int
 type piece struct {
 	index, first, count int
 	bytes               int64
-	missing             int    // chunks that are not here
-	idle                int    // of these, chunks that were not requested
-	partly              offers // trusted peers that have an idle chunk of it, but not the whole blob
-	place               int    // in an order that is the same at all sites
-	claimed             int    // idle chunks that mates are getting over the uplink, since heed
-	before              int    // keen mates that are before this node in getting it over the uplink
-	duty                *peer  // one of these; nil if there is none
+	missing             int       // chunks that are not here
+	idle                int       // of these, chunks that were not requested
+	partly              offers    // trusted peers that have an idle chunk of it, but not the whole blob
+	place               int       // in an order that is the same at all sites
+	claimed             int       // idle chunks that mates are getting over the uplink, since heed
+	before              int       // keen mates that are before this node in getting it over the uplink
+	bare                time.Time // since when no trusted peer offers or sends anything of it; zero: one does
+	forsaken            bool      // it is left to mirrors
+	duty                *peer     // one of these; nil if there is none
 }
 
 type chunk struct {
@@ -133,6 +142,7 @@ type peer struct {
 	id     ident.NodeID
 	seed   uint64 // of its ranks
 	local  bool
+	mirror bool // it is no node
 	wants  bool // it is fetching the blob
 	wanted bool // it was so before
 	share  Share
@@ -312,6 +322,7 @@ func (p *Planner) Got(i int, from ident.NodeID, now time.Time) {
 	c := &p.chunks[i]
 	if q := p.peers[from]; q != nil {
 		q.measure(int64(p.cfg.Sizes[i]), now)
+		p.feed(q, now)
 		if q.trader(nil) {
 			p.trade.earn(int64(p.cfg.Sizes[i]), now)
 		}
@@ -350,6 +361,7 @@ func (q *peer) measure(n int64, now time.Time) {
 func (p *Planner) Alive(id ident.NodeID, now time.Time) {
 	if q := p.peers[id]; q != nil {
 		q.sign(now)
+		p.feed(q, now)
 		p.flown = p.flown || !q.local && now.Sub(p.told) >= tellAgain
 	}
 }

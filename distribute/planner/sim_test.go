@@ -33,6 +33,7 @@ const (
 type host struct {
 	id     ident.NodeID
 	local  bool
+	mirror bool
 	manner manner
 	rate   float64 // bytes a second, to each node
 	has    []bool
@@ -56,6 +57,7 @@ type sim struct {
 	nodes  []*simNode
 	hosts  []*host
 	uplink int64 // bytes that crossed it
+	mirror int64 // of these, those that mirrors sent
 	steps  int
 }
 
@@ -125,6 +127,13 @@ func (s *sim) addHost(local bool, m manner, rate float64, has func(i int) bool) 
 	return h
 }
 
+// addMirror adds a mirror, which every node reaches.
+func (s *sim) addMirror(m manner, rate float64) *host {
+	h := s.addHost(false, m, rate, all)
+	h.mirror = true
+	return h
+}
+
 func (s *sim) addNode() *simNode {
 	n := &simNode{s: s, id: nodeID(1, len(s.nodes)), have: make([]bool, len(s.sizes)), asked: map[int]ident.NodeID{}, lanes: map[ident.NodeID]*lane{}}
 	s.nodes = append(s.nodes, n)
@@ -157,7 +166,9 @@ func (n *simNode) begin(site string) {
 	cfg := Config{Self: n.id, Site: site, Sizes: n.s.sizes, Began: n.s.now, Have: func(i int) bool { return n.have[i] }}
 	n.plan, n.twin, n.started = New(cfg), New(cfg), true
 	for _, h := range n.s.hosts {
-		if h.local || !n.cutOff {
+		if h.mirror {
+			n.each(func(p *Planner) { p.Mirror(h.id, n.s.now) })
+		} else if h.local || !n.cutOff {
 			n.meet(h)
 		}
 	}
@@ -292,8 +303,12 @@ func (n *simNode) request(r Request) {
 			if piece >= 0 && n.plan.of[i] != piece {
 				n.s.t.Fatalf("a request for two pieces")
 			}
-			if q := n.plan.peers[r.Peer]; !q.all && !q.has[i] {
+			q := n.plan.peers[r.Peer]
+			if !q.all && !q.has[i] {
 				n.s.t.Fatalf("chunk %d is asked of one that has it not", i)
+			}
+			if q.mirror {
+				n.lastResort(i)
 			}
 			piece = n.plan.of[i]
 			n.asked[i] = r.Peer
@@ -312,6 +327,18 @@ func (n *simNode) request(r Request) {
 	if !l.busy {
 		l.busy = true
 		n.serve(r.Peer, l)
+	}
+}
+
+// lastResort checks that a mirror may be asked for a chunk: nobody else offers it, or those who do have given nothing for long.
+func (n *simNode) lastResort(i int) {
+	if n.s.now.Sub(n.plan.fed) >= starveTime {
+		return
+	}
+	for _, q := range n.plan.order {
+		if !q.mirror && q.trusted() && (q.all || q.has[i]) {
+			n.s.t.Fatalf("chunk %d is asked of a mirror, and %v has it", i, q.id)
+		}
 	}
 }
 
@@ -366,6 +393,9 @@ func (n *simNode) arrives(i int, id ident.NodeID, local bool, m manner, l *lane)
 	l.queue = l.queue[1:]
 	if !local {
 		n.s.uplink += int64(n.s.sizes[i])
+	}
+	if n.plan.peers[id].mirror {
+		n.s.mirror += int64(n.s.sizes[i])
 	}
 	if m == lies {
 		n.end(id)
@@ -501,7 +531,7 @@ func (n *simNode) check() {
 		left += missing
 	}
 	for _, q := range p.order {
-		if q.trusted() && q.all {
+		if q.trusted() && q.all && !q.mirror {
 			wholes[q.kind()]++
 		}
 		if q.flight != flight[q] || q.bytes != bytes[q] || q.bytes > localWindow+maxPiece || !q.local && q.bytes > uplinkWindow+maxPiece {

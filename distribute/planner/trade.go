@@ -71,10 +71,10 @@ type trade struct {
 }
 
 // trader reports whether the peer is of another site and is getting the blob as this one is, or has got it so.
-func (q *peer) trader(*piece) bool { return !q.local && q.trusted() && (!q.all || q.wanted) }
+func (q *peer) trader(*piece) bool { return q.far() && q.trusted() && (!q.all || q.wanted) }
 
 // seeds reports whether the peer is of another site and had the whole blob before this one began.
-func (q *peer) seeds(*piece) bool { return !q.local && q.trusted() && q.all && !q.wanted }
+func (q *peer) seeds(*piece) bool { return q.far() && q.trusted() && q.all && !q.wanted }
 
 // owes reports whether it is one that gives the piece to this site.
 func (q *peer) owes(pc *piece) bool {

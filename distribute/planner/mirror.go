@@ -1,0 +1,128 @@
+package planner
+
+import (
+	"slices"
+	"time"
+
+	"selvage/internal/ident"
+)
+
+// MirrorPatience is how long no trusted peer has to offer a piece before a mirror is asked for it.
+const MirrorPatience = 10 * time.Second
+
+// starveTime is how long peers may offer and give nothing before what they offer does not count against a mirror.
+const starveTime = 2 * time.Minute
+
+// Mirror adds a source that has every chunk and is no node. It lies beyond the uplink, and is asked last. Got, Alive,
+// Failed and Bad are for it too. Adding it again changes nothing.
+func (p *Planner) Mirror(id ident.NodeID, now time.Time) {
+	if p.peers[id] != nil {
+		return
+	}
+	p.PeerUp(id, "", now)
+	q := p.peers[id]
+	q.local, q.mirror, q.all = false, true, true
+	p.mirrors++
+	if p.fed.IsZero() {
+		p.fed = now
+	}
+}
+
+// far reports whether the peer is a node of another site.
+func (q *peer) far() bool { return !q.local && !q.mirror }
+
+func goodMirror(q *peer, _ *piece) bool { return q.mirror && q.trusted() }
+
+// feed takes note of who gives. What mates give they may have from a mirror.
+func (p *Planner) feed(q *peer, now time.Time) {
+	if !q.mirror && !(q.local && q.wants) {
+		p.fed = now
+	}
+}
+
+// askMirrors asks mirrors for what is left to them and is this node's duty. Mates are waited for anew once something is:
+// before, they had nothing to bring. A mirror that failed is asked by askLast.
+func (p *Planner) askMirrors(now time.Time, e *Effects) {
+	if p.mirrors == 0 {
+		return
+	}
+	p.forsake(now)
+	if p.forlorn.IsZero() {
+		return
+	}
+	keen := p.keenSince(p.forlorn, now)
+	p.assign(keen)
+	p.heed(keen, now)
+	if !p.anyUsable(goodMirror, now) {
+		return
+	}
+	for _, at := range p.trade.order {
+		if pc := &p.pieces[at]; pc.forsaken && pc.before == 0 && pc.idle > pc.claimed {
+			p.askAll(pc, goodMirror, now, e)
+		}
+	}
+}
+
+// forsake finds out which pieces are left to mirrors, and when to look again. As long as a mate brings something, all
+// is left to that mate, which may reach a peer that this node does not: but by one that has begun with mirrors too.
+func (p *Planner) forsake(now time.Time) {
+	hope, starved := p.hope(), now.Sub(p.fed) >= starveTime
+	next, some := p.fed.Add(starveTime), false
+	for at := range p.pieces {
+		pc := &p.pieces[at]
+		pc.forsaken = false
+		switch {
+		case pc.missing == 0:
+			continue
+		case !starved && p.promised(pc):
+			pc.bare = time.Time{}
+			continue
+		case pc.bare.IsZero():
+			pc.bare = now
+		}
+		due := pc.bare.Add(MirrorPatience)
+		if p.forlorn.IsZero() && hope.After(due) {
+			due = hope
+		}
+		pc.forsaken = !due.After(now)
+		some = some || pc.forsaken
+		next = sooner(due, next, now)
+	}
+	p.mirrorAt = next
+	if !some {
+		p.forlorn = time.Time{}
+	} else if p.forlorn.IsZero() {
+		p.forlorn = now
+	}
+}
+
+// sooner returns a if that is still to come, and before b; else b.
+func sooner(a, b, now time.Time) time.Time {
+	if a.After(now) && a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// hope is until when mates are expected to bring something.
+func (p *Planner) hope() (until time.Time) {
+	for _, q := range p.order {
+		if at := q.progress.Add(MirrorPatience); q.mate() && !q.boasts && at.After(until) {
+			until = at
+		}
+	}
+	return until
+}
+
+// promised reports whether a trusted peer offers something of the piece, or was asked for it.
+func (p *Planner) promised(pc *piece) bool {
+	if p.offered(pc) != (offers{}) {
+		return true
+	}
+	if pc.missing == pc.idle {
+		return false
+	}
+	return slices.ContainsFunc(p.chunks[pc.first:pc.first+pc.count], func(c chunk) bool {
+		return c.from != nil && !c.from.mirror && c.from.trusted()
+	})
+}
