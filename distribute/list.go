@@ -44,6 +44,12 @@ func (t *task) list() error {
 			t.swarm.misbehaved(n.id, err)
 			t.refused(n, misbehaviour(err))
 		}
+		if m := t.wholeMirror(t.turn()); m != nil {
+			if err := t.whole(m); err != nil {
+				return err
+			}
+			continue
+		}
 		if time.Since(looked) > providerPause {
 			t.seekProviders()
 			looked = time.Now()

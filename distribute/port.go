@@ -25,6 +25,7 @@ const (
 // Progress is how far a fetch has come, and what it took since the swarm began.
 type Progress struct {
 	FromSite, FromUplink int64   // bytes of chunks that peers delivered, or began to
+	FromMirror           int64   // bytes of the blob that mirrors delivered
 	Peers                int     // that have any of it
 	Rate                 float64 // bytes a second, over the whole of this fetch
 }
@@ -33,6 +34,7 @@ type Progress struct {
 func (p Progress) after(earlier Progress) Progress {
 	p.FromSite += earlier.FromSite
 	p.FromUplink += earlier.FromUplink
+	p.FromMirror += earlier.FromMirror
 	return p
 }
 

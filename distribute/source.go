@@ -15,6 +15,7 @@ type source struct {
 	listed  bool          // it has the chunk list
 	early   *store.Bitmap // what it said it has, while there is no plan
 	takes   []planner.Run // what it said it is getting over the uplink
+	took    time.Time     // when it said so
 	share   planner.Share // what it said it gives to this site first
 	whole   bool
 	refused int       // times that it did not give the chunk list
@@ -157,7 +158,7 @@ func (t *task) peerTakes(src *source, runs []planner.Run, now time.Time) bool {
 			return false
 		}
 	}
-	if src.takes = runs; t.plan != nil {
+	if src.takes, src.took = runs, now; t.plan != nil {
 		t.plan.PeerTakes(src.n.id, runs, now)
 	}
 	return true

@@ -36,6 +36,10 @@ type Config struct {
 	// Changed is called when a blob became complete. Like the other two it must not block.
 	Changed func()
 	Logger  *slog.Logger
+	// Mirrors are asked last, for what no peer gives.
+	Mirrors []Mirror
+	// MirrorFailed is told when one does not give what it should. It must not block.
+	MirrorFailed func(name, reason string)
 }
 
 // Swarm fetches and serves blobs. It is safe for concurrent use.
@@ -66,6 +70,9 @@ func NewSwarm(cfg Config) *Swarm {
 	}
 	if cfg.Misbehaved == nil {
 		cfg.Misbehaved = func(ident.NodeID, string) {}
+	}
+	if cfg.MirrorFailed == nil {
+		cfg.MirrorFailed = func(string, string) {}
 	}
 	if cfg.Changed == nil {
 		cfg.Changed = func() {}

@@ -33,6 +33,7 @@ type task struct {
 
 	mu      lock.Mutex // held while the object is asked, which may wait for the disk
 	sources map[ident.NodeID]*source
+	mirrors []*mirror             // never changed; what is in them is guarded by mu
 	bad     map[ident.NodeID]bool // sent what it should not have: not asked again, even if it comes back
 	plan    *planner.Planner      // nil while the chunk list is not known
 	stats   Progress
@@ -42,12 +43,17 @@ type task struct {
 	next    int  // of the providers, to be dialled
 
 	followers []func(chunks []int)
+
+	unlisted  time.Time // when a peer last had the chunk list to give
+	wholeTold time.Time // when mates were last told that this node gets the whole from a mirror; zero: it does not
+	beganBy   *mirror   // who gave all that came of the whole; only used by the goroutine of the task
 }
 
 func newTask(s *Swarm, o *store.Object) *task {
+	now := time.Now()
 	t := &task{
-		swarm: s, object: o, done: make(chan struct{}), wake: make(chan struct{}, 1),
-		sources: map[ident.NodeID]*source{}, bad: map[ident.NodeID]bool{}, began: time.Now(),
+		swarm: s, object: o, done: make(chan struct{}), wake: make(chan struct{}, 1), mirrors: newMirrors(s.cfg.Mirrors),
+		sources: map[ident.NodeID]*source{}, bad: map[ident.NodeID]bool{}, began: now, unlisted: now,
 	}
 	t.ctx, t.cancel = context.WithCancel(s.ctx)
 	return t
@@ -77,6 +83,9 @@ func (t *task) fetch() error {
 		return err
 	}
 	if _, err := t.object.FillLocal(t.ctx); err != nil {
+		return err
+	}
+	if err := t.object.FillPrefix(t.ctx); err != nil {
 		return err
 	}
 	t.begin()
@@ -143,6 +152,7 @@ func (t *task) begin() {
 		t.introduce(src)
 		src.n.tellAll(t.object.Digest)
 	}
+	t.introduceMirrors(time.Now())
 }
 
 // chunks gets what is missing.
@@ -181,14 +191,18 @@ func (t *task) step() (wake time.Time, idle, done bool, err error) {
 	for _, id := range e.Cancel {
 		if src := t.sources[id]; src != nil {
 			src.drop()
+		} else if m := t.mirror(id); m != nil {
+			m.drop()
 		}
 	}
 	if e.Taking {
-		for _, src := range t.sources {
-			src.n.tellTaking(t.object.Digest)
-		}
+		t.tellTaking()
 	}
 	for _, r := range e.Requests {
+		if m := t.mirror(r.Peer); m != nil {
+			m.request(t, r.Runs)
+			continue
+		}
 		src := t.sources[r.Peer] // the plan knows the same peers
 		if src.fetcher == nil {
 			src.fetcher = newFetcher(t, src.n)
@@ -202,6 +216,11 @@ func (t *task) step() (wake time.Time, idle, done bool, err error) {
 func (t *task) busy() bool {
 	for _, src := range t.sources {
 		if src.fetcher != nil && src.fetcher.outstanding() > 0 {
+			return true
+		}
+	}
+	for _, m := range t.mirrors {
+		if m.exchange != nil && m.exchange.outstanding() > 0 {
 			return true
 		}
 	}
@@ -234,10 +253,18 @@ func (t *task) put(n *neighbour, i int, data []byte) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
 	t.mu.Lock()
 	t.count(n, len(data))
-	t.plan.Got(i, n.id, now)
+	t.mu.Unlock()
+	t.arrived(i, n.id, fresh)
+	return nil
+}
+
+// arrived takes note that a chunk was stored, and with it those that are new here.
+func (t *task) arrived(i int, from ident.NodeID, fresh []int) {
+	now := time.Now()
+	t.mu.Lock()
+	t.plan.Got(i, from, now)
 	for _, k := range fresh {
 		if k != i {
 			t.plan.Got(k, ident.NodeID{}, now)
@@ -254,7 +281,6 @@ func (t *task) put(n *neighbour, i int, data []byte) error {
 	if done {
 		t.poke()
 	}
-	return nil
 }
 
 // wasted counts bytes that came for nothing: they have to come again.
@@ -284,7 +310,10 @@ func (t *task) alive(n *neighbour, now time.Time) {
 func (t *task) flying() []planner.Run {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.plan == nil {
+	switch {
+	case !t.wholeTold.IsZero():
+		return wholeRun
+	case t.plan == nil:
 		return nil
 	}
 	return t.plan.Taking()
@@ -364,7 +393,7 @@ func (t *task) snapshot() Progress {
 		}
 	}
 	if d := time.Since(t.began).Seconds(); d > 0 {
-		p.Rate = float64(p.FromSite+p.FromUplink) / d
+		p.Rate = float64(p.FromSite+p.FromUplink+p.FromMirror) / d
 	}
 	return p
 }

@@ -29,6 +29,8 @@ type world struct {
 	t     *testing.T
 	net   *network
 	nodes []*node
+
+	mirrors []Mirror // of nodes that start from now on
 }
 
 // node is a swarm with what it stands on.
@@ -43,6 +45,7 @@ type node struct {
 
 	mu      sync.Mutex
 	blamed  map[ident.NodeID]string // whom it reported
+	reasons []string                // what it reported of mirrors
 	changed int
 }
 
@@ -88,6 +91,12 @@ func (n *node) start() {
 			n.mu.Lock()
 			defer n.mu.Unlock()
 			n.blamed[id] = reason
+		},
+		Mirrors: n.w.mirrors,
+		MirrorFailed: func(name, reason string) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.reasons = append(n.reasons, name+": "+reason)
 		},
 		Changed: func() {
 			n.mu.Lock()
@@ -190,20 +199,26 @@ func (n *node) hasAll(want store.Want, from *store.Object, data []byte) {
 	if err != nil {
 		n.w.t.Fatal(err)
 	}
-	enc, err := from.Nodes()
-	if err != nil {
-		n.w.t.Fatal(err)
-	}
-	nodes, err := store.DecodeNodes(bytes.NewReader(enc))
-	if err == nil {
-		err = o.SetNodes(nodes)
-	}
-	if err != nil {
-		n.w.t.Fatal(err)
-	}
+	copyList(n.w.t, o, from)
 	for i, c := range o.Chunks() {
 		if _, err := o.Put(i, data[c.Offset:c.Offset+int64(c.Size)]); err != nil {
 			n.w.t.Fatal(err)
 		}
+	}
+}
+
+// copyList gives an object the chunk list of another.
+func copyList(t *testing.T, to, from *store.Object) {
+	t.Helper()
+	enc, err := from.Nodes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes, err := store.DecodeNodes(bytes.NewReader(enc))
+	if err == nil {
+		err = to.SetNodes(nodes)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -104,6 +104,7 @@ type Host struct {
 	changed   []ident.NodeID // nodes that listeners may not know the newest of, each once
 	uplink    Uplink
 	past      Traffic // of links that are gone
+	outside   map[*outsider]bool
 }
 
 // New starts a host; it listens when New returns. ErrAddrInUse is in the error's chain if it cannot.
@@ -114,7 +115,7 @@ func New(cfg Config) (*Host, error) {
 	h := &Host{cfg: cfg, log: cfg.Logger, self: ident.FromPrivateKey(cfg.Key), incarnation: rand.Uint64(),
 		up: newBucket(cfg.Uplink.Up), down: newBucket(cfg.Uplink.Down), poke: make(chan struct{}, 1), news: make(chan struct{}, 1),
 		handlers: map[string]func(ident.NodeID, net.Conn){}, links: map[network.Conn]*link{}, members: map[ident.NodeID]*member{},
-		known: map[ident.NodeID]*known{}, banned: map[ident.NodeID]time.Time{}, uplink: cfg.Uplink}
+		known: map[ident.NodeID]*known{}, banned: map[ident.NodeID]time.Time{}, uplink: cfg.Uplink, outside: map[*outsider]bool{}}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	if err := h.start(); err != nil {
 		return nil, errors.Join(err, h.Close())
@@ -227,6 +228,10 @@ func (h *Host) SetUplink(u Uplink) {
 			far = append(far, m.links...)
 		}
 	}
+	var outside []*outsider
+	if u.Held {
+		outside = slices.Collect(maps.Keys(h.outside))
+	}
 	if was.Held && !u.Held {
 		for _, k := range h.known {
 			k.next, k.fails = time.Time{}, 0
@@ -235,6 +240,9 @@ func (h *Host) SetUplink(u Uplink) {
 	h.mu.Unlock()
 	for _, l := range far {
 		l.close()
+	}
+	for _, o := range outside {
+		_ = o.Reset() // it is closed, whatever that says
 	}
 	h.wake()
 }
@@ -279,8 +287,12 @@ func (h *Host) Close() error {
 func (h *Host) shut() error {
 	h.mu.Lock()
 	h.closed = true
+	outside := slices.Collect(maps.Keys(h.outside))
 	h.mu.Unlock()
 	h.cancel()
+	for _, o := range outside {
+		_ = o.Reset() // it is closed, whatever that says
+	}
 	var errs []error
 	if h.swarm != nil {
 		errs = append(errs, h.swarm.Close())

@@ -139,8 +139,8 @@ func (h *Host) Connected() []ident.NodeID {
 	return slices.Collect(maps.Keys(h.members))
 }
 
-// Traffic counts bytes of QUIC packets since the host started, without UDP and IP headers.
-// Connections that were never admitted count as uplink.
+// Traffic counts bytes of QUIC packets since the host started, without UDP and IP headers, and those of connections that
+// Outside made. Connections that were never admitted count as uplink.
 type Traffic struct{ UplinkUp, UplinkDown, LANUp, LANDown int64 }
 
 func (t *Traffic) add(o Traffic) {
@@ -155,6 +155,9 @@ func (h *Host) Traffic() Traffic {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	sum := h.past
+	for o := range h.outside {
+		sum.add(o.traffic())
+	}
 	for _, l := range h.links {
 		if l.done { // before, nobody knows which it is
 			sum.add(l.traffic())

@@ -21,9 +21,15 @@ type controlStream struct {
 	up, down *bucket
 }
 
+// resettable is a connection that can be ended in both directions at once.
+type resettable interface {
+	net.Conn
+	Reset() error
+}
+
 // bulkStream crosses the uplink, and waits for its tokens.
 type bulkStream struct {
-	stream
+	resettable
 	up, down    *bucket
 	gone        <-chan struct{} // the connection is closed
 	closed      chan struct{}
@@ -73,8 +79,8 @@ func (s controlStream) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func newBulkStream(s stream, up, down *bucket, gone <-chan struct{}) *bulkStream {
-	return &bulkStream{stream: s, up: up, down: down, gone: gone, closed: make(chan struct{}), read: newDeadline(), write: newDeadline()}
+func newBulkStream(s resettable, up, down *bucket, gone <-chan struct{}) *bulkStream {
+	return &bulkStream{resettable: s, up: up, down: down, gone: gone, closed: make(chan struct{}), read: newDeadline(), write: newDeadline()}
 }
 
 // Write implements net.Conn: it sends all of p, a slice at a time.
@@ -85,7 +91,7 @@ func (s *bulkStream) Write(p []byte) (int, error) {
 		if err := s.up.take(n, s.closed, s.gone, s.write.done()); err != nil {
 			return sent, err
 		}
-		n, err := s.stream.Write(p[sent : sent+n])
+		n, err := s.resettable.Write(p[sent : sent+n])
 		if sent += n; err != nil || sent >= len(p) {
 			return sent, err
 		}
@@ -101,7 +107,7 @@ func (s *bulkStream) Read(p []byte) (int, error) {
 		}
 		// The connection is gone: what came before, and why it went, are for the stream to tell.
 	}
-	n, err := s.stream.Read(p[:s.down.slice(len(p))])
+	n, err := s.resettable.Read(p[:s.down.slice(len(p))])
 	s.down.charge(n)
 	return n, err
 }
@@ -110,31 +116,31 @@ func (s *bulkStream) Read(p []byte) (int, error) {
 func (s *bulkStream) SetDeadline(t time.Time) error {
 	s.read.set(t)
 	s.write.set(t)
-	return s.stream.SetDeadline(t)
+	return s.resettable.SetDeadline(t)
 }
 
 // SetReadDeadline implements net.Conn.
 func (s *bulkStream) SetReadDeadline(t time.Time) error {
 	s.read.set(t)
-	return s.stream.SetReadDeadline(t)
+	return s.resettable.SetReadDeadline(t)
 }
 
 // SetWriteDeadline implements net.Conn.
 func (s *bulkStream) SetWriteDeadline(t time.Time) error {
 	s.write.set(t)
-	return s.stream.SetWriteDeadline(t)
+	return s.resettable.SetWriteDeadline(t)
 }
 
 // Close implements net.Conn.
 func (s *bulkStream) Close() error {
 	s.end()
-	return s.stream.Close()
+	return s.resettable.Close()
 }
 
 // Reset ends the stream in both directions at once; what was written may be lost.
 func (s *bulkStream) Reset() error {
 	s.end()
-	return s.stream.Reset()
+	return s.resettable.Reset()
 }
 
 // end wakes what waits for tokens.

@@ -140,7 +140,7 @@ func (n *Node) blob(o *store.Object) api.Blob {
 	used := o.Used().UTC()
 	b.LastWanted = &used
 	if p, ok := n.swarm.Progress(i.Digest); ok {
-		b.FromSiteBytes, b.FromUplinkBytes = p.FromSite, p.FromUplink
+		b.FromSiteBytes, b.FromUplinkBytes, b.FromMirrorBytes = p.FromSite, p.FromUplink, p.FromMirror
 		if !i.Complete {
 			b.BytesPerSecond = p.Rate
 		}

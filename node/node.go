@@ -37,8 +37,11 @@ type Config struct {
 
 	Sockets   mesh.Sockets   // nil: this machine's
 	Discovery mesh.Discovery // nil: none
-	Dial      func(ctx context.Context, network, address string) (net.Conn, error)
-	Now       func() time.Time // nil: time.Now
+	Dial      DialFunc       // nil: this machine's; health probes and mirrors use it
+	// Mirrors makes the mirrors that are asked last for blobs, which are to dial by what they are given: that is how the uplink's
+	// limits hold for them too. nil: none.
+	Mirrors func(dial DialFunc) []distribute.Mirror
+	Now     func() time.Time // nil: time.Now
 	// Uptime is a clock that never goes back, nor below 0, and counts suspend; where it counts from does not matter. The lease
 	// rests on it. nil: this program's own, which does not count suspend on every system.
 	Uptime func() time.Duration
@@ -57,6 +60,9 @@ type Config struct {
 	// Changed is called when what the node knows or does may have changed; nil is fine. It must not block.
 	Changed func()
 }
+
+// DialFunc connects to an address, as net.Dialer.DialContext does.
+type DialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
 func (c *Config) fill() {
 	if c.Now == nil {
@@ -81,6 +87,9 @@ func (c *Config) fill() {
 	if c.Changed == nil {
 		c.Changed = func() {}
 	}
+	if c.Mirrors == nil {
+		c.Mirrors = func(DialFunc) []distribute.Mirror { return nil }
+	}
 	if c.Resident == nil {
 		c.Resident = func() int64 { return 0 }
 	}
@@ -104,6 +113,7 @@ type Node struct {
 	members    *gossip.Membership
 	replicator *gossip.Replicator
 	swarm      *distribute.Swarm
+	mirrors    []distribute.Mirror
 	deployer   *deploy.Deployer
 	lead       *lead.Lead
 	votes      *lead.Witnesses // for other sites
@@ -276,9 +286,11 @@ func (n *Node) openGossip() (err error) {
 }
 
 func (n *Node) openWork() error {
+	n.mirrors = n.cfg.Mirrors(n.dialOutside)
 	n.swarm = distribute.NewSwarm(distribute.Config{
 		Network: n.mesh, Store: n.store, Self: n.home.Node, Site: n.home.Site, Providers: n.providers,
 		Misbehaved: n.misbehaved, Changed: n.poke, Logger: n.log,
+		Mirrors: n.mirrors, MirrorFailed: n.mirrorFailed,
 	})
 	n.deployer = deploy.New(deploy.Config{
 		FS: n.cfg.FS, Blobs: blobs{n}, Drivers: n.cfg.Drivers, Node: n.home.Name, Site: n.home.Site,

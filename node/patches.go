@@ -262,7 +262,7 @@ func (n *Node) chunksWay(d store.Digest) way {
 		w.by = api.ByChunks
 	}
 	if p, ok := n.swarm.Progress(d); ok {
-		w.bytes = p.FromSite + p.FromUplink
+		w.bytes = p.FromSite + p.FromUplink + p.FromMirror
 	}
 	return w
 }

@@ -12,7 +12,11 @@ import (
 
 func (n *Node) uplink() api.Uplink {
 	s, t := n.uplinkSettings(), n.mesh.Traffic()
-	return api.Uplink{UpBytes: t.UplinkUp, DownBytes: t.UplinkDown, Held: s.UplinkHeld, UpLimit: s.UpLimit, DownLimit: s.DownLimit}
+	u := api.Uplink{UpBytes: t.UplinkUp, DownBytes: t.UplinkDown, Held: s.UplinkHeld, UpLimit: s.UpLimit, DownLimit: s.DownLimit}
+	for _, m := range n.mirrors {
+		u.Mirrors = append(u.Mirrors, m.Name())
+	}
+	return u
 }
 
 // lastWord is how long a node that is about to hold its uplink leaves its report of that to spread,

@@ -59,7 +59,7 @@ func nouns() []noun {
 			func(r api.Release, n string) bool { return r.Release == n || strings.HasPrefix(r.Release, n+"@") }, releaseRow),
 		listOf("deployments", []string{"NAME", "RELEASE", "READY", "DECLARED", "NOTE"}, []string{"GENERATION", "STATEMENT"},
 			func(d api.Deployment, n string) bool { return d.Name == n }, deploymentRow),
-		listOf("blobs", []string{"DIGEST", "SIZE", "HAVE", "RATE", "RELEASES", "KEPT"}, []string{"FROM SITE", "FROM UPLINK", "LOCAL", "SHARED", "BY"},
+		listOf("blobs", []string{"DIGEST", "SIZE", "HAVE", "RATE", "RELEASES", "KEPT"}, []string{"FROM SITE", "FROM UPLINK", "FROM MIRROR", "LOCAL", "SHARED", "BY"},
 			func(b api.Blob, n string) bool { return prefixed(b.Digest, n) || prefixed("sha256:"+b.Digest, n) }, blobRow),
 		withPast(listOf("leases", []string{"SITE", "LEADER", "EPOCH", "EXPIRES", "VOTERS"}, []string{"WHO VOTES", "VERSION"},
 			func(l api.SiteLease, n string) bool { return l.Site == n }, leaseRow), termsNoun()),
@@ -218,7 +218,7 @@ func blobRow(b api.Blob) []string {
 		by += ", " + size(b.ByBytes)
 	}
 	return []string{short(b.Digest), size(b.Size), have, speed, sortedJoin(b.Releases), strings.Join(b.Kept, ", "),
-		size(b.FromSiteBytes), size(b.FromUplinkBytes), size(b.FromLocalBytes), size(b.SharedBytes), by}
+		size(b.FromSiteBytes), size(b.FromUplinkBytes), size(b.FromMirrorBytes), size(b.FromLocalBytes), size(b.SharedBytes), by}
 }
 
 func entryRow(e api.Entry) []string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -125,6 +126,9 @@ func uplinkLine(u api.Uplink) string {
 	}
 	if u.Held {
 		line += "; held"
+	}
+	if len(u.Mirrors) > 0 {
+		line += "; mirrors " + strings.Join(u.Mirrors, ", ")
 	}
 	return line
 }

@@ -38,6 +38,7 @@ const (
 
 type upOptions struct {
 	listen    []string
+	mirrors   []string
 	discovery bool
 	log       string
 	drift     uint64
@@ -54,6 +55,7 @@ func newUp(env *environment) *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return up(c.Context(), env, o) },
 	}
 	c.Flags().StringArrayVar(&o.listen, "listen", []string{":4747"}, "HOST:PORT (UDP) to listen on for other nodes; port 0 is any free one; can be repeated")
+	c.Flags().StringArrayVar(&o.mirrors, "mirror", nil, "URL (http or https) of a copy of a node's store, an OCI image layout, to get blobs from when no node gives them; can be repeated")
 	c.Flags().BoolVar(&o.discovery, "lan-discovery", true, "find nodes of the site by multicast DNS")
 	c.Flags().Uint64Var(&o.drift, "clock-drift", lease.Defaults().DriftPPM, "by how many millionths the rate of a clock may be off at this site; the same on all its nodes")
 	c.Flags().StringVar(&o.log, "log", "info", "what to log on standard error: debug, info, warn or error")
@@ -70,6 +72,10 @@ func up(ctx context.Context, env *environment, o upOptions) error {
 	settings.DriftPPM = o.drift
 	if err := settings.Check(); err != nil {
 		return usage("--clock-drift %d: %v", o.drift, err)
+	}
+	mirrors, err := mirrorsAt(o.mirrors)
+	if err != nil {
+		return err
 	}
 	logger := slog.New(logHandler(env, level))
 	gologshim.SetDefaultHandler(logHandler(env, max(level, slog.LevelWarn))) // libp2p's own, which says much
@@ -97,7 +103,7 @@ func up(ctx context.Context, env *environment, o upOptions) error {
 	if err != nil {
 		return err
 	}
-	cfg := node.Config{FS: f, Log: log, Listen: o.listen, Drivers: run, Uptime: uptime, Lease: settings, Resident: resident, Version: version, Logger: logger}
+	cfg := node.Config{FS: f, Log: log, Listen: o.listen, Drivers: run, Mirrors: mirrors, Uptime: uptime, Lease: settings, Resident: resident, Version: version, Logger: logger}
 	if o.discovery {
 		cfg.Discovery = mdns.Discovery{Fleet: h.Fleet.String()}
 	}

@@ -19,6 +19,9 @@
 //	partial/<hex>               a blob that is not complete, sparse
 //	partial/<hex>.want          what it will be, JSON
 //	partial/<hex>.have          the chunks that are here: CRC-32, then Bitmap's form
+//	partial/<hex>.raw           the beginning of a blob that comes as one piece
+//	partial/<hex>.at            how much of that was synced, and the state of its SHA-256: CRC-32,
+//	                            length (8 bytes, big endian), the state as crypto/sha256 writes it
 //	partial/add-<n>             a blob being added; removed at start
 //
 // Crash safety: a chunk is in the .have file only after its bytes were synced; a blob is in

@@ -266,7 +266,7 @@ func (s *Store) moveIn(temp string, o *Object) error {
 	o.complete = true
 	o.closeFile()
 	s.objects[o.Digest] = o
-	for _, e := range []string{"", ".have", ".want"} {
+	for _, e := range []string{"", ".have", ".want", ".at", ".raw"} {
 		_ = s.fs.Remove(s.partName(o.Digest, e)) // a leftover is swept at the next start
 	}
 	return nil
@@ -430,7 +430,8 @@ func (s *Store) drop(o *Object) {
 		return
 	}
 	delete(s.objects, o.Digest)
-	for _, name := range []string{s.partName(o.Digest, ".want"), s.partName(o.Digest, ".have"), s.partName(o.Digest, ""), s.dagName(o.Digest)} {
+	for _, name := range []string{s.partName(o.Digest, ".want"), s.partName(o.Digest, ".have"), s.partName(o.Digest, ""),
+		s.partName(o.Digest, ".at"), s.partName(o.Digest, ".raw"), s.dagName(o.Digest)} {
 		_ = s.fs.Remove(name) // a leftover is swept at the next start
 	}
 }

@@ -161,11 +161,13 @@ type Peer struct {
 
 // Uplink is a node's traffic with other sites since it started, and how it is held.
 type Uplink struct {
-	UpBytes   int64 `json:"up_bytes"`   // UDP payload, QUIC's own included
+	UpBytes   int64 `json:"up_bytes"`   // UDP payload, QUIC's own included; of mirrors TCP's
 	DownBytes int64 `json:"down_bytes"` // likewise
 	Held      bool  `json:"held"`       // no traffic with other sites at all
 	UpLimit   int64 `json:"up_limit_bytes_per_second"`
 	DownLimit int64 `json:"down_limit_bytes_per_second"` // of the whole site; 0 is no limit
+	// Mirrors are asked for blobs when no node gives them.
+	Mirrors []string `json:"mirrors,omitempty"`
 }
 
 // UplinkChange asks for the uplink to be held or let go, or its limits changed; nil leaves a thing as it is.
@@ -284,6 +286,7 @@ type Blob struct {
 	CompletedAt     *time.Time `json:"completed_at"`
 	FromSiteBytes   int64      `json:"from_site_bytes"`
 	FromUplinkBytes int64      `json:"from_uplink_bytes"`
+	FromMirrorBytes int64      `json:"from_mirror_bytes,omitempty"`
 	FromLocalBytes  int64      `json:"from_local_bytes"`
 	BytesPerSecond  float64    `json:"bytes_per_second"`
 	Releases        []string   `json:"releases"`
