@@ -31,6 +31,7 @@ type mirror struct {
 	Mirror
 	id       ident.NodeID
 	exchange *mirrorExchange // nil while nothing is asked of it
+	named    bool            // it was said that it is asked
 	rests    int             // while there is no plan: how often it failed on end
 	after    time.Time       // likewise: not to be asked before
 }
@@ -69,9 +70,17 @@ func (t *task) introduceMirrors(now time.Time) {
 func (m *mirror) request(t *task, runs []planner.Run) {
 	if m.exchange == nil {
 		m.exchange = newMirrorExchange(t, m)
-		t.swarm.log.Info("distribute: asking a mirror", "blob", t.object.Digest, "mirror", m.Name())
+		m.name(t)
 	}
 	m.exchange.request(runs)
+}
+
+// name says, once, that it is asked. The caller holds the task's mu.
+func (m *mirror) name(t *task) {
+	if !m.named {
+		m.named = true
+		t.swarm.log.Info("distribute: asking a mirror", "blob", t.object.Digest, "mirror", m.Name())
+	}
 }
 
 // drop ends the exchange. The caller holds the task's mu.

@@ -64,7 +64,6 @@ func (t *task) whole(m *mirror) error {
 		return fmt.Errorf("%w: %w", errLocal, err)
 	}
 	defer p.Close()
-	t.swarm.log.Info("distribute: getting the whole from a mirror", "blob", t.object.Digest, "mirror", m.Name(), "from", p.Len())
 	if p.Len() == 0 {
 		t.beganBy = m
 	} else if t.beganBy != m {
@@ -124,6 +123,7 @@ func (t *task) wholeFrom(m *mirror, p *store.Prefix) error {
 	stall := time.AfterFunc(wholeStall, func() { cancel(errSlow) })
 	defer stall.Stop()
 	t.mu.Lock()
+	m.name(t)
 	t.wholeTold = time.Now()
 	t.tellTaking()
 	t.mu.Unlock()

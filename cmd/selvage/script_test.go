@@ -27,7 +27,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",
 		RequireUniqueNames: true,
-		Cmds:               map[string]func(*testscript.TestScript, bool, []string){"until": until, "alter": alter, "fill": fill, "rot": rot},
+		Cmds:               map[string]func(*testscript.TestScript, bool, []string){"until": until, "alter": alter, "fill": fill, "rot": rot, "serve": serveFiles, "served": served},
 		Condition:          condition,
 	})
 }
