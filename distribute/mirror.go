@@ -292,8 +292,11 @@ var (
 	errWrong = errors.New("it gave other bytes than the blob's, and is not asked for that blob any more")
 )
 
-// complain says what is wrong with a mirror.
+// complain says what is wrong with a mirror: nothing, as long as the uplink is closed to it.
 func (t *task) complain(m *mirror, err error) {
+	if t.swarm.closed.Load() {
+		return
+	}
 	if errors.Is(err, store.ErrCorrupt) {
 		err = errWrong
 	}

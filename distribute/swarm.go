@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -49,7 +50,9 @@ type Swarm struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	room   chan struct{} // holds one for each chunk between reading and storing
+	closed atomic.Bool // the uplink, for what is fetched
+
+	room chan struct{} // holds one for each chunk between reading and storing
 
 	mu      lock.Mutex // taken before a task's, held while that waits
 	peers   map[ident.NodeID]*neighbour
@@ -258,6 +261,19 @@ func (s *Swarm) Tell(d Digest) {
 	}
 	s.dealOut(d)
 	if t := s.tasks[d]; t != nil {
+		t.poke()
+	}
+}
+
+// Uplink tells whether blobs may come over the uplink now; at first they may. While they may not, nothing is asked of other sites and
+// mirrors, and what was asked is waited for; chunk lists come nevertheless.
+func (s *Swarm) Uplink(open bool) {
+	if s.closed.Swap(!open) == !open {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.sortedTasks() {
 		t.poke()
 	}
 }

@@ -187,6 +187,7 @@ func (t *task) step() (wake time.Time, idle, done bool, err error) {
 			t.plan.Alive(id, now) // a slow disk is not the peer's fault
 		}
 	}
+	t.plan.Uplink(!t.swarm.closed.Load(), now)
 	e := t.plan.Next(now)
 	for _, id := range e.Cancel {
 		if src := t.sources[id]; src != nil {

@@ -41,6 +41,9 @@ func (t *task) wholeMirror(turn int) *mirror {
 			return nil
 		}
 	}
+	if t.swarm.closed.Load() {
+		t.unlisted = now
+	}
 	if now.Sub(t.unlisted) < planner.MirrorPatience*time.Duration(1+turn) {
 		return nil
 	}

@@ -22,7 +22,7 @@ func (p *Planner) takeOver() time.Duration {
 }
 
 // keen returns the mates that may be waited for: they brought something not long ago.
-func (p *Planner) keen(now time.Time) []*peer { return p.keenSince(time.Time{}, now) }
+func (p *Planner) keen(now time.Time) []*peer { return p.keenSince(p.opened, now) }
 
 // keenSince is keen, where nothing could be brought before a time.
 func (p *Planner) keenSince(since, now time.Time) []*peer {

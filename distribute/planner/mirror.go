@@ -43,7 +43,7 @@ func (p *Planner) feed(q *peer, now time.Time) {
 // askMirrors asks mirrors for what is left to them and is this node's duty. Mates are waited for anew once something is:
 // before, they had nothing to bring. A mirror that failed is asked by askLast.
 func (p *Planner) askMirrors(now time.Time, e *Effects) {
-	if p.mirrors == 0 {
+	if p.mirrors == 0 || p.closed {
 		return
 	}
 	p.forsake(now)

@@ -14,7 +14,7 @@ func (p *Planner) Next(now time.Time) Effects {
 		return e
 	}
 	for _, q := range p.order {
-		if q.flight > 0 && p.stuck(q, now) {
+		if q.flight > 0 && !p.shut(q) && p.stuck(q, now) {
 			p.Failed(q.id, now)
 			e.Cancel = append(e.Cancel, q.id)
 		}
@@ -105,7 +105,7 @@ func (p *Planner) askLocal(now time.Time, e *Effects) {
 // askLast asks peers that are not trusted for what nobody else has.
 func (p *Planner) askLast(now time.Time, e *Effects) {
 	local, far := p.anyUsable(localDoubt, now), p.anyUsable(farDoubt, now)
-	if !local && !far {
+	if far = far && !p.closed; !local && !far {
 		return
 	}
 	for _, at := range p.trade.order {
@@ -212,14 +212,16 @@ func (p *Planner) wake(now time.Time) time.Time {
 	patience := p.takeOver()
 	sooner(p.cfg.Began.Add(hearTime))
 	sooner(p.mirrorAt)
-	if !p.forlorn.IsZero() {
-		sooner(p.forlorn.Add(patience))
+	for _, t := range []time.Time{p.forlorn, p.opened} {
+		if !t.IsZero() {
+			sooner(t.Add(patience))
+		}
 	}
 	if p.trade.withheld {
 		sooner(now.Add(incomeTime))
 	}
 	for _, q := range p.order {
-		if q.flight > 0 {
+		if q.flight > 0 && !p.shut(q) {
 			sooner(p.nextLook(q))
 			sooner(q.alive.Add(q.stall()))
 		}

@@ -74,10 +74,10 @@ func (p *Planner) nextLook(q *peer) time.Time {
 }
 
 // replaceable reports whether another peer has something of what was asked of this one, at no greater cost. One
-// that is waited for in vain for as long does not count: then it is the link.
+// that is waited for in vain for as long does not count: then it is the link. Nor does a mirror, for a peer: it comes last.
 func (p *Planner) replaceable(q *peer, now time.Time) bool {
 	for _, r := range p.order {
-		if r != q && r.trusted() && !now.Before(r.rest) && (r.local || !q.local) &&
+		if r != q && r.trusted() && !now.Before(r.rest) && (r.local || !q.local) && (q.mirror || !r.mirror) &&
 			(r.flight == 0 || r.alive.After(q.alive)) && p.covers(r, q) {
 			return true
 		}

@@ -105,6 +105,8 @@ type Planner struct {
 	taken    []Run   // what mates are getting over the uplink
 	keenest  []*peer // for whom assign was done last
 	assigned bool
+	closed   bool      // nobody beyond the uplink is to be asked
+	opened   time.Time // when that ended last; zero: it never began
 	mirrors  int       // how many there are
 	forlorn  time.Time // since when pieces are left to mirrors; zero: none is
 	fed      time.Time // when something came last of who is no mate and no mirror

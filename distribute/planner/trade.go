@@ -161,7 +161,7 @@ func (t *trade) wait(n int64, now time.Time) float64 {
 func (p *Planner) askUplink(keen []*peer, now time.Time, e *Effects) {
 	p.deal()
 	p.trade.withheld = false
-	if !p.anyUsable(farPeer, now) || p.hears(now) {
+	if p.closed || !p.anyUsable(farPeer, now) || p.hears(now) {
 		return
 	}
 	p.trade.whole = slices.ContainsFunc(p.order, func(q *peer) bool { return q.all && q.trader(nil) })
