@@ -116,6 +116,8 @@ func New(cfg Config) (*Host, error) {
 		up: newBucket(cfg.Uplink.Up), down: newBucket(cfg.Uplink.Down), poke: make(chan struct{}, 1), news: make(chan struct{}, 1),
 		handlers: map[string]func(ident.NodeID, net.Conn){}, links: map[network.Conn]*link{}, members: map[ident.NodeID]*member{},
 		known: map[ident.NodeID]*known{}, banned: map[ident.NodeID]time.Time{}, uplink: cfg.Uplink, outside: map[*outsider]bool{}}
+	h.up.hold(cfg.Uplink.BulkHeld)
+	h.down.hold(cfg.Uplink.BulkHeld)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	if err := h.start(); err != nil {
 		return nil, errors.Join(err, h.Close())
@@ -219,6 +221,8 @@ func (h *Host) Handle(protocol string, serve func(from ident.NodeID, conn net.Co
 func (h *Host) SetUplink(u Uplink) {
 	h.up.set(u.Up)
 	h.down.set(u.Down)
+	h.up.hold(u.BulkHeld)
+	h.down.hold(u.BulkHeld)
 	h.mu.Lock()
 	was := h.uplink
 	h.uplink = u

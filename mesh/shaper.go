@@ -13,6 +13,8 @@ import (
 type Uplink struct {
 	Held     bool
 	Up, Down int64
+	// BulkHeld has bulk wait, and control go on.
+	BulkHeld bool
 }
 
 // Bulk goes in slices of what the limit allows in sliceTime, within the bounds of bytes.
@@ -25,6 +27,8 @@ const (
 	// Control runs up at most debtTime of the limit. If it needs more than the limit for longer,
 	// the limit is exceeded rather than bulk starved for ever.
 	debtTime = 5 * time.Second
+	// shutTime is how long who takes sleeps at a time, if nothing wakes it, while all wait.
+	shutTime = time.Hour
 )
 
 // bucket limits one direction. It is a token bucket that may be in debt: who finds it in credit
@@ -33,6 +37,7 @@ type bucket struct {
 	// turn is held by the one that waits for credit; the others stand in line for it, in order.
 	turn  chan struct{}
 	limit atomic.Int64 // bytes a second; 0: none
+	shut  atomic.Bool  // nobody takes anything
 
 	mu      sync.Mutex
 	balance float64 // bytes
@@ -44,6 +49,16 @@ func newBucket(limit int64) *bucket {
 	b := &bucket{turn: make(chan struct{}, 1), changed: make(chan struct{})}
 	b.set(limit)
 	return b
+}
+
+// hold has all who take wait, or go on.
+func (b *bucket) hold(shut bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.shut.Swap(shut) != shut {
+		close(b.changed)
+		b.changed = make(chan struct{})
+	}
 }
 
 // set changes the limit in bytes a second, for those who wait already too. 0, or less, is none.
@@ -80,7 +95,7 @@ func (b *bucket) slice(n int) int {
 // take waits for credit and spends n bytes. It ends early with net.ErrClosed or
 // os.ErrDeadlineExceeded.
 func (b *bucket) take(n int, closed, gone, deadline <-chan struct{}) error {
-	if b.limit.Load() == 0 {
+	if b.limit.Load() == 0 && !b.shut.Load() {
 		return nil
 	}
 	select {
@@ -120,6 +135,9 @@ func (b *bucket) take(n int, closed, gone, deadline <-chan struct{}) error {
 func (b *bucket) spend(n int) (wait time.Duration, changed <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.shut.Load() {
+		return shutTime, b.changed
+	}
 	limit := b.limit.Load()
 	if limit == 0 {
 		return 0, nil

@@ -344,3 +344,28 @@ func TestDeadlineAfterStop(t *testing.T) {
 		}
 	})
 }
+
+// Who takes waits while all are held, with a limit or without, and goes on at once after it.
+func TestBucketHeld(t *testing.T) {
+	for _, limit := range []int64{0, 50_000} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBucket(limit)
+			b.hold(true)
+			began := time.Now()
+			time.AfterFunc(3*time.Hour, func() { b.hold(false) })
+			if err := b.take(1000, nil, nil, nil); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took != 3*time.Hour {
+				t.Errorf("limit %d: it waited %v", limit, took)
+			}
+			b.hold(true)
+			b.debit(1000)
+			late := make(chan struct{})
+			time.AfterFunc(time.Minute, func() { close(late) })
+			if err := b.take(1000, nil, nil, late); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("limit %d: after its deadline: %v", limit, err)
+			}
+		})
+	}
+}
