@@ -21,6 +21,7 @@ import (
 	"selvage/ledger/trust"
 	"selvage/mesh"
 	"selvage/node/api"
+	"selvage/node/calendar"
 	"selvage/node/deploy"
 	"selvage/node/home"
 	"selvage/node/lead"
@@ -140,6 +141,11 @@ type Node struct {
 
 	mu       sync.Mutex
 	settings home.Settings
+	windows  []calendar.Window // of the settings
+	used     calendar.Used     // of the uplink, since it was first counted
+	counted  int64             // bytes of the mesh's traffic that are in used
+	saved    calendar.Used     // what was written down of used
+	savedAt  time.Time
 	local    map[ident.NodeID]bool      // connected peers; true for those of the site
 	until    map[ident.NodeID]time.Time // until when the credential is good that a connected peer has shown
 	alerts   []alert                    // newest last, at most maxAlerts
@@ -190,6 +196,11 @@ func (n *Node) openState() (err error) {
 	if n.settings, err = n.home.Settings(); err != nil {
 		return err
 	}
+	if n.windows, err = calendar.ParseWindows(n.settings.Windows); err != nil {
+		return fmt.Errorf("read the uplink's settings: %w", err)
+	}
+	n.used = n.home.LoadUsed()
+	n.saved = n.used
 	if n.pins, err = n.home.Pins(); err != nil {
 		return err
 	}
@@ -326,6 +337,10 @@ func (n *Node) Close(ctx context.Context) error {
 		n.replicator.Close()
 	}
 	if n.mesh != nil {
+		if n.members != nil { // it is up
+			n.use()
+			n.saveUsage(n.usage())
+		}
 		errs = append(errs, n.mesh.Close())
 	}
 	n.wg.Wait()

@@ -216,6 +216,10 @@ func (n *Node) hopeless(ctx context.Context, blob, by store.Digest) bool {
 			idle, last = 0, o.Info().Have
 			continue
 		}
+		if why, _ := n.bulkHeld(len(n.mates())); why != "" {
+			idle = 0
+			continue
+		}
 		if len(n.swarm.WhoHas(ctx, blob)) > 0 && (idle >= patchPatient || len(n.swarm.WhoHas(ctx, by)) == 0) {
 			return ctx.Err() == nil
 		}

@@ -7,16 +7,22 @@ import (
 
 	"selvage/mesh"
 	"selvage/node/api"
+	"selvage/node/calendar"
 	"selvage/node/home"
 )
 
 func (n *Node) uplink() api.Uplink {
-	s, t := n.uplinkSettings(), n.mesh.Traffic()
-	u := api.Uplink{UpBytes: t.UplinkUp, DownBytes: t.UplinkDown, Held: s.UplinkHeld, UpLimit: s.UpLimit, DownLimit: s.DownLimit}
-	for _, m := range n.mirrors {
-		u.Mirrors = append(u.Mirrors, m.Name())
+	s, t, u := n.uplinkSettings(), n.mesh.Traffic(), n.usage()
+	out := api.Uplink{UpBytes: t.UplinkUp, DownBytes: t.UplinkDown, Held: s.UplinkHeld, UpLimit: s.UpLimit, DownLimit: s.DownLimit,
+		Windows: s.Windows, MonthCap: s.MonthCap, MonthUsed: u.Bytes}
+	var until time.Time
+	if out.BulkHeld, until = n.bulkHeld(len(n.mates())); !until.IsZero() {
+		out.BulkUntil = &until
 	}
-	return u
+	for _, m := range n.mirrors {
+		out.Mirrors = append(out.Mirrors, m.Name())
+	}
+	return out
 }
 
 // lastWord is how long a node that is about to hold its uplink leaves its report of that to spread,
@@ -32,20 +38,29 @@ func (n *Node) SetUplink(ctx context.Context, change api.UplinkChange) (api.Upli
 	set(&s.UplinkHeld, change.Held)
 	set(&s.UpLimit, change.UpLimit)
 	set(&s.DownLimit, change.DownLimit)
+	set(&s.Windows, change.Windows)
+	set(&s.MonthCap, change.MonthCap)
 	if s.UpLimit < 0 || s.DownLimit < 0 {
 		return api.Uplink{}, api.Refuse(fmt.Errorf("a limit of %d bytes a second", min(s.UpLimit, s.DownLimit)), "0 is no limit")
+	}
+	if s.MonthCap < 0 {
+		return api.Uplink{}, api.Refuse(fmt.Errorf("a cap of %d bytes", s.MonthCap), "0 is no cap")
+	}
+	windows, err := calendar.ParseWindows(s.Windows)
+	if err != nil {
+		return api.Uplink{}, api.Refuse(err, "")
 	}
 	if err := n.home.SaveSettings(s); err != nil {
 		return api.Uplink{}, fmt.Errorf("keep uplink settings: %w", err)
 	}
 	n.mu.Lock()
-	n.settings = s
+	n.settings, n.windows = s, windows
 	n.mu.Unlock()
 	n.poke()
 	if s.UplinkHeld && !was.UplinkHeld {
 		sleep(ctx, n.reportSettle()+lastWord)
 	}
-	n.mesh.SetUplink(n.uplinkShare(len(n.mates())))
+	n.shareNow()
 	return n.uplink(), nil
 }
 
@@ -75,7 +90,8 @@ func (n *Node) share() {
 	defer tick.Stop()
 	for {
 		changed := n.members.Changed()
-		n.mesh.SetUplink(n.uplinkShare(len(n.mates())))
+		n.use()
+		n.shareNow()
 		n.replicator.MatesChanged()
 		select {
 		case <-n.ctx.Done():
@@ -86,10 +102,18 @@ func (n *Node) share() {
 	}
 }
 
+// shareNow is what share does.
+func (n *Node) shareNow() {
+	u := n.uplinkShare(len(n.mates()))
+	n.mesh.SetUplink(u)
+	n.swarm.Uplink(!u.BulkHeld)
+}
+
 // uplinkShare divides the site's limits by its live nodes.
 func (n *Node) uplinkShare(mates int) mesh.Uplink {
 	s, k := n.uplinkSettings(), int64(max(1, mates))
-	return mesh.Uplink{Held: s.UplinkHeld, Up: share(s.UpLimit, k), Down: share(s.DownLimit, k)}
+	why, _ := n.bulkHeld(mates)
+	return mesh.Uplink{Held: s.UplinkHeld, Up: share(s.UpLimit, k), Down: share(s.DownLimit, k), BulkHeld: why != ""}
 }
 
 func (n *Node) uplinkSettings() home.Settings {

@@ -127,6 +127,18 @@ func uplinkLine(u api.Uplink) string {
 	if u.Held {
 		line += "; held"
 	}
+	if len(u.Windows) > 0 {
+		line += "; windows " + strings.Join(u.Windows, ", ")
+	}
+	if u.MonthCap > 0 {
+		line += fmt.Sprintf("; %s of this month's cap of the site, %s, used here", size(u.MonthUsed), size(u.MonthCap))
+	}
+	if u.BulkHeld != "" {
+		line += "; blobs wait: " + u.BulkHeld
+		if u.BulkUntil != nil {
+			line += ", until " + u.BulkUntil.UTC().Format(time.RFC3339)
+		}
+	}
 	if len(u.Mirrors) > 0 {
 		line += "; mirrors " + strings.Join(u.Mirrors, ", ")
 	}

@@ -52,3 +52,15 @@ func TestMachineName(t *testing.T) {
 		t.Errorf("machineName() = %q", n)
 	}
 }
+
+func TestParseCap(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0": 0, "50GB/month": 50e9, "2Gi/month": 2 << 30, "700M/month": 700e6, "1MiB/month": 1 << 20,
+		"": -1, "50GB": -1, "-1G/month": -1, "0/month": -1, "50/month": -1, "50GB/week": -1, "99999999999T/month": -1,
+	} {
+		got, err := parseCap(text)
+		if (err != nil) != (want < 0) || err == nil && got != want {
+			t.Errorf("%q is %d, %v", text, got, err)
+		}
+	}
+}

@@ -159,6 +159,12 @@ type Peer struct {
 	Address    string       `json:"address"`
 }
 
+// Why blobs wait.
+const (
+	HeldByWindow = "outside of the windows"
+	HeldByCap    = "the month's cap is used up"
+)
+
 // Uplink is a node's traffic with other sites since it started, and how it is held.
 type Uplink struct {
 	UpBytes   int64 `json:"up_bytes"`   // UDP payload, QUIC's own included; of mirrors TCP's
@@ -166,6 +172,14 @@ type Uplink struct {
 	Held      bool  `json:"held"`       // no traffic with other sites at all
 	UpLimit   int64 `json:"up_limit_bytes_per_second"`
 	DownLimit int64 `json:"down_limit_bytes_per_second"` // of the whole site; 0 is no limit
+	// Windows are when blobs may cross the uplink; none: always.
+	Windows []string `json:"windows,omitempty"`
+	// MonthCap is of the whole site, both ways, in bytes; 0 is none. MonthUsed is what this node used.
+	MonthCap  int64 `json:"cap_bytes_per_month,omitempty"`
+	MonthUsed int64 `json:"month_used_bytes"`
+	// BulkHeld is why blobs wait now; empty: they do not. BulkUntil is until when, if that is known.
+	BulkHeld  string     `json:"bulk_held,omitempty"`
+	BulkUntil *time.Time `json:"bulk_until,omitempty"`
 	// Mirrors are asked for blobs when no node gives them.
 	Mirrors []string `json:"mirrors,omitempty"`
 }
@@ -175,6 +189,9 @@ type UplinkChange struct {
 	Held      *bool  `json:"held,omitempty"`
 	UpLimit   *int64 `json:"up_limit_bytes_per_second,omitempty"`
 	DownLimit *int64 `json:"down_limit_bytes_per_second,omitempty"`
+	// Windows take the place of all others.
+	Windows  *[]string `json:"windows,omitempty"`
+	MonthCap *int64    `json:"cap_bytes_per_month,omitempty"`
 }
 
 // Node is one node of the fleet, as the asked node knows it.

@@ -3,6 +3,7 @@
 //	node.key        the node's Ed25519 key, PKCS#8 PEM, mode 0600
 //	node.json       Card: the fleet it belongs to and the credential it was admitted with
 //	settings.json   Settings: what a technician may change while it runs
+//	used.json       how much of the uplink's monthly cap was used
 //	addresses.json  where other nodes were last met
 //	pins.json       releases and blobs that a technician wants kept
 //	begun           there is such a file once the node has written into the ledger
@@ -29,6 +30,7 @@ import (
 	"selvage/internal/disk"
 	"selvage/internal/ident"
 	"selvage/ledger/trust"
+	"selvage/node/calendar"
 )
 
 // The names that others need.
@@ -36,6 +38,7 @@ const (
 	KeyFile   = "node.key"
 	cardFile  = "node.json"
 	settings  = "settings.json"
+	used      = "used.json"
 	addresses = "addresses.json"
 	begun     = "begun"
 	maxFile   = 1 << 20
@@ -116,6 +119,9 @@ type Settings struct {
 	UplinkHeld bool  `json:"uplink_held"`
 	UpLimit    int64 `json:"up_limit_bytes_per_second"` // of the whole site; 0 is no limit
 	DownLimit  int64 `json:"down_limit_bytes_per_second"`
+	// Windows are when blobs may cross the uplink, as package calendar writes them; none: always.
+	Windows  []string `json:"windows,omitempty"`
+	MonthCap int64    `json:"cap_bytes_per_month,omitempty"` // of the whole site; 0 is none
 }
 
 // Settings returns what was last saved; the zero Settings if nothing was.
@@ -133,6 +139,18 @@ func (h *Home) Settings() (Settings, error) {
 
 // SaveSettings replaces the settings.
 func (h *Home) SaveSettings(s Settings) error { return writeJSON(h.fs, settings, s) }
+
+// LoadUsed returns what was last saved of the use of the uplink; the zero value if nothing was, or the file is damaged.
+func (h *Home) LoadUsed() calendar.Used {
+	var u calendar.Used
+	if err := readJSON(h.fs, used, &u); err != nil || u.Bytes < 0 || !u.Valid() {
+		return calendar.Used{}
+	}
+	return u
+}
+
+// SaveUsed replaces it.
+func (h *Home) SaveUsed(u calendar.Used) error { return writeJSON(h.fs, used, u) }
 
 // Begun reports whether the node has ever written into its ledger.
 func (h *Home) Begun() (bool, error) {

@@ -13,6 +13,7 @@ import (
 	"selvage/internal/disk/memdisk"
 	"selvage/internal/ident"
 	"selvage/ledger/trust"
+	"selvage/node/calendar"
 )
 
 func newCard(t testing.TB) (Card, ed25519.PrivateKey) {
@@ -83,14 +84,14 @@ func TestFilesOfDifferentNodes(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	fs, h := enrolled(t)
-	if s, err := h.Settings(); s != (Settings{}) || err != nil {
+	if s, err := h.Settings(); !reflect.DeepEqual(s, Settings{}) || err != nil {
 		t.Errorf("before any: %+v, %v", s, err)
 	}
-	want := Settings{UplinkHeld: true, UpLimit: 1000, DownLimit: 2000}
+	want := Settings{UplinkHeld: true, UpLimit: 1000, DownLimit: 2000, Windows: []string{"0 22 * * * 8h"}, MonthCap: 3000}
 	if err := h.SaveSettings(want); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := h.Settings(); s != want || err != nil {
+	if s, err := h.Settings(); !reflect.DeepEqual(s, want) || err != nil {
 		t.Errorf("got %+v, %v", s, err)
 	}
 	if err := disk.WriteFile(fs, settings, []byte("{"), 0o600); err != nil {
@@ -104,6 +105,28 @@ func TestSettings(t *testing.T) {
 	}
 	if got := h.LoadAddresses(); got != nil {
 		t.Errorf("damaged addresses: %v", got)
+	}
+}
+
+func TestUsed(t *testing.T) {
+	fs, h := enrolled(t)
+	if u := h.LoadUsed(); u != (calendar.Used{}) {
+		t.Errorf("before any: %+v", u)
+	}
+	want := calendar.Used{Month: "2026-11", Bytes: 5}
+	if err := h.SaveUsed(want); err != nil {
+		t.Fatal(err)
+	}
+	if u := h.LoadUsed(); u != want {
+		t.Errorf("got %+v", u)
+	}
+	for _, damaged := range []string{"{", `{"month": "soon", "bytes": 1}`, `{"month": "2026-11", "bytes": -1}`} {
+		if err := disk.WriteFile(fs, used, []byte(damaged), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if u := h.LoadUsed(); u != (calendar.Used{}) {
+			t.Errorf("%s is taken for %+v", damaged, u)
+		}
 	}
 }
 
