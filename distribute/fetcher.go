@@ -178,7 +178,7 @@ func (f *fetcher) next() (planner.Run, bool) {
 }
 
 func (f *fetcher) read(conn net.Conn, out chan<- arrived) error {
-	r := bufio.NewReaderSize(&pulse{conn: conn, task: f.task, n: f.n, told: time.Now()}, readAhead)
+	r := bufio.NewReaderSize(&pulse{r: conn, every: func(now time.Time) { f.task.alive(f.n, now) }, told: time.Now()}, readAhead)
 	list := f.task.object.Chunks()
 	for {
 		status, err := r.ReadByte()
@@ -209,27 +209,6 @@ func (f *fetcher) read(conn net.Conn, out chan<- arrived) error {
 			out <- arrived{i, data, i == run.First+run.Count-1} // store takes all, to the end
 		}
 	}
-}
-
-// pulse tells the plan that a peer is sending, when chunks take long: as Planner.Alive has it.
-type pulse struct {
-	conn  net.Conn
-	task  *task
-	n     *neighbour
-	told  time.Time
-	bytes int
-}
-
-func (p *pulse) Read(b []byte) (int, error) {
-	n, err := p.conn.Read(b)
-	if p.bytes += n; p.bytes < planner.SignBytes {
-		return n, err
-	}
-	if now := time.Now(); now.Sub(p.told) >= planner.SignEvery {
-		p.task.alive(p.n, now)
-		p.told, p.bytes = now, 0
-	}
-	return n, err
 }
 
 // buffer waits until there is room for a chunk.

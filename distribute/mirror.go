@@ -187,7 +187,7 @@ func (x *mirrorExchange) get(run planner.Run) error {
 		return err
 	}
 	defer body.Close()
-	r := &throb{r: body, every: func(now time.Time) { x.task.mirrorAlive(x.m, now) }, told: time.Now()}
+	r := &pulse{r: body, every: func(now time.Time) { x.task.mirrorAlive(x.m, now) }, told: time.Now()}
 	for k, c := range list {
 		if err := x.chunk(r, run.First+k, int(c.Size)); err != nil {
 			return err
@@ -223,26 +223,6 @@ func (x *mirrorExchange) chunk(r io.Reader, i, size int) error {
 	defer x.mu.Unlock()
 	x.left--
 	return nil
-}
-
-// throb tells that bytes are coming: at most once a second, and only if some came.
-type throb struct {
-	r     io.Reader
-	every func(now time.Time)
-	told  time.Time
-	bytes int
-}
-
-func (p *throb) Read(b []byte) (int, error) {
-	n, err := p.r.Read(b)
-	if p.bytes += n; p.bytes < planner.SignBytes {
-		return n, err
-	}
-	if now := time.Now(); now.Sub(p.told) >= planner.SignEvery {
-		p.every(now)
-		p.told, p.bytes = now, 0
-	}
-	return n, err
 }
 
 func (t *task) mirrorAlive(m *mirror, now time.Time) {

@@ -21,7 +21,7 @@ const (
 	wholeTell  = 5 * time.Second
 
 	wholeBuffer = 64 << 10 // bytes
-	// wholeStall is how long a mirror may take for pulseBytes.
+	// wholeStall is how long a mirror may take for planner.SignBytes.
 	wholeStall = time.Minute
 )
 
@@ -140,7 +140,7 @@ func (t *task) wholeFrom(m *mirror, p *store.Prefix) error {
 	}
 	defer body.Close()
 	looked := time.Now()
-	r := &throb{r: body, told: time.Now(), every: func(now time.Time) {
+	r := &pulse{r: body, told: time.Now(), every: func(now time.Time) {
 		stall.Reset(wholeStall)
 		t.stillWhole(now)
 		if t.lister() != nil {

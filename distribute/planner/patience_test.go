@@ -114,6 +114,27 @@ func TestStuckPeerIsLeft(t *testing.T) {
 	}
 }
 
+// The only peer is not left early for a mirror, which has all too: mirrors come last.
+func TestSilentPeerIsNotLeftForMirror(t *testing.T) {
+	begin := time.Unix(1, 0)
+	p := New(Config{Self: ident.NodeID{9}, Site: "s", Sizes: chunksOf(100, 128<<10), Have: func(int) bool { return false }})
+	p.PeerUp(ident.NodeID{1}, "far", begin)
+	p.PeerHasAll(ident.NodeID{1}, begin)
+	p.Mirror(ident.NodeID{2}, begin)
+	begin = begin.Add(time.Second)
+	asked := p.Next(begin).Requests[0].Runs[0].First
+	last := begin.Add(100 * time.Millisecond)
+	p.Got(asked, ident.NodeID{1}, last)
+	for now := last; now.Before(last.Add(uplinkStall)); now = now.Add(100 * time.Millisecond) {
+		if e := p.Next(now); len(e.Cancel) > 0 {
+			t.Fatalf("left %v after its last chunk", now.Sub(last))
+		}
+	}
+	if e := p.Next(last.Add(uplinkStall)); len(e.Cancel) != 1 {
+		t.Errorf("not left after %v", uplinkStall)
+	}
+}
+
 // Nobody is left that is slow but sends: neither on a thin uplink, nor when it becomes much slower than it was.
 func TestSlowPeerIsNotLeft(t *testing.T) {
 	for name, c := range map[string]struct {
