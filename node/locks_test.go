@@ -10,6 +10,7 @@ import (
 
 // TestLocksOfASite: a mate's client and the leader's take one lock from one another, by what the API says, and all list it.
 func TestLocksOfASite(t *testing.T) {
+	t.Parallel()
 	f := found(t)
 	mate := f.join("a", "a2")
 	ask := func(n *Node, do string, claim int) (api.LockAnswer, error) {

@@ -42,6 +42,7 @@ func (m *machine) connectedTo(id ident.NodeID) bool {
 
 // TestRevokedNodeIsPutOut: connections drop, it learns of it and remembers, its workload runs on, and it gets nothing.
 func TestRevokedNodeIsPutOut(t *testing.T) {
+	t.Parallel()
 	f := found(t)
 	a1, a2, b1 := f.founder, f.join("a", "a2"), f.join("b", "b1")
 	if _, err := f.seed(a1, "app@1", content(1, 50_000)); err != nil {
@@ -80,6 +81,7 @@ func TestRevokedNodeIsPutOut(t *testing.T) {
 
 // TestRevokedWhileAway: a node that was down when it was revoked is told by the first that it comes to, and can check it.
 func TestRevokedWhileAway(t *testing.T) {
+	t.Parallel()
 	f := found(t)
 	a1, a2 := f.founder, f.join("a", "a2")
 	eventually(t, "a2 is known", func() bool { return len(a1.Nodes()) == 2 && a2.Status().Admitted })
@@ -94,6 +96,7 @@ func TestRevokedWhileAway(t *testing.T) {
 
 // TestRevokedInvite: nobody joins with it any more; who had joined stays.
 func TestRevokedInvite(t *testing.T) {
+	t.Parallel()
 	f := found(t)
 	ticket := f.ticket("a", 3, time.Hour)
 	inv, err := ticket.Peek()
