@@ -27,12 +27,12 @@ const (
 //	2 ends   [[first 4 bytes of an author, number], ...]  beacons of the site, up to this number of
 //	         this author, that the site has this one in place of
 //	3 pace   seconds until the next, at most
-//	4 leads  its author leads the site
+//	4 epoch  the fencing token of the lease under which its author leads the site, if it does
 type beacon struct {
 	Alive []byte      `cbor:"1,keyasint"`
 	Ends  []beaconEnd `cbor:"2,keyasint,omitempty"`
 	Pace  uint32      `cbor:"3,keyasint"`
-	Leads bool        `cbor:"4,keyasint,omitempty"`
+	Epoch uint64      `cbor:"4,keyasint,omitempty"`
 }
 
 // beaconEnd says that the beacons of an author count no more, up to a number.

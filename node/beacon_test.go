@@ -37,7 +37,7 @@ var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
 func TestBeaconRoundTrip(t *testing.T) {
 	c := beaconCodecFor(t)
-	b := beacon{Alive: shorts(mates(3, 1)), Ends: []beaconEnd{{Author: short(mate(2)), Seq: 7}}, Pace: 60, Leads: true}
+	b := beacon{Alive: shorts(mates(3, 1)), Ends: []beaconEnd{{Author: short(mate(2)), Seq: 7}}, Pace: 60, Epoch: 1 << 40}
 	data, err := c.encode(b)
 	if err != nil {
 		t.Fatal(err)
@@ -253,14 +253,14 @@ func (s *testSite) living() (out []ident.NodeID) {
 	return out
 }
 
-// TestLeaderSpeaksFirst: who leads the site publishes its beacon, whoever that is, and says that it leads.
+// TestLeaderSpeaksFirst: who leads the site publishes its beacon, whoever that is.
 func TestLeaderSpeaksFirst(t *testing.T) {
 	for _, leader := range mates(1, 2, 3, 4, 5) {
 		s := newTestSite(1, 2, 3, 4, 5)
 		s.leader = leader
 		s.run(time.Minute)
 		b := counting(s.beacons(), s.now)
-		if len(b) != 1 || b[0].author != leader || !b[0].Leads {
+		if len(b) != 1 || b[0].author != leader {
 			t.Errorf("%v leads: %+v", leader, b)
 		}
 	}
@@ -360,5 +360,22 @@ func TestHeraldsAtRandom(t *testing.T) {
 func TestShortsAreSorted(t *testing.T) {
 	if !bytes.Equal(shorts(mates(3, 1, 2)), shorts(mates(2, 3, 1))) {
 		t.Error("the order of members matters")
+	}
+}
+
+// TestHeardLease: of two parts of another site that each say who leads it, the one is believed that came to lead last.
+func TestHeardLease(t *testing.T) {
+	t.Parallel()
+	f := found(t)
+	one, two, three := mate(1), mate(2), mate(3)
+	heard := []heardBeacon{{author: one, beacon: beacon{Epoch: 7}}, {author: two, beacon: beacon{Epoch: 9}}, {author: three}}
+	for range 2 {
+		if l := f.founder.heardLease(heard); l.Holder != two || l.Epoch != 9 {
+			t.Errorf("%+v", l)
+		}
+		slices.Reverse(heard)
+	}
+	if l := f.founder.heardLease(heard[2:]); !l.Holder.IsZero() {
+		t.Errorf("nobody leads: %+v", l)
 	}
 }

@@ -91,7 +91,11 @@ func (n *Node) announce() {
 	}
 }
 
+// publishBeacon publishes what the herald says, with the token of the lease if this node leads at this moment.
 func (n *Node) publishBeacon(b beacon) {
+	if fence, leads := n.lead.Fence(); leads {
+		b.Epoch = fence
+	}
 	body, err := n.beaconCodec.encode(b)
 	if err == nil {
 		_, err = n.feeds.publish(ledger.KindBeacon, "", "site", body)

@@ -82,7 +82,7 @@ func newHerald(self ident.NodeID, now time.Time) *herald {
 func (h *herald) step(v siteView) (publish *beacon, wait time.Duration) {
 	h.rewind(v.now)
 	h.watch(v)
-	mine := beacon{Alive: shorts(v.alive), Pace: uint32(v.pace / time.Second), Ends: h.ended(v), Leads: v.leader == h.self}
+	mine := beacon{Alive: shorts(v.alive), Pace: uint32(v.pace / time.Second), Ends: h.ended(v)}
 	current, ok := h.current(v)
 	if ok && bytes.Equal(current.Alive, mine.Alive) {
 		h.wrong = time.Time{}

@@ -144,12 +144,13 @@ func (n *Node) Leases() []api.SiteLease {
 	return out
 }
 
-// heardLease is who leads another site by its beacons, which do not say with which epoch.
+// heardLease is who leads another site by its beacons. Where the two parts of a site each have one that says so, it is who came to
+// lead last.
 func (n *Node) heardLease(counting []heardBeacon) (out api.Lease) {
 	for _, b := range counting {
-		if b.Leads {
+		if b.Epoch > out.Epoch {
 			m, _ := n.ledger.Node(b.author)
-			out = api.Lease{Holder: b.author, Name: m.Name}
+			out = api.Lease{Holder: b.author, Name: m.Name, Epoch: b.Epoch}
 		}
 	}
 	return out

@@ -79,7 +79,7 @@ func dash(s string) string {
 }
 
 func epochText(l api.Lease) string {
-	if l.Epoch == 0 { // nobody, or at another site
+	if l.Epoch == 0 { // nobody leads
 		return "-"
 	}
 	return fmt.Sprint(l.Epoch)
