@@ -149,9 +149,10 @@ type peer struct {
 	wanted bool // it was so before
 	share  Share
 	claims []claim
-	boasts bool     // it claimed something, and did not get it: its claims do not count
-	next   [2]int64 // scratch: bytes that it asks for next, of seeds and of traders
-	all    bool     // it has every chunk
+	boasts bool    // it claimed something, and did not get it: its claims do not count
+	turn   int     // scratch: its place among the keen
+	next   []int64 // scratch: bytes that each of the keen asks it for next, before this node may help
+	all    bool    // it has every chunk
 	has    []bool
 	count  int
 	idle   []int // of each piece, the chunks that it has and nobody was asked for; not kept once it has all

@@ -20,11 +20,8 @@ const (
 // hearTime is how long a node waits at first for what its mates say that they are getting.
 const hearTime = 200 * time.Millisecond
 
-// The one on duty may ask for this much before the one that helps it knows: bytes, and what comes in some time.
-const (
-	aheadBytes = 2 * minPiece
-	aheadLag   = 2 * time.Second
-)
+// aheadBytes is what the one on duty may ask a peer for beyond its window before the one that helps it knows.
+const aheadBytes = minPiece
 
 // MaxShares bounds among how many sites a seed deals a blob out.
 const MaxShares = 1 << 10
@@ -166,10 +163,12 @@ func (p *Planner) askUplink(keen []*peer, now time.Time, e *Effects) {
 	}
 	p.trade.whole = slices.ContainsFunc(p.order, func(q *peer) bool { return q.all && q.trader(nil) })
 	p.free, p.others = p.free[:0], p.others[:0]
-	for _, q := range keen {
-		q.next = [2]int64{}
+	for k, q := range keen {
+		q.turn = k
 	}
-	ahead := p.ahead()
+	for _, q := range p.order {
+		q.next = append(q.next[:0], make([]int64, len(keen))...)
+	}
 	rare := 0
 	for _, at := range p.trade.order {
 		pc := &p.pieces[at]
@@ -185,11 +184,8 @@ func (p *Planner) askUplink(keen []*peer, now time.Time, e *Effects) {
 		case 0:
 			p.free = append(p.free, pc)
 		case 1:
-			// What it asks for next it may have asked for already.
-			if next := &pc.duty.next[kindOf(p.traded(pc))]; *next >= ahead {
+			if p.spare(pc) {
 				p.others = append(p.others, pc)
-			} else {
-				*next += pc.bytes
 			}
 		}
 	}
@@ -204,16 +200,34 @@ func (p *Planner) askUplink(keen []*peer, now time.Time, e *Effects) {
 	p.askSooner(now, e)
 }
 
-// ahead is how many bytes the one on duty may ask for before the one that helps it knows. It is taken to get them as fast
-// as this node would.
-func (p *Planner) ahead() int64 {
-	var rate float64
-	for _, q := range p.order {
-		if !q.local {
-			rate += q.rate
-		}
+// spare reports whether the one on duty for a piece has enough else to ask for of everyone who has it. If not, it may have asked
+// for the piece already, and will before this node: then it is counted as what it asks next, of the one of whom it asks for least.
+// It is taken to be given as much at a time as this node is.
+func (p *Planner) spare(pc *piece) bool {
+	of := (*peer).seeds
+	if p.traded(pc) {
+		of = (*peer).trader
 	}
-	return aheadBytes + int64(rate*aheadLag.Seconds())
+	var least *peer
+	turn, most := pc.duty.turn, 0
+	for _, q := range p.order {
+		n := q.idle[pc.index]
+		if q.all {
+			n = pc.idle
+		}
+		if n == 0 || !of(q, nil) {
+			continue
+		}
+		if least == nil || q.next[turn]-q.window() < least.next[turn]-least.window() {
+			least = q
+		}
+		most = max(most, n)
+	}
+	if least == nil || least.next[turn] >= least.window()+aheadBytes {
+		return true
+	}
+	least.next[turn] += pc.bytes * int64(max(0, most-pc.claimed)) / int64(pc.count)
+	return false
 }
 
 // hears reports whether local peers may still be about to say what they have, and are getting.

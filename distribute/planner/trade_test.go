@@ -131,3 +131,37 @@ func TestRareFirst(t *testing.T) {
 	}
 	t.Error("the seed is never asked for what the other site does not give")
 }
+
+// A node leaves to the mate on duty what that can ask for at once: single chunks that another site has just got, though they
+// are of many pieces.
+func TestHelperLeavesSingleChunks(t *testing.T) {
+	now := time.Unix(1, 0)
+	p := New(Config{Self: ident.NodeID{9}, Site: "s", Sizes: chunksOf(1000, 32<<10), Have: func(int) bool { return false }})
+	mate, trader := ident.NodeID{1}, ident.NodeID{2}
+	p.PeerUp(mate, "s", now)
+	p.PeerWants(mate, true, now)
+	p.PeerUp(trader, "t", now)
+	p.PeerWants(trader, true, now)
+	p.Next(now)
+	var left []int // a chunk each of pieces that are the mate's
+	for at := range p.pieces {
+		if pc := &p.pieces[at]; pc.before == 1 {
+			left = append(left, pc.first)
+		}
+	}
+	offer := func(k int) { p.PeerHas(trader, left[k], now) }
+	k := 0
+	for ; (k+1)*(32<<10) <= aheadBytes; k++ {
+		offer(k)
+	}
+	now = now.Add(time.Second)
+	if e := p.Next(now); len(e.Requests) > 0 {
+		t.Errorf("of %d chunks that the mate asks for, it asks for %+v", k, e.Requests)
+	}
+	for ; k < 20; k++ {
+		offer(k)
+	}
+	if e := p.Next(now); len(e.Requests) == 0 {
+		t.Error("it does not help with what is beyond")
+	}
+}
