@@ -85,19 +85,16 @@ func TestWindow(t *testing.T) {
 		opens := w.byName["s1/n0"].node().Status().Time.UTC().Add(70 * time.Minute).Truncate(time.Minute)
 		windows := []string{fmt.Sprintf("%d %d * * * 5m", opens.Minute(), opens.Hour())}
 		w.budgeted(t, "s1", api.UplinkChange{Windows: &windows})
-		before, _ := w.Traffic("s1")
-		time.Sleep(30 * time.Minute)
-		after, _ := w.Traffic("s1")
-		idle := after - before
+		time.Sleep(30 * time.Minute) // until the sites have found how they vote
 		w.release(t, "v1", size)
 		if took := w.until(10*time.Second, func() bool { return w.told("s1", "v1") }); took < 0 {
 			t.Error("s1 is not told of the release outside of its window")
 		}
-		before, _ = w.Traffic("s1")
+		before, _ := w.Traffic("s1")
 		time.Sleep(30 * time.Minute)
-		after, _ = w.Traffic("s1")
-		if came := w.overUplink("s1"); came > 0 || (after-before)*10 > idle*11 { // they talk as they did while there was nothing to wait for
-			t.Errorf("%d bytes of blobs came outside of the window, and %d in all where %d come when all is done", came, after-before, idle)
+		after, _ := w.Traffic("s1")
+		if came := w.overUplink("s1"); came > 0 || after-before > 350<<10 { // they talk, half an hour long
+			t.Errorf("%d bytes of blobs came outside of the window, and %d in all", came, after-before)
 		}
 		if wrong := w.shownAs(nil); wrong != "" || w.runs("s1", "v1") {
 			t.Errorf("outside of the window: %s; runs %v", wrong, w.runs("s1", "v1"))
