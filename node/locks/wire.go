@@ -6,8 +6,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"selvage/internal/canon"
 	"selvage/internal/frame"
 	"selvage/internal/ident"
@@ -33,7 +31,7 @@ const Protocol = "/selvage/lock/1"
 // Bounds of what is read.
 const (
 	maxMessage = 32 << 10 // bytes
-	maxList    = 64       // locks; who wants more asks again
+	MaxList    = 64       // locks of a list; who wants more asks again
 	maxTime    = 24 * time.Hour
 )
 
@@ -70,32 +68,29 @@ type wireList struct {
 }
 
 // Codec writes and reads what travels. It is safe for concurrent use.
-type Codec struct {
-	enc cbor.EncMode
-	dec cbor.DecMode
-}
+type Codec struct{ frames frame.Codec }
 
 // NewCodec sets a Codec up.
 func NewCodec() (Codec, error) {
-	enc, dec, err := canon.Modes(canon.Bounds{Array: maxList, Depth: 4})
-	return Codec{enc, dec}, err
+	frames, err := frame.NewCodec(canon.Bounds{Array: MaxList, Depth: 4}, maxMessage)
+	return Codec{frames}, err
 }
 
 // WriteAsk writes a question.
 func (c Codec) WriteAsk(w io.Writer, a Ask) error {
-	return c.write(w, wireAsk{uint8(a.Want), a.Name, a.Claim[:]})
+	return c.frames.Write(w, wireAsk{uint8(a.Want), a.Name, a.Claim[:]})
 }
 
 // WriteListAsk writes the question for the locks whose names come after one.
 func (c Codec) WriteListAsk(w io.Writer, after string) error {
 	var none Claim
-	return c.write(w, wireAsk{list, after, none[:]})
+	return c.frames.Write(w, wireAsk{list, after, none[:]})
 }
 
 // ReadAsk reads a question; lists reports whether it is for a list, after a.Name.
 func (c Codec) ReadAsk(r io.Reader) (a Ask, lists bool, err error) {
 	var w wireAsk
-	if err := c.read(r, &w); err != nil {
+	if err := c.frames.Read(r, &w); err != nil {
 		return Ask{}, false, fmt.Errorf("read ask: %w", err)
 	}
 	lists = w.What == list
@@ -113,13 +108,13 @@ func (c Codec) ReadAsk(r io.Reader) (a Ask, lists bool, err error) {
 
 // WriteAnswer writes an answer.
 func (c Codec) WriteAnswer(w io.Writer, a Answer) error {
-	return c.write(w, wireAnswer{uint8(a.State), a.Token, a.For, uint16(a.Ahead), nodeBytes(a.Holder)})
+	return c.frames.Write(w, wireAnswer{uint8(a.State), a.Token, a.For, uint16(a.Ahead), nodeBytes(a.Holder)})
 }
 
 // ReadAnswer reads one; an answer that no leader gives is an error.
 func (c Codec) ReadAnswer(r io.Reader) (Answer, error) {
 	var w wireAnswer
-	if err := c.read(r, &w); err != nil {
+	if err := c.frames.Read(r, &w); err != nil {
 		return Answer{}, fmt.Errorf("read answer: %w", err)
 	}
 	a := Answer{State: State(w.State), Token: w.Token, For: w.For, Ahead: int(w.Ahead)}
@@ -136,16 +131,16 @@ func (c Codec) ReadAnswer(r io.Reader) (Answer, error) {
 // WriteList writes a list, its first MaxList locks.
 func (c Codec) WriteList(w io.Writer, all []Lock) error {
 	out := wireList{Locks: []wireLock{}}
-	for _, l := range all[:min(len(all), maxList)] {
+	for _, l := range all[:min(len(all), MaxList)] {
 		out.Locks = append(out.Locks, wireLock{l.Name, nodeBytes(l.Holder), l.Token, l.Since, l.Left, uint16(l.Waiting)})
 	}
-	return c.write(w, out)
+	return c.frames.Write(w, out)
 }
 
 // ReadList reads a list.
 func (c Codec) ReadList(r io.Reader) (all []Lock, err error) {
 	var w wireList
-	if err := c.read(r, &w); err != nil {
+	if err := c.frames.Read(r, &w); err != nil {
 		return nil, fmt.Errorf("read list: %w", err)
 	}
 	for _, l := range w.Locks {
@@ -160,9 +155,6 @@ func (c Codec) ReadList(r io.Reader) (all []Lock, err error) {
 	}
 	return all, nil
 }
-
-// MaxList is how many locks a list has at most.
-const MaxList = maxList
 
 func nodeBytes(id ident.NodeID) []byte {
 	if id.IsZero() {
@@ -179,20 +171,4 @@ func nodeOf(raw []byte) (ident.NodeID, error) {
 		return ident.NodeID{}, fmt.Errorf("%w: a node of %d bytes", errMalformed, len(raw))
 	}
 	return ident.NodeID(raw), nil
-}
-
-func (c Codec) write(w io.Writer, v any) error {
-	data, err := c.enc.Marshal(v)
-	if err != nil {
-		return err
-	}
-	return frame.Write(w, data)
-}
-
-func (c Codec) read(r io.Reader, into any) error {
-	data, err := frame.Read(r, maxMessage)
-	if err != nil {
-		return err
-	}
-	return c.dec.Unmarshal(data, into)
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"selvage/internal/canon"
 	"selvage/internal/frame"
 	"selvage/internal/ident"
@@ -47,24 +45,21 @@ type wireAnswer struct {
 }
 
 // Codec writes and reads what travels. It is safe for concurrent use.
-type Codec struct {
-	enc cbor.EncMode
-	dec cbor.DecMode
-}
+type Codec struct{ frames frame.Codec }
 
 // NewCodec sets a Codec up.
 func NewCodec() (Codec, error) {
-	enc, dec, err := canon.Modes(canon.Bounds{Array: maxAhead, Depth: 4})
-	return Codec{enc, dec}, err
+	frames, err := frame.NewCodec(canon.Bounds{Array: maxAhead, Depth: 4}, maxMessage)
+	return Codec{frames}, err
 }
 
 // WriteClaim writes a claim.
-func (c Codec) WriteClaim(w io.Writer, claim Claim) error { return c.write(w, wireClaim(claim)) }
+func (c Codec) WriteClaim(w io.Writer, claim Claim) error { return c.frames.Write(w, wireClaim(claim)) }
 
 // ReadClaim reads one; a claim that no node makes is an error.
 func (c Codec) ReadClaim(r io.Reader) (Claim, error) {
 	var w wireClaim
-	if err := c.read(r, &w); err != nil {
+	if err := c.frames.Read(r, &w); err != nil {
 		return Claim{}, fmt.Errorf("read claim: %w", err)
 	}
 	if w.Deployment == "" || len(w.Deployment) > maxText || len(w.Statement) > maxText || w.Max < 1 {
@@ -79,13 +74,13 @@ func (c Codec) WriteAnswer(w io.Writer, epoch uint64, a Answer) error {
 	for _, id := range a.Ahead[:min(len(a.Ahead), maxAhead)] {
 		out.Ahead = append(out.Ahead, id[:])
 	}
-	return c.write(w, out)
+	return c.frames.Write(w, out)
 }
 
 // ReadAnswer reads one, and under which lease it was given.
 func (c Codec) ReadAnswer(r io.Reader) (epoch uint64, a Answer, err error) {
 	var w wireAnswer
-	if err := c.read(r, &w); err != nil {
+	if err := c.frames.Read(r, &w); err != nil {
 		return 0, Answer{}, fmt.Errorf("read answer: %w", err)
 	}
 	a.Go = w.Go
@@ -96,20 +91,4 @@ func (c Codec) ReadAnswer(r io.Reader) (epoch uint64, a Answer, err error) {
 		a.Ahead = append(a.Ahead, ident.NodeID(raw))
 	}
 	return w.Epoch, a, nil
-}
-
-func (c Codec) write(w io.Writer, v any) error {
-	data, err := c.enc.Marshal(v)
-	if err != nil {
-		return err
-	}
-	return frame.Write(w, data)
-}
-
-func (c Codec) read(r io.Reader, into any) error {
-	data, err := frame.Read(r, maxMessage)
-	if err != nil {
-		return err
-	}
-	return c.dec.Unmarshal(data, into)
 }
