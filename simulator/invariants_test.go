@@ -139,6 +139,38 @@ func TestOnlyDropped(t *testing.T) {
 	holds(t, s, only, "s/n1: s-n0 (abc) was dropped")
 }
 
+// TestFetchedBeforeItRuns: a deployment has been fetched when the last node that is meant has the release, and runs when
+// the last says so.
+func TestFetchedBeforeItRuns(t *testing.T) {
+	s, n0, n1 := pair()
+	d := &deploy{name: "till", release: "till@v2", at: time.Second}
+	s.deploys = []*deploy{d}
+	says := func(m *machine, phase, target string, ready bool) {
+		r := api.Running{Name: "till", Phase: phase, Target: target, Ready: ready}
+		if ready {
+			r.Release = target
+		}
+		m.agent.status.Deployments = []api.Running{r}
+	}
+	s.measure(2 * time.Second) // neither has heard of it
+	says(n0, "ready", "till@v1", true)
+	says(n1, "starting", "till@v2", false)
+	s.measure(3 * time.Second)
+	says(n0, "fetching", "till@v2", false)
+	s.measure(4 * time.Second)
+	if d.fetched != 0 {
+		t.Errorf("fetched after %s, and a node is still at it", d.fetched)
+	}
+	says(n0, "queued", "till@v2", false)
+	s.measure(5 * time.Second)
+	says(n0, "ready", "till@v2", true)
+	says(n1, "ready", "till@v2", true)
+	s.measure(7 * time.Second)
+	if d.fetched != 4*time.Second || d.took != 6*time.Second {
+		t.Errorf("fetched after %s and ran after %s, want 4 s and 6 s", d.fetched, d.took)
+	}
+}
+
 // TestBusyMachinesAreWaitedFor: what has to hold of all in the end does not hold of those alone who happen to answer,
 // until the time is up.
 func TestBusyMachinesAreWaitedFor(t *testing.T) {

@@ -23,6 +23,7 @@ type deploy struct {
 	singleton     bool
 	atOnce        int
 	at            time.Duration
+	fetched       time.Duration // until every target had it; 0 until then
 	took          time.Duration // until every target ran it; 0 until then
 }
 

@@ -17,6 +17,7 @@ type Result struct {
 	WallSeconds     float64  `json:"wall_seconds"`
 	TraceSHA256     string   `json:"trace_sha256"`
 	Checks          []Check  `json:"checks"`
+	FetchedSeconds  float64  `json:"fetched_seconds"`  // of the last deployment, until every node that is meant had the release, and all were up; 0 if that did not come about
 	MakespanSeconds float64  `json:"makespan_seconds"` // of the last deployment, until every node that is meant ran it, and all were up; 0 if that did not come about
 	BoundSeconds    float64  `json:"bound_seconds"`    // what its links allowed at best
 	Uplinks         []Uplink `json:"uplinks"`
@@ -70,6 +71,7 @@ func (t *story) result() Result {
 	}
 	if len(t.deploys) > 0 {
 		last := t.deploys[len(t.deploys)-1]
+		r.FetchedSeconds = last.fetched.Seconds()
 		r.MakespanSeconds, r.BoundSeconds = last.took.Seconds(), t.bound(last.release).Seconds()
 	}
 	r.Checks = append(r.Checks, t.budget(r)...)

@@ -115,8 +115,8 @@ func printResult(env *environment, r simulator.Result) error {
 	if r.Engine == "netns" {
 		time = "real"
 	}
-	_, err := fmt.Fprintf(env.out, "\n%d nodes, seed %d: %.1f %s s in %.1f s; last deployment after %.1f s, %.1f s at best\n",
-		r.Nodes, r.Seed, r.VirtualSeconds, time, r.WallSeconds, r.MakespanSeconds, r.BoundSeconds)
+	_, err := fmt.Fprintf(env.out, "\n%d nodes, seed %d: %.1f %s s in %.1f s; last deployment fetched after %.1f s, running after %.1f s, %.1f s at best\n",
+		r.Nodes, r.Seed, r.VirtualSeconds, time, r.WallSeconds, r.FetchedSeconds, r.MakespanSeconds, r.BoundSeconds)
 	return err
 }
 
