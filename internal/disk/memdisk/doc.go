@@ -4,7 +4,7 @@
 // # What a power cut leaves
 //
 // Bytes are kept in pages, each as it is now and as it was last synced. Crash keeps every synced
-// page, and decides for each 4 KiB of what was written since whether it reached the disk.
+// page of 4 KiB, and decides for each that was written since whether it reached the disk.
 //
 // Each change of names (create, rename, remove) waits in a queue until SyncDir of a directory that
 // it touches. Crash decides for each waiting change whether it reached the disk; a change never

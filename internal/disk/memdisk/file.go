@@ -1,6 +1,7 @@
 package memdisk
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"io/fs"
@@ -14,10 +15,9 @@ import (
 	"selvage/internal/disk"
 )
 
-const (
-	page = 64 << 10 // bytes of a file that are kept together
-	torn = 4 << 10  // bytes that a power cut keeps or loses together
-)
+// page is how many bytes of a file are kept together, and come through a power cut or are lost together. Most of what a
+// node writes is a small record, or a chunk among many: the first write to a page that was synced copies all of it.
+const page = 4 << 10
 
 // node is a file, a directory or a link.
 type node struct {
@@ -68,28 +68,37 @@ func (n *node) unlink() int64 {
 	return n.bytes
 }
 
-// own makes a page writable, at least size bytes long, and returns it. The caller holds mu.
-func (n *node) own(i, size int) []byte {
-	for len(n.now.pages) <= i {
-		n.now.pages = append(n.now.pages, nil)
-	}
-	p := n.now.pages[i]
+// put writes into a page from an offset in it on. The caller holds mu.
+func (n *node) put(i, from int, b []byte) {
+	n.now.reach(i)
+	old := n.now.pages[i]
+	p := old[:min(from, len(old))]
 	if !n.dirty[i] {
-		fresh := make([]byte, len(p), page)
-		copy(fresh, p)
-		p = fresh
-		if n.dirty == nil {
-			n.dirty = map[int]bool{}
-		}
-		n.dirty[i] = true
+		p = slices.Clip(p) // so that it is copied, and what was synced stays
 	}
-	if grow := size - len(p); grow > 0 {
-		clear(p[len(p):size])
-		p = p[:size]
-		n.bytes += int64(grow)
+	p = append(p, make([]byte, from-len(p))...)
+	p = append(p, b...)
+	if len(p) < len(old) {
+		p = append(p, old[len(p):]...)
 	}
+	n.set(i, p)
+}
+
+// set gives a page other bytes, which nothing that was synced shares. The caller holds mu.
+func (n *node) set(i int, p []byte) {
+	n.bytes += int64(len(p) - len(n.now.pages[i]))
 	n.now.pages[i] = p
-	return p
+	if n.dirty == nil {
+		n.dirty = map[int]bool{}
+	}
+	n.dirty[i] = true
+}
+
+// reach makes room for a page.
+func (c *content) reach(i int) {
+	if more := i + 1 - len(c.pages); more > 0 {
+		c.pages = append(c.pages, make([][]byte, more)...)
+	}
 }
 
 // cost returns how many bytes a write would add.
@@ -120,9 +129,7 @@ func (n *node) truncate(size int64) int64 {
 		if keep >= len(n.now.pages[i]) {
 			continue
 		}
-		p := n.own(i, 0)
-		n.bytes -= int64(len(p) - keep)
-		n.now.pages[i] = p[:keep]
+		n.set(i, bytes.Clone(n.now.pages[i][:keep]))
 	}
 	if n.removed {
 		return 0
@@ -135,9 +142,7 @@ func (n *node) sync() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for i := range n.dirty {
-		for len(n.synced.pages) <= i {
-			n.synced.pages = append(n.synced.pages, nil)
-		}
+		n.synced.reach(i)
 		n.synced.pages[i] = n.now.pages[i]
 	}
 	n.synced.size = n.now.size
@@ -154,24 +159,17 @@ func (n *node) survive(r *rand.Rand) *node {
 		out.now.size = n.now.size
 	}
 	for _, i := range slices.Sorted(maps.Keys(n.dirty)) {
-		fresh := out.own(i, page)
-		for at := 0; at < page; at += torn {
-			if r.IntN(2) == 0 {
-				clear(fresh[at : at+torn])
-				if now := n.now.pages[i]; at < len(now) {
-					copy(fresh[at:at+torn], now[at:])
-				}
-			}
+		if r.IntN(2) == 0 {
+			out.now.reach(i)
+			out.now.pages[i] = n.now.pages[i]
 		}
 	}
-	out.bytes = 0
 	for i, p := range out.now.pages {
 		keep := min(int64(len(p)), max(0, out.now.size-int64(i)*page))
 		out.now.pages[i] = p[:keep]
 		out.bytes += keep
 	}
 	out.synced = content{out.now.size, slices.Clone(out.now.pages)}
-	clear(out.dirty)
 	return out
 }
 
@@ -274,7 +272,7 @@ func (f *file) WriteAt(b []byte, off int64) (int, error) {
 	for done := 0; done < len(b); {
 		i, from := int((off+int64(done))/page), int((off+int64(done))%page)
 		n := min(len(b)-done, page-from)
-		copy(f.n.own(i, from+n)[from:], b[done:done+n])
+		f.n.put(i, from, b[done:done+n])
 		done += n
 	}
 	f.n.now.size, f.n.mtime = max(f.n.now.size, off+int64(len(b))), time.Now()

@@ -105,13 +105,13 @@ func TestRenameSurvivesPowerLoss(t *testing.T) {
 // Of each block, a power cut leaves what was synced last, or what was written last.
 func TestSyncedBytesSurvive(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		const blocks = 3 * page / torn
+		const blocks = 48
 		f := New(0)
 		file, err := f.OpenFile("f", os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(file.Truncate(blocks*torn), file.Sync(), f.SyncDir(".")); err != nil {
+		if err := errors.Join(file.Truncate(blocks*page), file.Sync(), f.SyncDir(".")); err != nil {
 			t.Fatal(err)
 		}
 		var synced, now [blocks]byte
@@ -125,17 +125,17 @@ func TestSyncedBytesSurvive(t *testing.T) {
 			}
 			i := rapid.IntRange(0, blocks-1).Draw(t, "block")
 			now[i] = rapid.Byte().Draw(t, "value")
-			if _, err := file.WriteAt(bytes.Repeat(now[i:i+1], torn), int64(i*torn)); err != nil {
+			if _, err := file.WriteAt(bytes.Repeat(now[i:i+1], page), int64(i*page)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		after := f.Crash(rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0)))
-		got, err := disk.ReadFile(after, "f", blocks*torn)
+		got, err := disk.ReadFile(after, "f", blocks*page)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i := range blocks {
-			if b := got[i*torn]; b != synced[i] && b != now[i] {
+			if b := got[i*page]; b != synced[i] && b != now[i] {
 				t.Fatalf("block %d is %d; synced as %d, then written as %d", i, b, synced[i], now[i])
 			}
 		}
