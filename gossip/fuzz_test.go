@@ -83,13 +83,3 @@ func FuzzReadFrame(f *testing.F) {
 		}
 	})
 }
-
-func FuzzReadPacket(f *testing.F) {
-	f.Add([]byte{0, 1, 7})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := readPacket(bytes.NewReader(b))
-		if err == nil && (len(got) > maxPacket || !bytes.Equal(got, b[2:2+len(got)])) {
-			t.Fatalf("%d bytes, not those that were sent", len(got))
-		}
-	})
-}

@@ -2,16 +2,15 @@ package gossip
 
 import (
 	"bufio"
+	"bytes"
 	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"time"
 
 	"github.com/hashicorp/memberlist"
 
+	packetframe "selvage/internal/frame"
 	"selvage/internal/ident"
 )
 
@@ -30,8 +29,6 @@ func (t *transport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, e
 	if len(b) > maxPacket {
 		return time.Time{}, fmt.Errorf("send packet: %d bytes are more than %d", len(b), maxPacket)
 	}
-	framed := make([]byte, 2, 2+len(b))
-	binary.BigEndian.PutUint16(framed, uint16(len(b)))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -45,7 +42,7 @@ func (t *transport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, e
 		go t.writePackets(id, queue)
 	}
 	select {
-	case queue <- append(framed, b...):
+	case queue <- bytes.Clone(b): // it is memberlist's
 	default:
 	}
 	return time.Now(), nil
@@ -113,8 +110,7 @@ func writePacket(conn net.Conn, b []byte) error {
 	if err := conn.SetWriteDeadline(time.Now().Add(packetTimeout)); err != nil {
 		return err
 	}
-	_, err := conn.Write(b)
-	return err
+	return packetframe.Write(conn, b)
 }
 
 // receivePackets hands a member's packets to memberlist until the stream ends. They are from the
@@ -125,7 +121,7 @@ func (t *transport) receivePackets(from ident.NodeID, conn net.Conn) {
 	addr := net.UDPAddr(*syntheticAddr(from))
 	in := bufio.NewReader(conn)
 	for {
-		b, err := readPacket(in)
+		b, err := packetframe.Read(in, maxPacket)
 		if err != nil || !t.inSite(from) {
 			return
 		}
@@ -134,23 +130,4 @@ func (t *transport) receivePackets(from ident.NodeID, conn net.Conn) {
 		default: // memberlist does not keep up; packets may be lost
 		}
 	}
-}
-
-var errPacket = errors.New("malformed packet")
-
-// readPacket reads a length and as many bytes.
-func readPacket(r io.Reader) ([]byte, error) {
-	var head [2]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return nil, fmt.Errorf("receive packet: %w", err)
-	}
-	n := binary.BigEndian.Uint16(head[:])
-	if n == 0 || n > maxPacket {
-		return nil, fmt.Errorf("%w: a length of %d", errPacket, n)
-	}
-	b := make([]byte, n)
-	if _, err := io.ReadFull(r, b); err != nil {
-		return nil, fmt.Errorf("receive packet: %w", err)
-	}
-	return b, nil
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"selvage/internal/canon"
 	"selvage/internal/mutant"
 	"selvage/ledger/trust"
 )
@@ -160,7 +161,7 @@ func (c *charters) admit(cred trust.Credential) (admission, error) {
 // readEnvelope reads the JSON of a DSSE envelope, strictly.
 func readEnvelope(data []byte) (trust.Envelope, error) {
 	var env trust.Envelope
-	err := decodeJSON(data, &env)
+	err := canon.ReadJSON(data, &env)
 	return env, err
 }
 

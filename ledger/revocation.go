@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"selvage/internal/canon"
 	"selvage/internal/ident"
 	"selvage/ledger/trust"
 )
@@ -64,7 +65,7 @@ func SignRevocation(r Revocation, keys ...ed25519.PrivateKey) (trust.Envelope, e
 // DecodeRevocation reads the payload of a revocation, strictly. Who signed it is not asked.
 func DecodeRevocation(payload []byte) (Revocation, error) {
 	var r Revocation
-	if err := decodeJSON(payload, &r); err != nil {
+	if err := canon.ReadJSON(payload, &r); err != nil {
 		return Revocation{}, fmt.Errorf("decode revocation: %w", err)
 	}
 	return r, r.check()

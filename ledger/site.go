@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"selvage/internal/canon"
 	"selvage/internal/ident"
 	"selvage/ledger/trust"
 )
@@ -53,7 +54,7 @@ func SignSite(c SiteConfig, keys ...ed25519.PrivateKey) (trust.Envelope, error) 
 // DecodeSite reads the payload of a site config, strictly. Who signed it is not asked.
 func DecodeSite(payload []byte) (SiteConfig, error) {
 	var c SiteConfig
-	if err := decodeJSON(payload, &c); err != nil {
+	if err := canon.ReadJSON(payload, &c); err != nil {
 		return SiteConfig{}, fmt.Errorf("decode site config: %w", err)
 	}
 	return c, c.check()

@@ -8,10 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"time"
 
+	"selvage/internal/canon"
 	"selvage/ledger/manifest"
 	"selvage/ledger/trust"
 )
@@ -167,7 +167,7 @@ func Digest(env trust.Envelope) (string, error) {
 // DecodeRelease reads the payload of a release statement, strictly. Who signed it is not asked.
 func DecodeRelease(payload []byte) (Release, error) {
 	var st inToto
-	if err := decodeJSON(payload, &st); err != nil {
+	if err := canon.ReadJSON(payload, &st); err != nil {
 		return Release{}, fmt.Errorf("decode release: %w", err)
 	}
 	r := Release(st.Predicate)
@@ -186,23 +186,10 @@ func DecodeRelease(payload []byte) (Release, error) {
 // DecodeDeployment reads the payload of a deployment statement, strictly. Who signed it is not asked.
 func DecodeDeployment(payload []byte) (Deployment, error) {
 	var d Deployment
-	if err := decodeJSON(payload, &d); err != nil {
+	if err := canon.ReadJSON(payload, &d); err != nil {
 		return Deployment{}, fmt.Errorf("decode deployment: %w", err)
 	}
 	return d, d.check()
-}
-
-// decodeJSON reads one value, and no field that v does not have.
-func decodeJSON(data []byte, v any) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one value")
-	}
-	return nil
 }
 
 var (

@@ -35,3 +35,15 @@ func TestBounds(t *testing.T) {
 		t.Errorf("cut short: %v", err)
 	}
 }
+
+func FuzzRead(f *testing.F) {
+	const most = 100
+	f.Add([]byte{0, 1, 7})
+	f.Add([]byte{0, 101, 7})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := Read(bytes.NewReader(b), most)
+		if err == nil && (len(got) > most || !bytes.Equal(got, b[2:2+len(got)])) {
+			t.Fatalf("%d bytes, not those that were sent", len(got))
+		}
+	})
+}

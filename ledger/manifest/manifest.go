@@ -1,12 +1,12 @@
 package manifest
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"selvage/internal/canon"
 )
 
 // Deployment is one manifest: the wish that a release run on some nodes.
@@ -146,14 +146,9 @@ func fill[T comparable](v *T, with T) {
 
 // DecodeSpec reads the JSON form of a spec, as strictly as Parse reads YAML, and checks it.
 func DecodeSpec(data []byte) (Spec, error) {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
 	var s Spec
-	if err := dec.Decode(&s); err != nil {
+	if err := canon.ReadJSON(data, &s); err != nil {
 		return Spec{}, fmt.Errorf("decode deployment spec: %w", err)
-	}
-	if dec.More() {
-		return Spec{}, fmt.Errorf("decode deployment spec: more than one value")
 	}
 	if problems := s.problems(); len(problems) > 0 {
 		return Spec{}, fmt.Errorf("decode deployment spec: %s: %s", problems[0].field, problems[0].text)

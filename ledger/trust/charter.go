@@ -1,17 +1,17 @@
 package trust
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"path"
 	"slices"
 	"time"
+
+	"selvage/internal/canon"
 )
 
 // FleetID is the digest of the first charter's payload.
@@ -82,7 +82,7 @@ func decodeCharter(payload []byte) (*Charter, error) {
 	if len(payload) > maxCharter {
 		return nil, fmt.Errorf("%w: a charter of %d bytes", ErrMalformed, len(payload))
 	}
-	if err := decodeStrict(payload, &c); err != nil {
+	if err := canon.ReadJSON(payload, &c); err != nil {
 		return nil, fmt.Errorf("%w: charter: %w", ErrMalformed, err)
 	}
 	if err := c.check(); err != nil {
@@ -188,17 +188,4 @@ func SignCharter(c Charter, keys ...ed25519.PrivateKey) (Envelope, error) {
 		return Envelope{}, err
 	}
 	return Sign(TypeCharter, payload, keys...)
-}
-
-// decodeStrict reads one JSON value with no field that v does not have.
-func decodeStrict(data []byte, v any) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one value")
-	}
-	return nil
 }

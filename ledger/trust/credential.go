@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"selvage/internal/canon"
 	"selvage/internal/ident"
 )
 
@@ -84,7 +85,7 @@ func ParseCredential(data []byte) (Credential, error) {
 		return Credential{}, fmt.Errorf("credential is %w", err)
 	}
 	c := Credential{binding: body.Binding, sig: body.Sig, renewal: body.Renewal}
-	if err := decodeStrict(body.Invite, &c.invite); err != nil {
+	if err := canon.ReadJSON(body.Invite, &c.invite); err != nil {
 		return Credential{}, fmt.Errorf("credential is %w: %w", ErrMalformed, err)
 	}
 	if len(c.renewal) > MaxRenewal {

@@ -10,6 +10,8 @@ import (
 	"io"
 	"regexp"
 	"time"
+
+	"selvage/internal/canon"
 )
 
 // Invite is permission to join one site. It travels in a Ticket.
@@ -147,7 +149,7 @@ func peekInvite(e Envelope) (Invite, error) {
 
 func decodeInvite(payload []byte) (Invite, error) {
 	var i Invite
-	err := decodeStrict(payload, &i)
+	err := canon.ReadJSON(payload, &i)
 	if err == nil {
 		err = i.check()
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"selvage/internal/canon"
 	"selvage/internal/ident"
 )
 
@@ -70,7 +71,7 @@ func decodeTicket(data []byte) (Ticket, error) {
 		return Ticket{}, fmt.Errorf("ticket is %w: a key of %d bytes", ErrMalformed, len(body.Seed))
 	}
 	t := Ticket{Key: ed25519.NewKeyFromSeed(body.Seed)}
-	if err := decodeStrict(body.Invite, &t.Invite); err != nil {
+	if err := canon.ReadJSON(body.Invite, &t.Invite); err != nil {
 		return Ticket{}, fmt.Errorf("ticket is %w: %w", ErrMalformed, err)
 	}
 	inv, err := peekInvite(t.Invite)
