@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sync"
 	"time"
@@ -180,6 +179,8 @@ func (f *fetcher) next() (planner.Run, bool) {
 func (f *fetcher) read(conn net.Conn, out chan<- arrived) error {
 	r := bufio.NewReaderSize(&pulse{r: conn, every: func(now time.Time) { f.task.alive(f.n, now) }, told: time.Now()}, readAhead)
 	list := f.task.object.Chunks()
+	var packed unpacker
+	defer packed.close()
 	for {
 		status, err := r.ReadByte()
 		if err != nil {
@@ -189,18 +190,22 @@ func (f *fetcher) read(conn net.Conn, out chan<- arrived) error {
 		if !asked {
 			return fmt.Errorf("%w: it sends what was not asked for", errProtocol)
 		}
-		if status > statusMissing {
-			return fmt.Errorf("%w: status %d", errProtocol, status)
-		}
-		if status != statusOK {
+		read := readPlain
+		switch status {
+		case statusOK:
+		case statusPacked:
+			read = packed.read
+		case statusMissing:
 			return fmt.Errorf("fetch chunks %d+%d: %w", run.First, run.Count, store.ErrMissing)
+		default:
+			return fmt.Errorf("%w: status %d", errProtocol, status)
 		}
 		for i := run.First; i < run.First+run.Count; i++ {
 			data, err := f.buffer(int(list[i].Size))
 			if err != nil {
 				return err
 			}
-			if n, err := io.ReadFull(r, data); err != nil {
+			if n, err := read(r, data); err != nil {
 				f.task.wasted(f.n, n)
 				f.free(data)
 				return err

@@ -18,7 +18,7 @@ type Network interface {
 const (
 	haveProtocol   = "/selvage/have/1"
 	dagProtocol    = "/selvage/dag/1"
-	FetchProtocol  = "/selvage/fetch/1"
+	FetchProtocol  = "/selvage/fetch/2"
 	holderProtocol = "/selvage/holder/1"
 )
 

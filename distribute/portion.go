@@ -17,6 +17,8 @@ var sendBuffers = sync.Pool{New: func() any { return new([1 + sendBuffer]byte) }
 type portion struct {
 	buf      *[1 + sendBuffer]byte
 	data     []byte      // of buf; what is to be sent
+	part     store.Part  // the chunks
+	begins   bool        // its run, with a status
 	ends     planner.Run // the run whose last portion it is
 	sent     int         // bytes of that run's chunks
 	answered bool        // it is the last of its request
@@ -67,9 +69,9 @@ func (s *Swarm) loadRun(o *store.Object, run planner.Run, last bool, out chan<- 
 			return hand(out, p, gone)
 		}
 		sent += n
-		p.data = p.buf[1 : 1+n]
+		p.data, p.part = p.buf[1:1+n], part
 		if k == 0 {
-			p.buf[0] = statusOK
+			p.buf[0], p.begins = statusOK, true
 			p.data = p.buf[:1+n]
 		}
 		if k == len(parts)-1 {

@@ -145,8 +145,10 @@ func (s *Swarm) serveFetch(from ident.NodeID, conn net.Conn) {
 		defer close(portions)
 		s.load(o, requests, portions, gone)
 	})
+	pack := s.packerFor(from)
+	defer s.packers.give(pack)
 	for p := range portions {
-		err := write(conn, p.data)
+		err := pack.write(conn, p, o.Chunks())
 		p.release()
 		if err = errors.Join(err, p.err); err != nil {
 			reset(conn) // ends the reader too

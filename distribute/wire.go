@@ -159,4 +159,5 @@ func readRuns(r *bufio.Reader, most int) ([]planner.Run, error) {
 const (
 	statusOK      = 0
 	statusMissing = 1
+	statusPacked  = 2
 )

@@ -87,37 +87,6 @@ func (t *story) seed(s scenario.Seed) error {
 	return nil
 }
 
-// content is the bytes of a release: those of the one before it, with a run of them replaced at random,
-// or several.
-func (t *story) content(s scenario.Seed) []byte {
-	out := make([]byte, s.Size)
-	fresh := s.Size
-	if before, ok := t.releases[t.latest[s.Name]]; ok {
-		fresh = max(s.Size-int64(copy(out, before.content)), int64(s.Change*float64(s.Size)))
-	}
-	if s.Places > 1 && int64(len(t.releases[t.latest[s.Name]].content)) >= s.Size {
-		t.strew(out, fresh, s)
-		return out
-	}
-	at := t.rand.Int64N(s.Size - fresh + 1)
-	if old := int64(len(t.releases[t.latest[s.Name]].content)); old < s.Size {
-		at = min(old, s.Size-fresh) // what the old one lacks is among what is new
-	}
-	_, _ = ChaCha(t.rand.Uint64(), s.Name).Read(out[at : at+fresh]) // a generator never ends
-	return out
-}
-
-// strew replaces bytes in as many places as the release is said to differ in.
-func (t *story) strew(out []byte, fresh int64, s scenario.Seed) {
-	noise := ChaCha(t.rand.Uint64(), s.Name)
-	places := int64(s.Places)
-	for i := range places {
-		at, end := s.Size*i/places, s.Size*(i+1)/places
-		n := min(fresh*(i+1)/places-fresh*i/places, end-at)
-		_, _ = noise.Read(out[at : at+n]) // a generator never ends
-	}
-}
-
 // amend has the charter amended.
 func (t *story) amend(c scenario.Charter) error {
 	if _, err := t.up(c.From); err != nil {

@@ -148,6 +148,8 @@
 //	        it if this is the first; otherwise 100%
 //	    places: a whole number, 1 to 10000; in how many places that is, as far from each other as they
 //	        can be; otherwise 1, at random
+//	    repeats: a share, 0% to 100% or 0 to 1; how much of what is new repeats what went before, as in
+//	        programs, and can be packed; otherwise 0, which is noise
 //	  deploy: a mapping; a release is declared to run
 //	    name: a name; of the deployment; otherwise the release's
 //	    release: a NAME@VERSION; which release; it was seeded before; has to be given

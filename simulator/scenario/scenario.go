@@ -139,6 +139,8 @@ type Seed struct {
 	Change float64
 	// Places is in how many places of the blob the new bytes are, as far from each other as they can be; at least 1.
 	Places int
+	// Repeats is the share of the new bytes that repeats what went before, 0 to 1, and so packs away.
+	Repeats float64
 }
 
 // Deploy declares that a release run.

@@ -221,6 +221,9 @@ func (sh *shrinker) sizes() (progress bool) {
 		if seed := sh.s.Work[i].Seed; seed != nil && seed.Places > 1 {
 			progress = sh.change(func(s *Scenario) { s.Work[i].Seed.Places = 1 }) || progress
 		}
+		if seed := sh.s.Work[i].Seed; seed != nil && seed.Repeats > 0 {
+			progress = sh.change(func(s *Scenario) { s.Work[i].Seed.Repeats = 0 }) || progress
+		}
 		for seed := sh.s.Work[i].Seed; seed != nil && seed.Size > smallest; seed = sh.s.Work[i].Seed {
 			half := max(seed.Size/2, smallest)
 			if !sh.change(func(s *Scenario) { s.Work[i].Seed.Size = half }) {

@@ -162,6 +162,9 @@ func weight(s Scenario) float64 {
 			if work.Seed.Places > 1 {
 				w += 1e13
 			}
+			if work.Seed.Repeats > 0 {
+				w += 1e13
+			}
 		}
 	}
 	for _, b := range []float64{s.Budget.UplinkRatio, s.Budget.BlobRatio, float64(s.Budget.BlobBytes), float64(s.Budget.Makespan)} {

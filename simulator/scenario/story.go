@@ -200,6 +200,8 @@ func seedFields() mapping[Seed] {
 			"how much is new of the last release of this name; all of it if this is the first").or("100%"),
 		of("places", whole(1, maxStrewn), func(s *Seed) *int { return &s.Places },
 			"in how many places that is, as far from each other as they can be").or("1, at random"),
+		of("repeats", share(), func(s *Seed) *float64 { return &s.Repeats },
+			"how much of what is new repeats what went before, as in programs, and can be packed").or("0, which is noise"),
 	}}
 }
 

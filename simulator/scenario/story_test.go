@@ -123,7 +123,7 @@ func workGen() *rapid.Generator[[]Work] {
 		held, limit := rapid.Bool().Draw(t, "held"), rates().Draw(t, "limit")
 		all := []Work{
 			{Join: &Join{"s0", "late"}},
-			{Seed: &Seed{From: node.Draw(t, "from"), Name: "app", Version: "1.0", Size: sizes(1, maxBlob).Draw(t, "size"), Change: 1, Places: 1}},
+			{Seed: &Seed{From: node.Draw(t, "from"), Name: "app", Version: "1.0", Size: sizes(1, maxBlob).Draw(t, "size"), Change: 1, Places: 1, Repeats: shares().Draw(t, "repeats")}},
 			{Seed: &Seed{From: node.Draw(t, "from"), Name: "app", Version: "v2", Size: 1, Change: shares().Draw(t, "change"), Places: rapid.IntRange(1, maxStrewn).Draw(t, "places")}},
 			{Deploy: &Deploy{From: node.Draw(t, "from"), Release: "app@1.0", Selector: map[string]string{"tier": "1"}}},
 			{Deploy: &Deploy{Name: "shop/app", Release: "app@v2"}},

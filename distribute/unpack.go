@@ -1,0 +1,64 @@
+package distribute
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// readPlain reads a chunk that is not packed.
+func readPlain(r *bufio.Reader, chunk []byte) (int, error) { return io.ReadFull(r, chunk) }
+
+// unpacker reads the packed chunks of one stream. It is for one goroutine.
+type unpacker struct {
+	dec     *zstd.Decoder // nil before the first
+	section bytes.Reader  // of the chunk that is read
+	buf     []byte
+}
+
+// Read is the decoder's: it finds the end of what was sent where a chunk ends, and has no reason to look beyond.
+func (u *unpacker) Read(b []byte) (int, error) {
+	n, err := u.section.Read(b)
+	if err != nil {
+		err = fmt.Errorf("%w: a packed chunk is short", errProtocol)
+	}
+	return n, err
+}
+
+// read reads a chunk into chunk, which has its size. It returns how many bytes came for it.
+func (u *unpacker) read(r *bufio.Reader, chunk []byte) (int, error) {
+	n, err := binary.ReadUvarint(r)
+	if err != nil {
+		return 0, err
+	}
+	if n > uint64(len(chunk)+packHeaders) {
+		return 0, fmt.Errorf("%w: %d bytes for a chunk of %d", errProtocol, n, len(chunk))
+	}
+	if u.dec == nil {
+		if u.dec, err = zstd.NewReader(u, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(packWindow)); err != nil {
+			return 0, fmt.Errorf("%w: %w", errLocal, err)
+		}
+	}
+	u.buf = append(u.buf[:0], make([]byte, n)...)
+	if came, err := io.ReadFull(r, u.buf); err != nil {
+		return came, err
+	}
+	u.section.Reset(u.buf)
+	if _, err := io.ReadFull(u.dec, chunk); err != nil {
+		return int(n), fmt.Errorf("%w: unpack a chunk: %w", errProtocol, err)
+	}
+	if u.section.Len() > 0 {
+		return int(n), fmt.Errorf("%w: a packed chunk is long", errProtocol)
+	}
+	return int(n), nil
+}
+
+func (u *unpacker) close() {
+	if u.dec != nil {
+		u.dec.Close()
+	}
+}
