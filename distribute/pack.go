@@ -2,7 +2,9 @@ package distribute
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
+	"errors"
 	"net"
 	"sync"
 
@@ -103,6 +105,23 @@ func (k *packer) write(conn net.Conn, p portion, chunks []store.Chunk) error {
 		data = data[c.Size:]
 	}
 	return write(conn, k.sent)
+}
+
+// packedSize returns how many bytes chunks of a complete blob take over an uplink.
+func packedSize(ctx context.Context, o *store.Object, chunks []int) (size int64, err error) {
+	k, buf := newPacker(), make([]byte, store.MaxChunk)
+	for _, i := range chunks {
+		n, err := o.ReadChunks(i, 1, buf)
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return 0, err
+		}
+		k.sent = k.sent[:0]
+		if err := k.append(buf[:n]); err != nil {
+			return 0, err
+		}
+		size += int64(len(k.sent))
+	}
+	return size, nil
 }
 
 // packerFor returns what packs the answers to a peer on a stream: nothing for a mate, as the LAN is faster than packing.

@@ -7,6 +7,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -184,4 +186,41 @@ func FuzzUnpack(f *testing.F) {
 			}
 		}
 	})
+}
+
+// BenchmarkPack packs and unpacks this very program, as an example of one, in pieces of a chunk's usual size, and noise, which does not pack.
+func BenchmarkPack(b *testing.B) {
+	exe, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	program, err := os.ReadFile(exe)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for what, data := range map[string][]byte{"program": program, "noise": content(1, 32<<20)} {
+		b.Run(what+"/pack", func(b *testing.B) {
+			b.SetBytes(int64(len(data)))
+			for b.Loop() {
+				b.ReportMetric(float64(len(packedPieces(b, data)))/float64(len(data)), "of-bytes")
+			}
+		})
+		b.Run(what+"/unpack", func(b *testing.B) {
+			sent := packedPieces(b, data)
+			b.SetBytes(int64(len(data)))
+			for b.Loop() {
+				r, u := reader(sent), unpacker{}
+				for piece := range slices.Chunk(data, 32<<10) {
+					if _, err := u.read(r, make([]byte, len(piece))); err != nil {
+						b.Fatal(err)
+					}
+				}
+				u.close()
+			}
+		})
+	}
+}
+
+func packedPieces(b *testing.B, data []byte) []byte {
+	return packed(b, slices.Collect(slices.Chunk(data, 32<<10))...)
 }

@@ -24,7 +24,7 @@ var (
 
 // MakePatch makes the patch from one complete blob of the store to another, applies it to see that it
 // does what it should, and adds it to the store as a blob. It fails with ErrNoGain if the patch has
-// more than four fifths of the bytes of the chunks that the old blob lacks.
+// more than four fifths of the bytes that the chunks that the old blob lacks take over an uplink.
 func MakePatch(ctx context.Context, s *store.Store, from, to Digest) (*store.Object, error) {
 	o, err := makePatch(ctx, s, from, to)
 	if err != nil {
@@ -34,7 +34,7 @@ func MakePatch(ctx context.Context, s *store.Store, from, to Digest) (*store.Obj
 }
 
 func makePatch(ctx context.Context, s *store.Store, from, to Digest) (*store.Object, error) {
-	most, err := worthwhile(s, from, to)
+	most, err := worthwhile(ctx, s, from, to)
 	if err != nil {
 		return nil, err
 	}
@@ -70,17 +70,20 @@ func makePatch(ctx context.Context, s *store.Store, from, to Digest) (*store.Obj
 }
 
 // worthwhile is how many bytes a patch may have at most.
-func worthwhile(s *store.Store, from, to Digest) (int64, error) {
+func worthwhile(ctx context.Context, s *store.Store, from, to Digest) (int64, error) {
 	old, ok := s.Object(from)
 	fresh, ok2 := s.Object(to)
 	if !ok || !ok2 {
 		return 0, store.ErrMissing
 	}
-	most := old.Lacks(fresh) * 4 / 5
-	if most == 0 {
+	cost, err := packedSize(ctx, fresh, old.Lacks(fresh))
+	if err != nil {
+		return 0, err
+	}
+	if cost*4/5 == 0 {
 		return 0, ErrNoGain
 	}
-	return most, nil
+	return cost * 4 / 5, nil
 }
 
 func fileOf(r *store.Reader) patch.File { return patch.File{ReaderAt: r, Size: r.Size()} }

@@ -80,8 +80,8 @@ func TestPatchThroughStores(t *testing.T) {
 func TestPatchesNotWorthIt(t *testing.T) {
 	fs := memdisk.New(0)
 	v1 := content(1, 200<<10)
-	s, all := storeOf(t, fs, v1, content(2, 200<<10), nil, append(bytes.Clone(v1), content(3, 100<<10)...))
-	for name, to := range map[string]*store.Object{"all new": all[1], "empty": all[2], "itself": all[0], "an end that is new": all[3]} {
+	s, all := storeOf(t, fs, v1, content(2, 200<<10), nil, append(bytes.Clone(v1), content(3, 100<<10)...), append(bytes.Clone(v1), prose(3, 300<<10)...))
+	for name, to := range map[string]*store.Object{"all new": all[1], "empty": all[2], "itself": all[0], "an end that is new": all[3], "new prose, which packs as well": all[4]} {
 		if _, err := MakePatch(t.Context(), s, all[0].Digest, to.Digest); !errors.Is(err, ErrNoGain) {
 			t.Errorf("%s: %v", name, err)
 		}

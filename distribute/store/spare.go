@@ -27,16 +27,16 @@ func (o *Object) Missing() (int64, bool) {
 	return missing, true
 }
 
-// Lacks returns how many bytes of chunks another blob has that this one does not.
-func (o *Object) Lacks(other *Object) int64 {
+// Lacks returns which chunks another blob has that this one does not, ascending.
+func (o *Object) Lacks(other *Object) []int {
 	known := map[[32]byte]bool{}
 	for _, c := range o.Chunks() {
 		known[c.Hash] = true
 	}
-	var lacks int64
-	for _, c := range other.Chunks() {
+	var lacks []int
+	for i, c := range other.Chunks() {
 		if !known[c.Hash] {
-			lacks += int64(c.Size)
+			lacks = append(lacks, i)
 			known[c.Hash] = true // a twin comes with its first
 		}
 	}
