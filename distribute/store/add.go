@@ -3,18 +3,14 @@ package store
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
-	"hash"
-	"hash/crc32"
 	"io"
 	"os"
 
-	chunkers "github.com/PlakarKorp/go-cdc-chunkers"
+	"selvage/internal/disk"
+
 	_ "github.com/PlakarKorp/go-cdc-chunkers/chunkers/fastcdc" // registers the algorithm by name
 	"golang.org/x/sync/errgroup"
-
-	"selvage/internal/disk"
 )
 
 // Chunk sizes, bytes. They are part of the format.
@@ -84,7 +80,7 @@ type added struct {
 // names the whole, each on its own goroutine.
 func (s *Store) cut(ctx context.Context, r io.Reader, w io.Writer) (added, error) {
 	g, ctx := errgroup.WithContext(ctx)
-	toName, toSum := make(chan block, 4), make(chan block, 4)
+	toName, toSum := make(chan *block, 4), make(chan *block, 4)
 	var chunks []Chunk
 	var marks []uint32
 	whole := sha256.New()
@@ -113,64 +109,6 @@ func (s *Store) cut(ctx context.Context, r io.Reader, w io.Writer) (added, error
 	}
 	last := chunks[len(chunks)-1]
 	return added{Want{Digest(whole.Sum(nil)), last.Offset + int64(last.Size), root}, chunks, marks, nodes}, nil
-}
-
-// block is some consecutive chunks: their bytes, and where each ends in them.
-type block struct {
-	data []byte
-	ends []int
-}
-
-func split(ctx context.Context, r io.Reader, w io.Writer, outs ...chan<- block) error {
-	cdc, err := chunkers.NewChunker(algorithm, r, &chunkers.ChunkerOpts{MinSize: minChunk, NormalSize: averageChunk, MaxSize: MaxChunk})
-	if err != nil {
-		return err
-	}
-	for done := false; !done; {
-		b := block{data: make([]byte, 0, blockSize+MaxChunk)}
-		for len(b.data) < blockSize && !done {
-			chunk, err := cdc.Next()
-			if done = errors.Is(err, io.EOF); err != nil && !done {
-				return fmt.Errorf("read blob: %w", err)
-			}
-			if len(chunk) > 0 {
-				b.data = append(b.data, chunk...)
-				b.ends = append(b.ends, len(b.data))
-			}
-		}
-		if _, err := w.Write(b.data); err != nil {
-			return err
-		}
-		for _, out := range outs {
-			select {
-			case out <- b:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-	}
-	return nil
-}
-
-func nameChunks(in <-chan block) (chunks []Chunk, marks []uint32) {
-	var offset int64
-	for b := range in {
-		begin := 0
-		for _, end := range b.ends {
-			data := b.data[begin:end]
-			chunks = append(chunks, Chunk{sha256.Sum256(data), offset + int64(begin), int32(len(data))})
-			marks = append(marks, crc32.Checksum(data, castagnoli))
-			begin = end
-		}
-		offset += int64(len(b.data))
-	}
-	return chunks, marks
-}
-
-func sumBlocks(h hash.Hash, in <-chan block) {
-	for b := range in {
-		h.Write(b.data) // a hash never fails
-	}
 }
 
 // adopt makes a checked file the blob that it is.

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"io"
 	"testing"
 
 	"selvage/internal/disk"
@@ -22,6 +23,24 @@ func disks(b *testing.B, run func(b *testing.B, fs disk.FS)) {
 		defer fs.Close()
 		run(b, fs)
 	})
+}
+
+// BenchmarkSplit finds the chunks of 256 MiB in memory, on one core, and does nothing with them.
+func BenchmarkSplit(b *testing.B) {
+	data := content(1, benchSize)
+	b.SetBytes(benchSize)
+	for b.Loop() {
+		out := make(chan *block)
+		go func() {
+			for found := range out {
+				found.done()
+			}
+		}()
+		if err := split(context.Background(), bytes.NewReader(data), io.Discard, out); err != nil {
+			b.Fatal(err)
+		}
+		close(out)
+	}
 }
 
 // BenchmarkAdd chunks, names, sums and stores 256 MiB.
