@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"syscall"
 	"testing"
 
 	"selvage/internal/disk"
@@ -16,12 +17,7 @@ const benchSize = 256 << 20
 func disks(b *testing.B, run func(b *testing.B, fs disk.FS)) {
 	b.Run("memory", func(b *testing.B) { run(b, memdisk.New(0)) })
 	b.Run("disk", func(b *testing.B) {
-		fs, err := osdisk.Open(b.TempDir())
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer fs.Close()
-		run(b, fs)
+		run(b, newDisk(b))
 	})
 }
 
@@ -88,4 +84,65 @@ func BenchmarkPut(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkFillLocal makes a version of 256 MiB from the one before, which differs in a few bytes: in as many, so that it lies in the same
+// blocks of the disk, or after three more at the beginning. TMPDIR says on which file system.
+func BenchmarkFillLocal(b *testing.B) {
+	v1 := content(1, benchSize)
+	for name, v2 := range map[string][]byte{"in place": append([]byte("abc"), v1[3:]...), "moved": append([]byte("abc"), v1...)} {
+		from := add(b, open(b, memdisk.New(0)), v2)
+		nodes := nodesOf(b, from)
+		b.Run(name, func(b *testing.B) {
+			fs := newDisk(b)
+			s := open(b, fs)
+			add(b, s, v1)
+			b.SetBytes(benchSize)
+			taken := uint64(0)
+			for b.Loop() {
+				b.StopTimer()
+				free := freeOn(b, fs)
+				b.StartTimer()
+				o, err := s.Begin(from.Want)
+				if err == nil {
+					err = o.SetNodes(nodes)
+				}
+				if err == nil {
+					_, err = o.FillLocal(b.Context())
+				}
+				if err == nil {
+					err = o.Flush()
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				taken += free - min(free, freeOn(b, fs))
+				if err := s.Remove(from.Digest); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(taken)/float64(b.N)/1e6, "disk-MB")
+		})
+	}
+}
+
+func newDisk(b *testing.B) *osdisk.FS {
+	fs, err := osdisk.Open(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = fs.Close() })
+	return fs
+}
+
+// freeOn returns how many bytes are free on a disk, once all that was written has its place.
+func freeOn(b *testing.B, fs *osdisk.FS) uint64 {
+	syscall.Sync()
+	free, _, err := fs.Free()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return free
 }

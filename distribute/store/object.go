@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -17,7 +16,6 @@ import (
 
 	"selvage/internal/disk"
 	"selvage/internal/lock"
-	"selvage/internal/mutant"
 )
 
 // How much of a fetch a crash may cost: SyncEvery, if whoever puts calls Flush so often from another
@@ -185,100 +183,6 @@ func (o *Object) closeFile() {
 	}
 }
 
-// Put takes a chunk's bytes, once they were found to be what the list says; else ErrCorrupt is in
-// the error's chain. A chunk that is here already is passed over. It returns the chunks that are
-// new here: this one, and those that are the same.
-func (o *Object) Put(i int, data []byte) ([]int, error) {
-	o.mu.Lock()
-	if i < 0 || i >= len(o.chunks) {
-		o.mu.Unlock()
-		return nil, fmt.Errorf("put chunk %d of %d: %w", i, len(o.chunks), ErrMissing)
-	}
-	if o.complete || o.have.Has(i) {
-		o.mu.Unlock()
-		return nil, nil
-	}
-	c := o.chunks[i]
-	if j, ok := o.first[i]; ok {
-		i = j
-	}
-	places := append([]int{i}, o.twins[i]...)
-	file, err := o.open()
-	o.mu.Unlock()
-	if err != nil {
-		return nil, fmt.Errorf("put chunk: %w", err)
-	}
-	if len(data) != int(c.Size) || sha256.Sum256(data) != c.Hash && !mutant.On(mutant.SkipChunkVerification) {
-		return nil, fmt.Errorf("chunk %d of %s: %w", i, o.Digest, ErrCorrupt)
-	}
-	for _, at := range places {
-		o.mark(at, data)
-		if _, err := file.WriteAt(data, o.chunks[at].Offset); err != nil && o.Complete() {
-			return nil, nil // it became whole in another way, and its file another
-		} else if err != nil {
-			return nil, fmt.Errorf("put chunk: %w", err)
-		}
-	}
-	return o.note(places, data, file)
-}
-
-// note records that chunks were written, and syncs now and then.
-func (o *Object) note(places []int, data []byte, file disk.File) ([]int, error) {
-	o.mu.Lock()
-	var fresh []int
-	for _, i := range places {
-		if o.have.Set(i) {
-			fresh = append(fresh, i)
-			o.haveBytes += int64(len(data))
-			o.unsynced += int64(len(data))
-		}
-	}
-	due := !o.flushing && (o.unsynced >= syncBytes || time.Since(o.synced) >= 2*SyncEvery)
-	o.follow(places[0], data, file)
-	o.mu.Unlock()
-	if due {
-		return fresh, o.Flush()
-	}
-	return fresh, nil
-}
-
-var buffers = sync.Pool{New: func() any { return new([MaxChunk]byte) }}
-
-// follow adds to the digest of the whole the chunks that come next and are here: the one that was
-// just put, from memory, and others from the file. One goroutine at a time does; what it cannot
-// read is left to Finish. The caller holds mu, which is let go meanwhile.
-func (o *Object) follow(put int, data []byte, file disk.File) {
-	if o.summing {
-		return
-	}
-	o.summing = true
-	sum, chunks := o.sum, o.chunks
-	var buf *[MaxChunk]byte
-	for o.summed < len(chunks) && o.have.Has(o.summed) {
-		i := o.summed
-		o.mu.Unlock()
-		b, n := data, len(data)
-		if i != put {
-			if buf == nil {
-				buf = buffers.Get().(*[MaxChunk]byte)
-				defer buffers.Put(buf)
-			}
-			b = buf[:chunks[i].Size]
-			n, _ = file.ReadAt(b, chunks[i].Offset)
-		}
-		if n == len(b) {
-			sum.Write(b) // a hash never fails
-		}
-		o.mu.Lock()
-		if n < len(b) || o.sum != sum {
-			break
-		}
-		o.summed++
-	}
-	o.summing = false
-	o.followed.Broadcast()
-}
-
 // Flush makes what was put durable. Put calls it now and then.
 func (o *Object) Flush() error {
 	o.mu.Lock()
@@ -315,42 +219,6 @@ func parseHave(data []byte) (*Bitmap, error) {
 		return nil, errors.New("decode bitmap: bad checksum")
 	}
 	return UnmarshalBitmap(data[4:])
-}
-
-// FillLocal copies the chunks that complete blobs of this store have, until ctx ends, and returns
-// how many bytes that spared. A chunk that went bad on disk is left to be fetched.
-func (o *Object) FillLocal(ctx context.Context) (int64, error) {
-	var filled int64
-	buf := make([]byte, MaxChunk)
-	for i, c := range o.Chunks() {
-		if ctx.Err() != nil {
-			return filled, ctx.Err()
-		}
-		p, ok := o.store.find(c.Hash)
-		if !ok || o.Has(i) {
-			continue
-		}
-		data := buf[:c.Size]
-		if _, err := p.object.ReadChunks(int(p.chunk), 1, data); err != nil {
-			continue
-		}
-		fresh, err := o.Put(i, data)
-		if err != nil && !errors.Is(err, ErrCorrupt) {
-			return filled, err
-		}
-		filled += int64(len(fresh)) * int64(c.Size)
-	}
-	o.mu.Lock()
-	o.local += filled
-	o.mu.Unlock()
-	return filled, nil
-}
-
-func (s *Store) find(hash [sha256.Size]byte) (place, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p, ok := s.index[hash]
-	return p, ok
 }
 
 // Has reports whether a chunk is here; false while the list is not known.

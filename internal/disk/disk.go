@@ -34,6 +34,26 @@ type File interface {
 	Stat() (fs.FileInfo, error)
 }
 
+// Block is what Clone counts in, in bytes. File systems with larger blocks refuse what is no multiple of theirs.
+const Block = 4 << 10
+
+// Cloner is a File of a file system that can have files share places on the disk.
+type Cloner interface {
+	// Clone is as the function Clone has it; src is a file of the same FS.
+	Clone(src File, to, from, n int64) error
+}
+
+// Clone makes n bytes of dst, from offset to on, those that src has from offset from on, by having both files share them on the disk until one is
+// written to there. All three are multiples of Block. Like a write it is durable once dst is synced. On an error the
+// bytes of dst may be the old ones or the new; errors.ErrUnsupported is in its chain if the files cannot share.
+func Clone(dst, src File, to, from, n int64) error {
+	c, ok := dst.(Cloner)
+	if !ok {
+		return fmt.Errorf("clone: %w", errors.ErrUnsupported)
+	}
+	return c.Clone(src, to, from, n)
+}
+
 // FS is a tree of files. It is safe for concurrent use. Links within the tree are followed, but for
 // one at the very end of a name that is renamed, removed or made.
 // Errors satisfy errors.Is with fs.ErrNotExist and fs.ErrExist, and with ErrFull where space ran out.

@@ -130,6 +130,18 @@ func (f *machineFile) WriteAt(p []byte, off int64) (int, error) {
 	return f.File.WriteAt(p, off)
 }
 
+// Clone implements disk.Cloner.
+func (f *machineFile) Clone(src disk.File, to, from, n int64) error {
+	if err := f.fs.check("clone", f.name); err != nil {
+		return err
+	}
+	s, ok := src.(*machineFile)
+	if !ok {
+		return fmt.Errorf("clone %s: %w", f.name, errors.ErrUnsupported)
+	}
+	return disk.Clone(f.File, s.File, to, from, n)
+}
+
 func (f *machineFile) Sync() error {
 	if err := f.fs.sync(f.name); err != nil {
 		return err

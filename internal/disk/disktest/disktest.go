@@ -17,7 +17,7 @@ import (
 func Run(t *testing.T, open func(t *testing.T) disk.FS) {
 	for name, test := range map[string]func(*testing.T, disk.FS){
 		"files": testFiles, "names": testNames, "write file": testWriteFile, "links": testLinks, "confined": testConfined,
-		"sparse": testSparse, "directories": testDirectories, "concurrent": testConcurrent,
+		"sparse": testSparse, "clone": testClone, "directories": testDirectories, "concurrent": testConcurrent,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -220,6 +220,41 @@ func testConfined(t *testing.T, f disk.FS) {
 	for _, name := range []string{"../x", "/etc/passwd", "a/../../x"} {
 		if _, err := f.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600); err == nil {
 			t.Errorf("opened %s", name)
+		}
+	}
+}
+
+// testClone: bytes that files share are each file's own. Whoever cannot share says so, and does nothing.
+func testClone(t *testing.T, f disk.FS) {
+	old := bytes.Repeat([]byte("0123456789abcdef"), 3*disk.Block/16)
+	must(t, disk.WriteFile(f, "old", old, 0o600))
+	src, err := f.OpenFile("old", os.O_RDWR, 0)
+	must(t, err)
+	dst, err := f.OpenFile("new", os.O_RDWR|os.O_CREATE, 0o600)
+	must(t, err)
+	must(t, dst.Truncate(4*disk.Block))
+	if err := disk.Clone(dst, src, 2*disk.Block, disk.Block, disk.Block+1); err == nil {
+		t.Error("a part of a block was shared")
+	}
+	want := make([]byte, 4*disk.Block)
+	switch err := disk.Clone(dst, src, 2*disk.Block, disk.Block, 2*disk.Block); {
+	case errors.Is(err, errors.ErrUnsupported):
+	case err != nil:
+		t.Fatal(err)
+	default:
+		copy(want[2*disk.Block:], old[disk.Block:])
+	}
+	_, err = src.WriteAt([]byte("old"), disk.Block)
+	must(t, err)
+	_, err = dst.WriteAt([]byte("new"), 3*disk.Block)
+	must(t, err)
+	copy(old[disk.Block:], "old")
+	copy(want[3*disk.Block:], "new")
+	must(t, dst.Sync())
+	must(t, errors.Join(src.Close(), dst.Close()))
+	for name, want := range map[string][]byte{"old": old, "new": want} {
+		if got, err := disk.ReadFile(f, name, 4*disk.Block); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: other bytes, %v", name, err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package memdisk
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -258,16 +259,24 @@ func (f *file) WriteAt(b []byte, off int64) (int, error) {
 	if err := f.fs.op("write", f.name); err != nil {
 		return 0, err
 	}
-	if err := f.check("write", true); err != nil {
+	if err := f.put(b, off); err != nil {
 		return 0, err
 	}
+	return len(b), nil
+}
+
+// put writes all of b, or nothing.
+func (f *file) put(b []byte, off int64) error {
+	if err := f.check("write", true); err != nil {
+		return err
+	}
 	if off < 0 {
-		return 0, &fs.PathError{Op: "write", Path: f.name, Err: fs.ErrInvalid}
+		return &fs.PathError{Op: "write", Path: f.name, Err: fs.ErrInvalid}
 	}
 	f.n.mu.Lock()
 	defer f.n.mu.Unlock()
 	if cost := f.n.cost(off, off+int64(len(b))); !f.n.removed && !f.fs.reserve(cost) {
-		return 0, fmt.Errorf("write %s: %w", f.name, disk.ErrFull)
+		return fmt.Errorf("write %s: %w", f.name, disk.ErrFull)
 	}
 	for done := 0; done < len(b); {
 		i, from := int((off+int64(done))/page), int((off+int64(done))%page)
@@ -276,7 +285,27 @@ func (f *file) WriteAt(b []byte, off int64) (int, error) {
 		done += n
 	}
 	f.n.now.size, f.n.mtime = max(f.n.now.size, off+int64(len(b))), time.Now()
-	return len(b), nil
+	return nil
+}
+
+// Clone implements disk.Cloner. It takes as much room as a copy, and a power cut tears it like a write: that is the worst that
+// a disk may do.
+func (f *file) Clone(src disk.File, to, from, n int64) error {
+	if err := f.fs.op("clone", f.name); err != nil {
+		return err
+	}
+	s, ok := src.(*file)
+	if !ok || s.fs != f.fs {
+		return &fs.PathError{Op: "clone", Path: f.name, Err: errors.ErrUnsupported}
+	}
+	if to%disk.Block != 0 || from%disk.Block != 0 || n%disk.Block != 0 {
+		return &fs.PathError{Op: "clone", Path: f.name, Err: fs.ErrInvalid}
+	}
+	data := make([]byte, n)
+	if _, err := s.ReadAt(data, from); err != nil {
+		return &fs.PathError{Op: "clone", Path: f.name, Err: err}
+	}
+	return f.put(data, to)
 }
 
 // reserve takes bytes of the capacity, and reports whether they were there to take.
