@@ -49,7 +49,7 @@
 //	streams of a peer            maxStreams; the next is ended
 //	portions of a stream         2 of sendBuffer: one is sent while the next is read
 //	streams that are packed      maxPackers, 2.2 MB each; others get the bytes
-//	chunks waiting to be stored  chunkMost in all, 32 MiB; the next is not read
+//	chunks waiting to be stored  slabMost slabs in all, 32 MiB; the next is not read
 //	a chunk list                 store.MaxList of its blob's size; its sender is reported
 //	news for a peer              maxNews chunks a blob; beyond, a bitmap is sent
 //

@@ -26,24 +26,15 @@ type fetcher struct {
 	unsent [][]planner.Run
 	sent   []planner.Run // asked for, in the order of the answers
 	left   int           // chunks asked for and not stored yet
-	held   int           // chunks that wait for this node: they came, or there is no room for them
+	held   int           // batches that wait for this node: they came, or there is no room for them
 }
 
 const (
-	readAhead  = 4 << 10 // bytes; less than most chunks, which so are read to where they will be
-	chunkQueue = 32      // chunks between reading and storing, of one exchange
-	storers    = 2       // goroutines that check and store; more than one, for hashing takes longest
-	chunkMost  = 256     // likewise of all exchanges of a swarm, each in store.MaxChunk bytes
+	readAhead = 4 << 10 // bytes; less than most chunks, which so are read to where they will be
+	slabQueue = 16      // slabs between reading and storing, of one exchange
+	storers   = 2       // goroutines that check and store; more than one, for hashing takes longest
+	slabMost  = 128     // likewise of all exchanges of a swarm
 )
-
-// arrived is a chunk on its way from reading to storing.
-type arrived struct {
-	index int
-	data  []byte
-	last  bool // of its run
-}
-
-var chunkBuffers = sync.Pool{New: func() any { return new([store.MaxChunk]byte) }}
 
 // newFetcher begins an exchange. The caller holds the task's mu.
 func newFetcher(t *task, n *neighbour) *fetcher {
@@ -102,7 +93,7 @@ func (f *fetcher) exchange() error {
 	stop := context.AfterFunc(f.ctx, func() { reset(conn) })
 	defer stop()
 	defer reset(conn)
-	chunks := make(chan arrived, chunkQueue)
+	batches := make(chan batch, slabQueue)
 	errs := make(chan error, 2+storers)
 	var wg sync.WaitGroup
 	end := func(err error) {
@@ -111,11 +102,11 @@ func (f *fetcher) exchange() error {
 	}
 	wg.Go(func() { end(f.write(conn)) })
 	wg.Go(func() {
-		defer close(chunks)
-		end(f.read(conn, chunks))
+		defer close(batches)
+		end(f.read(conn, batches))
 	})
 	for range storers {
-		wg.Go(func() { end(f.store(chunks)) })
+		wg.Go(func() { end(f.store(batches)) })
 	}
 	wg.Wait()
 	close(errs)
@@ -176,7 +167,7 @@ func (f *fetcher) next() (planner.Run, bool) {
 	return r, true
 }
 
-func (f *fetcher) read(conn net.Conn, out chan<- arrived) error {
+func (f *fetcher) read(conn net.Conn, out chan<- batch) error {
 	r := bufio.NewReaderSize(&pulse{r: conn, every: func(now time.Time) { f.task.alive(f.n, now) }, told: time.Now()}, readAhead)
 	list := f.task.object.Chunks()
 	var packed unpacker
@@ -190,68 +181,51 @@ func (f *fetcher) read(conn net.Conn, out chan<- arrived) error {
 		if !asked {
 			return fmt.Errorf("%w: it sends what was not asked for", errProtocol)
 		}
-		read := readPlain
 		switch status {
 		case statusOK:
+			err = f.readRun(r, list, run, out)
 		case statusPacked:
-			read = packed.read
+			err = f.readPacked(r, &packed, list, run, out)
 		case statusMissing:
-			return fmt.Errorf("fetch chunks %d+%d: %w", run.First, run.Count, store.ErrMissing)
+			err = fmt.Errorf("fetch chunks %d+%d: %w", run.First, run.Count, store.ErrMissing)
 		default:
-			return fmt.Errorf("%w: status %d", errProtocol, status)
+			err = fmt.Errorf("%w: status %d", errProtocol, status)
 		}
-		for i := run.First; i < run.First+run.Count; i++ {
-			data, err := f.buffer(int(list[i].Size))
-			if err != nil {
-				return err
-			}
-			if n, err := read(r, data); err != nil {
-				f.task.wasted(f.n, n)
-				f.free(data)
-				return err
-			}
-			f.hold(1)
-			out <- arrived{i, data, i == run.First+run.Count-1} // store takes all, to the end
+		if err != nil {
+			return err
 		}
 	}
 }
 
-// buffer waits until there is room for a chunk.
-func (f *fetcher) buffer(size int) ([]byte, error) {
+// buffer waits until there is room for what comes.
+func (f *fetcher) buffer() (*slab, error) {
 	f.hold(1)
 	defer f.hold(-1)
-	select {
-	case f.task.swarm.room <- struct{}{}:
-	case <-f.ctx.Done():
-		return nil, f.ctx.Err()
+	if s := f.task.swarm.takeSlab(f.ctx); s != nil {
+		return s, nil
 	}
-	return chunkBuffers.Get().(*[store.MaxChunk]byte)[:size], nil
-}
-
-func (f *fetcher) free(data []byte) {
-	chunkBuffers.Put((*[store.MaxChunk]byte)(data[:store.MaxChunk]))
-	<-f.task.swarm.room
+	return nil, f.ctx.Err()
 }
 
 // store stores what comes, to the first error; what comes after it is dropped. What was whole when
 // the connection was lost is stored too.
-func (f *fetcher) store(in <-chan arrived) (first error) {
-	for c := range in {
+func (f *fetcher) store(in <-chan batch) (first error) {
+	for b := range in {
 		if first == nil && f.task.ctx.Err() == nil {
-			if first = f.put(c); first != nil {
+			if first = f.put(b); first != nil {
 				f.cancel()
 			}
 		} else {
-			f.task.wasted(f.n, len(c.data))
+			f.task.wasted(f.n, b.bytes)
 		}
 		f.hold(-1)
-		f.free(c.data)
+		f.task.swarm.freeSlab(b.slab)
 	}
 	return first
 }
 
-func (f *fetcher) put(c arrived) error {
-	err := f.task.put(f.n, c.index, c.data)
+func (f *fetcher) put(b batch) error {
+	err := f.task.put(f.n, b)
 	if err != nil && !errors.Is(err, store.ErrCorrupt) {
 		err = fmt.Errorf("%w: %w", errLocal, err)
 	}
@@ -259,9 +233,9 @@ func (f *fetcher) put(c arrived) error {
 		return err
 	}
 	f.mu.Lock()
-	f.left--
+	f.left -= b.count
 	f.mu.Unlock()
-	if c.last {
+	if b.last {
 		f.task.poke() // its window has room again
 	}
 	return nil

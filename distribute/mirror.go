@@ -198,14 +198,11 @@ func (x *mirrorExchange) get(run planner.Run) error {
 
 // chunk gets a chunk.
 func (x *mirrorExchange) chunk(r io.Reader, i, size int) error {
-	select {
-	case x.task.swarm.room <- struct{}{}:
-	case <-x.ctx.Done():
+	buf := x.task.swarm.takeSlab(x.ctx)
+	if buf == nil {
 		return x.ctx.Err()
 	}
-	defer func() { <-x.task.swarm.room }()
-	buf := chunkBuffers.Get().(*[store.MaxChunk]byte)
-	defer chunkBuffers.Put(buf)
+	defer x.task.swarm.freeSlab(buf)
 	n, err := io.ReadFull(r, buf[:size])
 	x.task.mirrorBytes(n)
 	if err != nil {
@@ -218,7 +215,7 @@ func (x *mirrorExchange) chunk(r io.Reader, i, size int) error {
 	if err != nil {
 		return err
 	}
-	x.task.arrived(i, x.m.id, fresh)
+	x.task.arrived(i, 1, x.m.id, fresh)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.left--

@@ -52,7 +52,7 @@ type Swarm struct {
 	wg     sync.WaitGroup
 	closed atomic.Bool // the uplink, for what is fetched
 
-	room    chan struct{} // holds one for each chunk between reading and storing
+	room    chan struct{} // holds one for each slab between reading and storing
 	packers *packers
 
 	mu      lock.Mutex // taken before a task's, held while that waits
@@ -82,7 +82,7 @@ func NewSwarm(cfg Config) *Swarm {
 		cfg.Changed = func() {}
 	}
 	s := &Swarm{
-		cfg: cfg, log: cfg.Logger, room: make(chan struct{}, chunkMost), packers: newPackers(), arrived: make(chan struct{}),
+		cfg: cfg, log: cfg.Logger, room: make(chan struct{}, slabMost), packers: newPackers(), arrived: make(chan struct{}),
 		peers: map[ident.NodeID]*neighbour{}, tasks: map[Digest]*task{}, past: map[Digest]Progress{}, heard: map[ident.NodeID]*heard{}, serving: map[ident.NodeID]int{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())

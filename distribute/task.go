@@ -248,26 +248,29 @@ func (t *task) wait(until time.Time, idle bool) error {
 	return nil
 }
 
-// put stores a chunk that a peer delivered.
-func (t *task) put(n *neighbour, i int, data []byte) error {
-	fresh, err := t.object.Put(i, data)
+// put stores chunks that a peer delivered. Those before one that is wrong are taken.
+func (t *task) put(n *neighbour, b batch) error {
+	fresh, err := t.object.Put(b.first, b.data())
 	if err != nil {
+		t.arrived(b.first, 0, n.id, fresh)
 		return err
 	}
 	t.mu.Lock()
-	t.count(n, len(data))
+	t.count(n, b.bytes)
 	t.mu.Unlock()
-	t.arrived(i, n.id, fresh)
+	t.arrived(b.first, b.count, n.id, fresh)
 	return nil
 }
 
-// arrived takes note that a chunk was stored, and with it those that are new here.
-func (t *task) arrived(i int, from ident.NodeID, fresh []int) {
+// arrived takes note that chunks were stored, from the first on, and with them those that are new here.
+func (t *task) arrived(first, count int, from ident.NodeID, fresh []int) {
 	now := time.Now()
 	t.mu.Lock()
-	t.plan.Got(i, from, now)
+	for i := first; i < first+count; i++ {
+		t.plan.Got(i, from, now)
+	}
 	for _, k := range fresh {
-		if k != i {
+		if k < first || k >= first+count {
 			t.plan.Got(k, ident.NodeID{}, now)
 		}
 	}

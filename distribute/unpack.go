@@ -10,9 +10,6 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// readPlain reads a chunk that is not packed.
-func readPlain(r *bufio.Reader, chunk []byte) (int, error) { return io.ReadFull(r, chunk) }
-
 // unpacker reads the packed chunks of one stream. It is for one goroutine.
 type unpacker struct {
 	dec     *zstd.Decoder // nil before the first
