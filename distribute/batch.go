@@ -59,8 +59,8 @@ type filling struct {
 	most    int // bytes up to the end of the last chunk that has room
 }
 
-// begin fills a slab with the run's next chunks, whose first bytes are those that came already.
-func begin(s *slab, list []store.Chunk, first, end int, came []byte) *filling {
+// newFilling has a slab filled with the run's next chunks, whose first bytes are those that came already.
+func newFilling(s *slab, list []store.Chunk, first, end int, came []byte) *filling {
 	f := &filling{batch: batch{first: first, slab: s}, list: list, end: end, began: time.Now()}
 	f.partial = copy(s[:], came)
 	for _, c := range list[first:end] {
@@ -104,7 +104,7 @@ func (f *fetcher) readRun(r io.Reader, list []store.Chunk, run planner.Run, out 
 			f.task.wasted(f.n, len(came))
 			return err
 		}
-		in := begin(s, list, next, end, came)
+		in := newFilling(s, list, next, end, came)
 		for ready := false; !ready && err == nil; {
 			ready, err = in.read(r)
 		}
