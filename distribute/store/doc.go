@@ -29,6 +29,9 @@
 // after that. What a crash leaves in between is finished or removed by Open. A crash costs the
 // chunks of the last SyncEvery at most.
 //
+// Files of two blobs may share places on the disk, where the file system has that: see FillLocal. Each is still a file of its
+// own; but what goes bad there, goes bad in both.
+//
 // # DAG
 //
 // Leaves are raw chunks, CIDv1, SHA-256. Inner nodes are dag-pb with UnixFS type File, links
