@@ -38,7 +38,27 @@
 //
 // A peer that sends what cannot be (a chunk, list or bitmap of another blob, bad form) is reported
 // and, by the fetch that noticed, not asked again. One that gives nothing, or less than it promised,
-// is asked less and less: see planner.
+// is asked less and less: see planner. It is reported too, once in a fetch, as one that need not have
+// lied; so is one that asks for what it may not have.
+//
+// A chunk list is read node by node, each held against the hash by which it was linked, the first against
+// the root that the release names. So it is known who is to blame: for a node with another hash its
+// sender; for nodes that have theirs, and do not add up to the size that the release names or are not of
+// a blob, the release. Such a release is not tried again for an hour.
+//
+// What each of these ends in, and the tests that show it:
+//
+//	lies in bitmaps, bad form          reported, put out                       TestBadHaves, TestEarlyBitmapOfAnotherBlob
+//	corrupt, short, surplus, unasked   reported, put out                       TestLiars, TestLiarComesBack; poisoned-peer.yaml
+//	slow, stalls, has it not           asked of others; reported, stays        TestLiars, TestGivesNothing
+//	a list that is not the blob's      reported, put out; of another root, stays  TestLiars, TestListOfAnotherRoot, store.TestListThatCircles
+//	asks for all, or for too much      bounded; reported                       TestAsksForEverythingAtOnce, TestAsksForWhatItMayNotHave, TestDeafPeer, TestStreamsAreBounded
+//	a release that does not add up     the fetch fails, says so, and rests     TestReleaseContradictsItself, TestContradiction
+//	a DAG deep, of tiny chunks, huge   the same, after few bytes               store.TestHostileLists
+//	a full disk, at every write        the fetch fails, and goes on later      TestFetchOnAFullDisk, TestPatchOnAFullDisk, TestMendOnAFullDisk; full-disk.yaml
+//	a blob altered, cut or gone        not handed out; reported, mended        store.TestScrub, store.TestRotIsNotHandedOut, TestPatchOfRottenBlobs; rotten-disk.yaml
+//	a wrong or hostile patch           refused; chunks instead                 TestPatchFaults, patch.TestHostile
+//	a file carried by hand             taken whole or not at all               media.TestHostile, media.TestAltered, media.TestDiskFull
 //
 // # Bounds
 //

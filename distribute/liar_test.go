@@ -41,6 +41,21 @@ func (a *altering) Write(b []byte) (int, error) {
 
 func (a *altering) Reset() error { return a.Conn.(*conn).Reset() }
 
+// dripping is a connection that gives a little each second.
+type dripping struct{ net.Conn }
+
+func (d *dripping) Write(b []byte) (int, error) {
+	for rest := b; len(rest) > 0; rest = rest[min(len(rest), 100):] {
+		time.Sleep(time.Second)
+		if n, err := d.Conn.Write(rest[:min(len(rest), 100)]); err != nil {
+			return len(b) - len(rest) + n, err
+		}
+	}
+	return len(b), nil
+}
+
+func (d *dripping) Reset() error { return d.Conn.(*conn).Reset() }
+
 func alter(f func(b []byte) []byte) func(ident.NodeID, net.Conn, func(ident.NodeID, net.Conn)) {
 	return func(from ident.NodeID, c net.Conn, before func(ident.NodeID, net.Conn)) {
 		before(from, &altering{c, f})
@@ -74,6 +89,9 @@ func TestLiars(t *testing.T) {
 		}, " "},
 		"stall":      {FetchProtocol, hold, ""},
 		"slow death": {FetchProtocol, func(_ ident.NodeID, c net.Conn, _ func(ident.NodeID, net.Conn)) { time.Sleep(time.Second); reset(c) }, ""},
+		"drop by drop": {FetchProtocol, func(from ident.NodeID, c net.Conn, before func(ident.NodeID, net.Conn)) {
+			before(from, &dripping{c})
+		}, ""},
 		"nothing there": {FetchProtocol, func(from ident.NodeID, c net.Conn, _ func(ident.NodeID, net.Conn)) {
 			_, _ = io.ReadFull(c, make([]byte, 32+3)) // the digest, and a request of one run
 			_, _ = c.Write([]byte{statusMissing})

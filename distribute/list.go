@@ -38,11 +38,11 @@ func (t *task) list() error {
 			if !errors.Is(err, store.ErrDAG) && t.ctx.Err() != nil {
 				return t.ctx.Err()
 			}
-			if errors.Is(err, errLocal) {
+			if errors.Is(err, errLocal) || errors.Is(err, store.ErrContradiction) {
 				return err
 			}
 			t.swarm.misbehaved(n.id, err)
-			t.refused(n, misbehaviour(err))
+			t.refused(n, err)
 		}
 		if m := t.wholeMirror(t.turn()); m != nil {
 			if err := t.whole(m); err != nil {
@@ -109,16 +109,22 @@ func (t *task) turn() int {
 	return slices.Index(mates, t.swarm.cfg.Self)
 }
 
-// refused lets another peer be picked; one that sent a wrong list is not picked again.
-func (t *task) refused(n *neighbour, bad bool) {
+// refused lets another peer be picked; one that sent another list is not picked again.
+func (t *task) refused(n *neighbour, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if bad {
+	if errors.Is(err, store.ErrDAG) || misbehaviour(err) {
 		t.bad[n.id] = true
 	}
 	if src := t.sources[n.id]; src != nil && src.n == n {
 		src.refused++
 		src.after = time.Now().Add(min(listRetry<<min(src.refused-1, 6), maxListRetry))
+	}
+	switch {
+	case errors.Is(err, store.ErrOtherRoot):
+		t.complainOf(n, fmt.Errorf("blob %.12s: %w", t.object.Digest, err))
+	case !misbehaviour(err):
+		t.gaveNothing(n)
 	}
 }
 
@@ -155,7 +161,7 @@ func (t *task) listFrom(n *neighbour) error {
 	if status[0] != statusOK {
 		return fmt.Errorf("chunk list: %w", store.ErrMissing)
 	}
-	nodes, err := store.DecodeNodes(r)
+	nodes, err := t.object.ReadNodes(r)
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func makePatch(ctx context.Context, s *store.Store, from, to Digest) (*store.Obj
 	made := func() io.Reader { return io.NewSectionReader(temp, 0, most-w.left) }
 	want := patch.Result{Size: fresh.Size(), Digest: to}
 	if err := patch.Apply(ctx, fileOf(old), made(), io.Discard, want); err != nil {
-		return nil, err
+		return nil, errors.Join(sound(ctx, s, from, to), err)
 	}
 	return s.Add(ctx, made())
 }
@@ -104,7 +104,7 @@ func (b *bounded) Write(p []byte) (int, error) {
 
 // ApplyPatch makes a blob of the store from another and a patch, both complete. Nobody sees anything of
 // it until it was found to be what is wanted; then it is a blob like any other. ErrBadPatch is in the
-// error's chain if the patch is at fault.
+// error's chain if the patch is at fault, store.ErrDamaged if it is this disk, which is looked at then.
 func ApplyPatch(ctx context.Context, s *store.Store, from, by Digest, want store.Want) error {
 	old, err := s.OpenBlob(from)
 	if err != nil {
@@ -128,7 +128,30 @@ func ApplyPatch(ctx context.Context, s *store.Store, from, by Digest, want store
 	if applied := <-done; !errors.Is(applied, io.ErrClosedPipe) {
 		err = errors.Join(applied, err)
 	}
-	return blame(err)
+	if err = blame(err); errors.Is(err, ErrBadPatch) {
+		if bad := sound(ctx, s, from, by); bad != nil {
+			return bad
+		}
+	}
+	return err
+}
+
+// sound fails with store.ErrDamaged in the chain if one of the blobs went bad on this disk, which is then forgotten.
+func sound(ctx context.Context, s *store.Store, blobs ...Digest) error {
+	for _, d := range blobs {
+		o, ok := s.Object(d)
+		if !ok {
+			return store.ErrMissing
+		}
+		bad, err := o.Scrub(ctx, func(int) error { return nil })
+		if err == nil && (bad != store.Damage{} || !o.Complete()) {
+			err = fmt.Errorf("blob %.12s: %w", d, store.ErrDamaged)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // blame marks the errors that a patch is to blame for.

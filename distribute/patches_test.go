@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"testing"
 
 	"selvage/distribute/patch"
@@ -155,5 +156,55 @@ func TestPatchFaults(t *testing.T) {
 	fs.OnOp = nil
 	if err := ApplyPatch(t.Context(), s, have[0].Digest, have[1].Digest, all[1].Want); err != nil {
 		t.Errorf("after all that: %v", err)
+	}
+}
+
+// TestPatchOfRottenBlobs: a patch is not blamed for what went bad on this disk, be it the old blob or its own, and that is found out.
+func TestPatchOfRottenBlobs(t *testing.T) {
+	v1 := content(1, 300<<10)
+	v2 := strewn(v1, 5000)
+	for name, rotten := range map[string]int{"the old blob": 0, "the patch": 1} {
+		origin, all := storeOf(t, memdisk.New(0), v1, v2)
+		p, err := MakePatch(t.Context(), origin, all[0].Digest, all[1].Digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := origin.OpenBlob(p.Digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		whole := make([]byte, p.Size)
+		if _, err := r.ReadAt(whole, 0); err != nil {
+			t.Fatal(err)
+		}
+		fs := memdisk.New(0)
+		s, have := storeOf(t, fs, v1, whole)
+		told := 0
+		s.OnDamage(func(o *store.Object, _ store.Damage) {
+			if o == have[rotten] {
+				told++
+			}
+		})
+		f, err := fs.OpenFile("store/blobs/sha256/"+have[rotten].Digest.String(), os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt([]byte("rot"), have[rotten].Size/2); err != nil {
+			t.Fatal(err)
+		}
+		err = ApplyPatch(t.Context(), s, have[0].Digest, have[1].Digest, all[1].Want)
+		if !errors.Is(err, store.ErrDamaged) || errors.Is(err, ErrBadPatch) || told != 1 {
+			t.Errorf("%s: %v, told %d times", name, err, told)
+		}
+		nothingMade(t, s, all[1].Digest)
+	}
+}
+
+// nothingMade fails if the store has any of a blob.
+func nothingMade(t *testing.T, s *store.Store, d Digest) {
+	t.Helper()
+	if _, ok := s.Object(d); ok {
+		t.Error("the store has some of it")
 	}
 }

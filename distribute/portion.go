@@ -5,6 +5,7 @@ import (
 
 	"selvage/distribute/planner"
 	"selvage/distribute/store"
+	"selvage/internal/ident"
 )
 
 // sendBuffer is how many bytes are read and sent at a time, at least a chunk.
@@ -31,11 +32,11 @@ func (p portion) release() {
 	}
 }
 
-// load reads from the disk what requests ask for, until one fails or the stream is gone.
-func (s *Swarm) load(o *store.Object, requests <-chan []planner.Run, out chan<- portion, gone <-chan struct{}) {
+// load reads from the disk what a peer's requests ask for, until one fails or the stream is gone.
+func (s *Swarm) load(from ident.NodeID, o *store.Object, requests <-chan []planner.Run, out chan<- portion, gone <-chan struct{}) {
 	for runs := range requests {
 		for k, run := range runs {
-			if !s.loadRun(o, run, k == len(runs)-1, out, gone) {
+			if !s.loadRun(from, o, run, k == len(runs)-1, out, gone) {
 				return
 			}
 		}
@@ -54,10 +55,10 @@ func hand(out chan<- portion, p portion, gone <-chan struct{}) bool {
 }
 
 // loadRun reads a run, if all of it is here; it reports whether to go on.
-func (s *Swarm) loadRun(o *store.Object, run planner.Run, last bool, out chan<- portion, gone <-chan struct{}) bool {
+func (s *Swarm) loadRun(from ident.NodeID, o *store.Object, run planner.Run, last bool, out chan<- portion, gone <-chan struct{}) bool {
 	parts := o.Parts(run.First, run.Count, sendBuffer, MaxRun)
 	if parts == nil {
-		s.log.Debug("distribute: asked for what is not here", "blob", o.Digest, "first", run.First, "count", run.Count)
+		s.denied(from, o, run)
 		return hand(out, portion{data: []byte{statusMissing}, err: store.ErrMissing}, gone)
 	}
 	sent := 0
@@ -82,4 +83,18 @@ func (s *Swarm) loadRun(o *store.Object, run planner.Run, last bool, out chan<- 
 		}
 	}
 	return true
+}
+
+// denied tells of a peer that asked for what it may not have: more than MaxRun bytes at a time, or chunks that the blob does
+// not have. That a chunk is not here may be news to it.
+func (s *Swarm) denied(from ident.NodeID, o *store.Object, run planner.Run) {
+	s.log.Debug("distribute: asked for what is not here", "node", from, "blob", o.Digest, "first", run.First, "count", run.Count)
+	chunks := o.Chunks()
+	if chunks == nil {
+		return
+	}
+	last := run.First + run.Count - 1
+	if last >= len(chunks) || chunks[last].Offset+int64(chunks[last].Size)-chunks[run.First].Offset > MaxRun {
+		s.cfg.Failing(from, "it asks for more than a blob has, or than it may at a time")
+	}
 }

@@ -143,7 +143,7 @@ func (s *Swarm) serveFetch(from ident.NodeID, conn net.Conn) {
 	})
 	wg.Go(func() {
 		defer close(portions)
-		s.load(o, requests, portions, gone)
+		s.load(from, o, requests, portions, gone)
 	})
 	pack := s.packerFor(from)
 	defer s.packers.give(pack)

@@ -28,7 +28,7 @@ func (t *task) introduce(src *source) {
 	id, now := src.n.id, time.Now()
 	t.plan.PeerUp(id, src.n.site, now)
 	t.plan.PeerWants(id, src.wants, now)
-	if src.early != nil && !t.planBitmap(src, now) {
+	if src.early != nil && !t.planBitmap(src, now) && !t.bad[id] {
 		t.bad[id] = true
 		t.wg.Go(func() { t.swarm.misbehaved(id, errOtherBlob) })
 	}

@@ -34,7 +34,9 @@ type Config struct {
 	Providers func(Digest) []ident.NodeID
 	// Misbehaved is told of peers that sent what they should not have.
 	Misbehaved func(id ident.NodeID, reason string)
-	// Changed is called when a blob became complete. Like the other two it must not block.
+	// Failing is told of peers that do not give what they said to have, which need not be a lie, or ask for what they may not.
+	Failing func(id ident.NodeID, reason string)
+	// Changed is called when a blob became complete. Like the others it must not block.
 	Changed func()
 	Logger  *slog.Logger
 	// Mirrors are asked last, for what no peer gives.
@@ -58,7 +60,8 @@ type Swarm struct {
 	mu      lock.Mutex // taken before a task's, held while that waits
 	peers   map[ident.NodeID]*neighbour
 	tasks   map[Digest]*task
-	past    map[Digest]Progress     // of the tasks that have ended; one for each blob that was ever fetched
+	past    map[Digest]Progress // of the tasks that have ended; one for each blob that was ever fetched
+	refuted refuted
 	heard   map[ident.NodeID]*heard // whose have streams are open
 	serving map[ident.NodeID]int    // streams that a peer opened
 	arrived chan struct{}           // closed when a peer comes
@@ -75,6 +78,9 @@ func NewSwarm(cfg Config) *Swarm {
 	if cfg.Misbehaved == nil {
 		cfg.Misbehaved = func(ident.NodeID, string) {}
 	}
+	if cfg.Failing == nil {
+		cfg.Failing = func(ident.NodeID, string) {}
+	}
 	if cfg.MirrorFailed == nil {
 		cfg.MirrorFailed = func(string, string) {}
 	}
@@ -83,7 +89,7 @@ func NewSwarm(cfg Config) *Swarm {
 	}
 	s := &Swarm{
 		cfg: cfg, log: cfg.Logger, room: make(chan struct{}, slabMost), packers: newPackers(), arrived: make(chan struct{}),
-		peers: map[ident.NodeID]*neighbour{}, tasks: map[Digest]*task{}, past: map[Digest]Progress{}, heard: map[ident.NodeID]*heard{}, serving: map[ident.NodeID]int{},
+		peers: map[ident.NodeID]*neighbour{}, tasks: map[Digest]*task{}, past: map[Digest]Progress{}, refuted: refuted{}, heard: map[ident.NodeID]*heard{}, serving: map[ident.NodeID]int{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	cfg.Network.Handle(haveProtocol, s.serve(s.serveHave))
@@ -153,13 +159,19 @@ func (s *Swarm) task(d Digest) *task {
 }
 
 // Fetch returns when the blob is here, whole and checked. It goes on for as long as ctx lasts
-// when nobody has the blob. Errors are disk.ErrFull in the chain, store.ErrCorrupt if the
-// release contradicts itself, or ctx's. Several callers share one fetch.
+// when nobody has the blob. Errors are disk.ErrFull in the chain, store.ErrContradiction if the
+// release contradicts itself, which is not tried again for an hour, or ctx's. Several callers share one fetch.
 func (s *Swarm) Fetch(ctx context.Context, w store.Want) error { return s.Follow(ctx, w, nil) }
 
 // Follow is Fetch, and tells of chunks as they come: more is called with their numbers, and with nil when the chunk list
 // is known and what older blobs had of it is here. It must not block, and may be called from several goroutines at once.
 func (s *Swarm) Follow(ctx context.Context, w store.Want, more func(chunks []int)) error {
+	s.mu.Lock()
+	err := s.refuted.of(w)
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	o, err := s.cfg.Store.Begin(w)
 	if err != nil {
 		return err
@@ -211,6 +223,7 @@ func (s *Swarm) ended(t *task) {
 		delete(s.tasks, d)
 	}
 	s.past[d] = t.snapshot().after(s.past[d])
+	s.refuted.note(t.object.Want, t.err)
 	for _, n := range s.peers {
 		if s.tasks[d] == nil {
 			n.ask(d, false)
@@ -251,6 +264,13 @@ func (s *Swarm) Progress(d Digest) (Progress, bool) {
 		return past, past != Progress{}
 	}
 	return t.snapshot().after(past), true
+}
+
+// Anew has Progress of a blob count from now on: what came of it before is not all here any more.
+func (s *Swarm) Anew(d Digest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.past, d)
 }
 
 // Tell lets peers that want a blob know that it is here: it came another way than by Fetch.
@@ -343,6 +363,9 @@ func (s *Swarm) Close() {
 
 // misbehaviour reports whether an error says that a peer broke a rule.
 func misbehaviour(err error) bool {
+	if errors.Is(err, store.ErrContradiction) || errors.Is(err, store.ErrOtherRoot) {
+		return false // what it sent may be right: the release is wrong, or cut in another way
+	}
 	return errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrDAG) || errors.Is(err, errProtocol)
 }
 

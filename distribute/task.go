@@ -35,6 +35,7 @@ type task struct {
 	sources map[ident.NodeID]*source
 	mirrors []*mirror             // never changed; what is in them is guarded by mu
 	bad     map[ident.NodeID]bool // sent what it should not have: not asked again, even if it comes back
+	nothing map[ident.NodeID]int  // how often on end it gave nothing
 	plan    *planner.Planner      // nil while the chunk list is not known
 	stats   Progress
 	began   time.Time
@@ -53,7 +54,7 @@ func newTask(s *Swarm, o *store.Object) *task {
 	now := time.Now()
 	t := &task{
 		swarm: s, object: o, done: make(chan struct{}), wake: make(chan struct{}, 1), mirrors: newMirrors(s.cfg.Mirrors),
-		sources: map[ident.NodeID]*source{}, bad: map[ident.NodeID]bool{}, began: now, unlisted: now,
+		sources: map[ident.NodeID]*source{}, bad: map[ident.NodeID]bool{}, nothing: map[ident.NodeID]int{}, began: now, unlisted: now,
 	}
 	t.ctx, t.cancel = context.WithCancel(s.ctx)
 	return t
@@ -192,6 +193,7 @@ func (t *task) step() (wake time.Time, idle, done bool, err error) {
 	for _, id := range e.Cancel {
 		if src := t.sources[id]; src != nil {
 			src.drop()
+			t.gaveNothing(src.n)
 		} else if m := t.mirror(id); m != nil {
 			m.drop()
 		}
@@ -257,6 +259,7 @@ func (t *task) put(n *neighbour, b batch) error {
 	}
 	t.mu.Lock()
 	t.count(n, b.bytes)
+	t.gaveSomething(n)
 	t.mu.Unlock()
 	t.arrived(b.first, b.count, n.id, fresh)
 	return nil
@@ -343,6 +346,9 @@ func (t *task) failed(f *fetcher, err error) {
 		t.failure = err
 	case current:
 		t.plan.Failed(f.n.id, time.Now())
+		if ownFault(err) {
+			t.gaveNothing(f.n)
+		}
 	}
 	t.mu.Unlock()
 	if wrong {

@@ -45,6 +45,7 @@ type node struct {
 
 	mu      sync.Mutex
 	blamed  map[ident.NodeID]string // whom it reported
+	failing []string                // whom it found to give nothing, and why
 	reasons []string                // what it reported of mirrors
 	changed int
 }
@@ -91,6 +92,11 @@ func (n *node) start() {
 			n.mu.Lock()
 			defer n.mu.Unlock()
 			n.blamed[id] = reason
+		},
+		Failing: func(id ident.NodeID, reason string) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.failing = append(n.failing, fmt.Sprintf("%d: %s", id[0], reason))
 		},
 		Mirrors: n.w.mirrors,
 		MirrorFailed: func(name, reason string) {

@@ -20,6 +20,11 @@ func (n *Node) misbehaved(id ident.NodeID, reason string) {
 	n.wg.Go(func() { n.mesh.Drop(id, reason, dropFor) })
 }
 
+// failing names a peer that does not do what it should, and need not have lied.
+func (n *Node) failing(id ident.NodeID, reason string) {
+	n.alert(fmt.Sprintf("%s fails its peers: %s", n.nameOf(id), reason))
+}
+
 // refused tells a person why a peer was not let in, or did not let this node in. That an uplink is
 // held is nobody's fault.
 func (n *Node) refused(remote ident.NodeID, r *mesh.Refusal) {

@@ -300,7 +300,7 @@ func (n *Node) openWork() error {
 	n.mirrors = n.cfg.Mirrors(n.dialOutside)
 	n.swarm = distribute.NewSwarm(distribute.Config{
 		Network: n.mesh, Store: n.store, Self: n.home.Node, Site: n.home.Site, Providers: n.providers,
-		Misbehaved: n.misbehaved, Changed: n.poke, Logger: n.log,
+		Misbehaved: n.misbehaved, Failing: n.failing, Changed: n.poke, Logger: n.log,
 		Mirrors: n.mirrors, MirrorFailed: n.mirrorFailed,
 	})
 	n.deployer = deploy.New(deploy.Config{

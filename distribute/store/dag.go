@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/ipfs/boxo/ipld/merkledag"
 	"github.com/ipfs/boxo/ipld/unixfs"
@@ -15,8 +16,21 @@ import (
 	format "github.com/ipfs/go-ipld-format"
 )
 
-// ErrDAG: a chunk list does not hold together, or is not the one that was asked for.
-var ErrDAG = errors.New("bad chunk list")
+var (
+	// ErrDAG: a chunk list does not hold together, or is not the one that was asked for.
+	ErrDAG = errors.New("bad chunk list")
+	// ErrOtherRoot: a chunk list is of another root than the one that was asked for. It may be a good one of the same blob.
+	ErrOtherRoot = fmt.Errorf("%w: it is of another root", ErrDAG)
+	// ErrContradiction: the nodes of a chunk list are what the release names, and cannot be of a blob of the size that it
+	// names, or of any. Whoever gave them is not to blame.
+	// ErrCorrupt and ErrDAG are in its chain.
+	ErrContradiction error = contradiction{}
+)
+
+type contradiction struct{}
+
+func (contradiction) Error() string        { return "the release contradicts itself" }
+func (contradiction) Is(target error) bool { return target == ErrCorrupt || target == ErrDAG }
 
 // Bounds of a DAG. Those of the builder are part of the format; those of the reader are wider.
 const (
@@ -129,35 +143,71 @@ type dagReader struct {
 // readDAG checks nodes, each before its children, against the root that a blob was promised to have, and
 // returns its chunks.
 func readDAG(w Want, nodes [][]byte) ([]Chunk, error) {
-	var chunks []Chunk
-	next := func(hash [sha256.Size]byte) ([]byte, error) {
+	return readList(w, func() ([]byte, error) {
 		if len(nodes) == 0 {
-			return nil, fmt.Errorf("%w: a node is missing", ErrDAG)
+			return nil, io.EOF
 		}
 		data := nodes[0]
 		nodes = nodes[1:]
-		if len(data) > maxNode || sha256.Sum256(data) != hash {
-			return nil, fmt.Errorf("%w: a node is not what its CID says", ErrDAG)
-		}
 		return data, nil
-	}
+	})
+}
+
+// readList is readDAG for nodes as they come, to io.EOF: what is not as it should be is found at once.
+func readList(w Want, next func() ([]byte, error)) ([]Chunk, error) {
+	var chunks []Chunk
 	take := func(c Chunk) error {
 		chunks = append(chunks, c)
 		return nil
 	}
-	if err := followDAG(w, next, take); err != nil {
+	if err := followDAG(w, checkNodes(w, next), take); err != nil {
 		return nil, err
 	}
-	if len(nodes) > 0 {
-		return nil, fmt.Errorf("%w: %d nodes too many", ErrDAG, len(nodes))
+	if _, err := next(); err == nil {
+		return nil, fmt.Errorf("%w: there are more nodes than it has", ErrDAG)
+	} else if !errors.Is(err, io.EOF) {
+		return nil, err
 	}
 	return chunks, nil
+}
+
+// checkNodes holds nodes against the hashes that they should have, of which the first is the root's.
+func checkNodes(w Want, next func() ([]byte, error)) func(hash [sha256.Size]byte) ([]byte, error) {
+	root := true
+	return func(hash [sha256.Size]byte) ([]byte, error) {
+		data, err := next()
+		if errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("%w: a node is missing", ErrDAG)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(data) > maxNode || sha256.Sum256(data) != hash {
+			if _, sizes, err := readNode(data); root && err == nil && total(sizes) == uint64(w.Size) {
+				return nil, ErrOtherRoot
+			}
+			return nil, fmt.Errorf("%w: a node is not what its CID says", ErrDAG)
+		}
+		root = false
+		return data, nil
+	}
+}
+
+// total is the sum, or the greatest number where that is larger.
+func total(sizes []uint64) (sum uint64) {
+	for _, s := range sizes {
+		if s > math.MaxUint64-sum {
+			return math.MaxUint64
+		}
+		sum += s
+	}
+	return sum
 }
 
 // followDAG checks a blob's DAG as it goes.
 func followDAG(w Want, node func([sha256.Size]byte) ([]byte, error), chunk func(Chunk) error) error {
 	if w.Size < 0 {
-		return fmt.Errorf("%w: a blob of %d bytes", ErrDAG, w.Size)
+		return fmt.Errorf("%w: a blob of %d bytes", ErrContradiction, w.Size)
 	}
 	r := &dagReader{node: node, chunk: chunk, most: maxChunks(w.Size)}
 	return r.read(w.Root, uint64(w.Size), 0)
@@ -166,19 +216,22 @@ func followDAG(w Want, node func([sha256.Size]byte) ([]byte, error), chunk func(
 // maxChunks bounds the chunks of a blob of so many bytes.
 func maxChunks(size int64) int { return int(min(size/minAverage+16, MaxBits)) }
 
-// MaxList bounds the bytes of the nodes of a blob of so many bytes, as EncodeNodes writes them.
-func MaxList(size int64) int64 { return min(int64(maxChunks(size))*2*linkCost+1, maxDAG) }
+// MaxList bounds the bytes of the nodes of a blob of so many bytes, as EncodeNodes writes them. It has room for the root
+// of any, which tells how large its blob is.
+func MaxList(size int64) int64 {
+	return max(min(int64(maxChunks(size))*2*linkCost+1, maxDAG), maxNode+binary.MaxVarintLen64)
+}
 
 func (r *dagReader) read(c cid.Cid, size uint64, depth int) error {
 	hash, codec, err := hashOf(c)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrContradiction, err)
 	}
 	if codec == cid.Raw {
 		return r.leaf(hash, size, depth)
 	}
 	if depth >= maxDepth {
-		return fmt.Errorf("%w: too deep", ErrDAG)
+		return fmt.Errorf("%w: too deep", ErrContradiction)
 	}
 	data, err := r.node(hash)
 	if err != nil {
@@ -188,24 +241,20 @@ func (r *dagReader) read(c cid.Cid, size uint64, depth int) error {
 	if err != nil {
 		return err
 	}
+	if total(sizes) != size {
+		return fmt.Errorf("%w: a part of %d bytes is said to have %d", ErrContradiction, total(sizes), size)
+	}
 	for i, l := range links {
-		if sizes[i] > size {
-			return fmt.Errorf("%w: children are larger than their node", ErrDAG)
-		}
-		size -= sizes[i]
 		if err := r.read(l, sizes[i], depth+1); err != nil {
 			return err
 		}
-	}
-	if size != 0 {
-		return fmt.Errorf("%w: children are smaller than their node", ErrDAG)
 	}
 	return nil
 }
 
 func (r *dagReader) leaf(hash [sha256.Size]byte, size uint64, depth int) error {
 	if size > MaxChunk || size == 0 && depth > 0 || r.count >= r.most {
-		return fmt.Errorf("%w: a chunk of %d bytes, or too many chunks", ErrDAG, size)
+		return fmt.Errorf("%w: a chunk of %d bytes, or too many chunks", ErrContradiction, size)
 	}
 	c := Chunk{hash, r.from, int32(size)}
 	r.count++
@@ -217,15 +266,15 @@ func (r *dagReader) leaf(hash [sha256.Size]byte, size uint64, depth int) error {
 func readNode(data []byte) ([]cid.Cid, []uint64, error) {
 	node, err := merkledag.DecodeProtobuf(data)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrDAG, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrContradiction, err)
 	}
 	file, err := unixfs.FSNodeFromBytes(node.Data())
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrDAG, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrContradiction, err)
 	}
 	links := node.Links()
 	if file.Type() != unixfs.TFile || len(file.Data()) > 0 || file.NumChildren() != len(links) || len(links) == 0 || len(links) > maxNodeLinks {
-		return nil, nil, fmt.Errorf("%w: not a node of a file", ErrDAG)
+		return nil, nil, fmt.Errorf("%w: not a node of a file", ErrContradiction)
 	}
 	cids, sizes := make([]cid.Cid, len(links)), make([]uint64, len(links))
 	for i, l := range links {
@@ -245,12 +294,27 @@ func EncodeNodes(nodes [][]byte) []byte {
 
 // DecodeNodes reads what EncodeNodes writes, to the end.
 func DecodeNodes(r io.Reader) ([][]byte, error) {
-	br, total := bufio.NewReader(r), uint64(0)
+	next := nodeReader(r)
 	var nodes [][]byte
 	for {
+		n, err := next()
+		if errors.Is(err, io.EOF) {
+			return nodes, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, n)
+	}
+}
+
+// nodeReader reads node by node what EncodeNodes writes; io.EOF is its end, and no other error's.
+func nodeReader(r io.Reader) func() ([]byte, error) {
+	br, total := bufio.NewReader(r), uint64(0)
+	return func() ([]byte, error) {
 		n, err := binary.ReadUvarint(br)
 		if err == io.EOF { // within a number it would be io.ErrUnexpectedEOF
-			return nodes, nil
+			return nil, err
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read chunk list: %w", err)
@@ -260,8 +324,16 @@ func DecodeNodes(r io.Reader) ([][]byte, error) {
 		}
 		var b bytes.Buffer
 		if _, err := io.CopyN(&b, br, int64(n)); err != nil {
-			return nil, fmt.Errorf("read chunk list: %w", err)
+			return nil, fmt.Errorf("read chunk list: %w", noEnd(err))
 		}
-		nodes = append(nodes, b.Bytes())
+		return b.Bytes(), nil
 	}
+}
+
+// noEnd makes an end in the middle of something the error that it is.
+func noEnd(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }

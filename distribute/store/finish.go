@@ -16,7 +16,7 @@ import (
 // Finish checks the whole against the blob's digest and makes it a complete blob. If the bytes do
 // not match because they went bad on disk, ErrDamaged is in the error's chain: the chunks that did
 // are forgotten, to be put again. If every chunk is right, the release contradicts itself: nothing
-// of the blob stays, and ErrCorrupt is in the chain.
+// of the blob stays, and ErrContradiction is in the chain.
 func (o *Object) Finish() error {
 	o.finishing.Lock()
 	defer o.finishing.Unlock()
@@ -117,7 +117,7 @@ func (o *Object) mismatch(file disk.File) error {
 	}
 	o.closeFile()
 	o.store.drop(o)
-	return fmt.Errorf("its chunks are another blob's: %w", ErrCorrupt)
+	return fmt.Errorf("%w: its chunks are another blob's", ErrContradiction)
 }
 
 // recheck returns the chunks that are not what the list says, with all that are the same as they. It calls pace before it reads

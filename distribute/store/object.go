@@ -41,7 +41,7 @@ type Object struct {
 	marks       []atomic.Uint32 // of the chunks, see mark.go; 0 while unknown. Made with chunks, and never replaced
 	have        *Bitmap
 	haveBytes   int64
-	local       int64 // bytes that came from other blobs of this store, or were added here
+	local       int64 // bytes that came from other blobs of this store, were added here, or stayed right when others went bad
 	complete    bool
 	completedAt time.Time
 	file        disk.File // open while in use: the partial file, or the blob
@@ -99,7 +99,7 @@ func (o *Object) Complete() bool {
 type Info struct {
 	Want
 	Have        int64 // bytes
-	Local       int64 // of these, bytes that other blobs of this store had, or that were added here
+	Local       int64 // of these, bytes that other blobs of this store had, that were added here, or that stayed when others went bad
 	Complete    bool
 	CompletedAt time.Time
 	Chunks      int // 0 while the chunk list is not known
@@ -151,6 +151,35 @@ func (o *Object) SetNodes(nodes [][]byte) error {
 		o.learn(chunks, nil)
 	}
 	return nil
+}
+
+// ReadNodes reads what EncodeNodes wrote, for SetNodes, and checks each node as it comes: of what is not the list no more is
+// read. If it is what was promised that cannot be, nothing of the blob stays, and ErrContradiction is in the error's chain.
+func (o *Object) ReadNodes(r io.Reader) (nodes [][]byte, err error) {
+	next := nodeReader(r)
+	_, err = readList(o.Want, func() ([]byte, error) {
+		data, err := next()
+		if err == nil {
+			nodes = append(nodes, data)
+		}
+		return data, err
+	})
+	if errors.Is(err, ErrContradiction) {
+		o.refute()
+	}
+	return nodes, err
+}
+
+// refute forgets a blob that cannot be.
+func (o *Object) refute() {
+	o.store.mu.Lock()
+	defer o.store.mu.Unlock()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.complete {
+		o.closeFile()
+		o.store.drop(o)
+	}
 }
 
 // open returns the file, opened if need be. The caller holds mu.
