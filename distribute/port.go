@@ -22,7 +22,7 @@ const (
 	holderProtocol = "/selvage/holder/1"
 )
 
-// Progress is how far a fetch has come, and what it took since the swarm began.
+// Progress is how far a fetch has come, and what it took since the swarm began, or since Anew.
 type Progress struct {
 	FromSite, FromUplink int64   // bytes of chunks that peers delivered, or began to
 	FromMirror           int64   // bytes of the blob that mirrors delivered

@@ -26,7 +26,9 @@ func (n *Node) mend(o *store.Object, d store.Damage) {
 		what = fmt.Sprintf("the file of blob %.12s has become longer", o.Digest)
 	}
 	n.alert(what + " on this disk; it is mended from other nodes")
+	n.swarm.Anew(o.Digest)
 	n.mu.Lock()
+	delete(n.ways, o.Digest)
 	busy := n.mending[o.Digest]
 	n.mending[o.Digest] = true
 	n.mu.Unlock()

@@ -81,8 +81,15 @@ func TestScrubMends(t *testing.T) {
 	if !m.holds(added.Digest, data) || !m.holds(small.Digest, other) {
 		t.Error("other bytes are on the disk")
 	}
-	if b := m.blobOf(added.Digest); b.FromUplinkBytes > added.Size+(128<<10) {
+	b := m.blobOf(added.Digest)
+	if b.FromUplinkBytes > 128<<10 {
 		t.Errorf("more was fetched than one chunk: %+v", b)
+	}
+	if b.By != api.ByChunks || b.ByBytes != b.FromUplinkBytes || b.FromUplinkBytes+b.FromLocalBytes != b.Size || b.NeededBytes() != b.ByBytes {
+		t.Errorf("how it was mended does not add up: %+v", b)
+	}
+	if b := m.blobOf(small.Digest); b.By != api.ByWhole || b.ByBytes != b.Size || b.FromUplinkBytes != b.Size || b.FromLocalBytes != 0 {
+		t.Errorf("how it came again does not add up: %+v", b)
 	}
 	if !m.alerted("went bad on this disk") || !m.runs("app@v1") {
 		t.Errorf("status %+v", m.Status())

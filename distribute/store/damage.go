@@ -113,6 +113,7 @@ func (o *Object) demote(bad map[int]bool, d Damage) (Damage, error) {
 	o.closeFile()
 	o.complete, o.completedAt = false, time.Time{}
 	o.learn(o.chunks, have)
+	o.local = o.haveBytes
 	o.sum, o.summed, o.unsynced = sha256.New(), 0, 0
 	s.reindex()
 	return d, s.writeIndex()

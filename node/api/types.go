@@ -308,7 +308,7 @@ type Blob struct {
 	BytesPerSecond  float64    `json:"bytes_per_second"`
 	Releases        []string   `json:"releases"`
 	By              string     `json:"by,omitempty"`       // ByPatch, ByChunks or ByWhole: how it came, if it was fetched since the node came up
-	ByBytes         int64      `json:"by_bytes,omitempty"` // that had to come for it: of the patch, or of chunks
+	ByBytes         int64      `json:"by_bytes,omitempty"` // that had to come for it: of the patch, or of chunks; for what was mended, of these
 	Pinned          bool       `json:"pinned"`
 	Kept            []string   `json:"kept"`         // why it stays however full the disk is; nothing: it goes when it is full
 	SharedBytes     int64      `json:"shared_bytes"` // in chunks that other blobs here have too
