@@ -26,14 +26,34 @@ type Result struct {
 // less than 64 MiB whatever the files' sizes. Errors: ErrForm, ErrVersion, ErrResult, the context's, and those of
 // reading and writing, which say nothing about the patch.
 func Apply(ctx context.Context, old File, patch io.Reader, w io.Writer, want Result) error {
-	a := applier{old: old, inflate: inflateMost(want.Size), unpack: unpackMost(want.Size), in: bufio.NewReader(patch), out: &checked{w: w, hash: sha256.New(), left: want.Size}}
-	if err := a.run(ctx); err != nil {
+	in, out := bufio.NewReader(patch), &checked{w: w, hash: sha256.New(), left: want.Size}
+	if err := applyTo(ctx, old, in, out); err != nil {
 		return fmt.Errorf("apply patch: %w", err)
 	}
-	if a.out.left != 0 || [sha256.Size]byte(a.out.hash.Sum(nil)) != want.Digest {
+	if out.left != 0 || [sha256.Size]byte(out.hash.Sum(nil)) != want.Digest {
 		return fmt.Errorf("apply patch: %w", ErrResult)
 	}
 	return nil
+}
+
+// applyTo applies a patch of either version.
+func applyTo(ctx context.Context, old File, in *bufio.Reader, out *checked) error {
+	b := make([]byte, len(magic)+1)
+	if _, err := io.ReadFull(in, b); err != nil {
+		return short(err)
+	}
+	if string(b[:len(magic)]) != magic {
+		return ErrForm
+	}
+	switch size := out.left; b[len(magic)] {
+	case version:
+		a := applier{old: old, inflate: inflateMost(size), unpack: unpackMost(size), in: in, out: out}
+		return a.run(ctx)
+	case referVersion:
+		r := referred{old: old, left: referMost(size), in: in, out: out}
+		return r.run(ctx)
+	}
+	return ErrVersion
 }
 
 // checked passes on no more than left bytes, and sums them.
@@ -103,20 +123,18 @@ func (a *applier) run(ctx context.Context) error {
 	}
 }
 
+// header reads what follows the version.
 func (a *applier) header() error {
-	b := make([]byte, len(magic)+1+printLen)
+	b := make([]byte, printLen)
 	if _, err := io.ReadFull(a.in, b); err != nil {
 		return short(err)
 	}
-	if string(b[:len(magic)]) != magic {
-		return ErrForm
-	}
-	if b[len(magic)] != version || !bytes.Equal(b[len(magic)+1:], deflaterPrint()) {
+	if !bytes.Equal(b, deflaterPrint()) {
 		return ErrVersion
 	}
-	size, err := binary.ReadUvarint(a.in)
+	size, err := number(a.in)
 	if err != nil {
-		return short(err)
+		return err
 	}
 	if size != uint64(a.old.Size) {
 		return fmt.Errorf("%w: it is for %d bytes, here are %d", ErrForm, size, a.old.Size)
@@ -124,13 +142,31 @@ func (a *applier) header() error {
 	return nil
 }
 
-// short is err, or ErrForm where the patch ended too early or holds what is no number. Failures of
-// the reader stay what they are: the patch may be good.
+// short is err, or ErrForm where the patch ended too early. Failures of the reader stay what they are: the patch may be good.
 func short(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return ErrForm
 	}
 	return err
+}
+
+// number reads one; what is none is ErrForm.
+func number(in *bufio.Reader) (uint64, error) {
+	var b []byte
+	for len(b) < binary.MaxVarintLen64 {
+		c, err := in.ReadByte()
+		if err != nil {
+			return 0, short(err)
+		}
+		if b = append(b, c); c < 0x80 {
+			break
+		}
+	}
+	n, used := binary.Uvarint(b)
+	if used <= 0 {
+		return 0, ErrForm
+	}
+	return n, nil
 }
 
 // frame reads the next.
@@ -149,13 +185,13 @@ func (a *applier) frame() error {
 }
 
 func (a *applier) part(p *part) error {
-	size, err := binary.ReadUvarint(a.in)
+	size, err := number(a.in)
 	if err != nil {
-		return short(err)
+		return err
 	}
-	packed, err := binary.ReadUvarint(a.in)
+	packed, err := number(a.in)
 	if err != nil {
-		return short(err)
+		return err
 	}
 	if size > maxPart || packed > size || int64(size) > a.unpack {
 		return ErrForm
@@ -372,7 +408,12 @@ func (a *applier) end() error {
 	if a.deflate != nil {
 		return ErrForm
 	}
-	if _, err := a.in.ReadByte(); !errors.Is(err, io.EOF) {
+	return atEnd(a.in)
+}
+
+// atEnd fails if anything follows.
+func atEnd(in *bufio.Reader) error {
+	if _, err := in.ReadByte(); !errors.Is(err, io.EOF) {
 		return errors.Join(ErrForm, err)
 	}
 	return nil

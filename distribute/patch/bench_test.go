@@ -17,6 +17,21 @@ import (
 // BenchmarkPatch makes and applies a patch between two files, SELVAGE_OLD and SELVAGE_NEW, and lets
 // bsdiff, xdelta3 and zstd do the same: 'make bench-patch' does so with real ones.
 func BenchmarkPatch(b *testing.B) {
+	n := measure(b, Make)
+	best := rivals(b, os.Getenv("SELVAGE_OLD"), os.Getenv("SELVAGE_NEW"))
+	b.ReportMetric(float64(best), "best-rival-bytes")
+	b.ReportMetric(float64(n)/float64(best), "bytes/best-rival")
+}
+
+// BenchmarkReferences does it by references, as with files that differ in more than steps can tell in time.
+func BenchmarkReferences(b *testing.B) {
+	measure(b, func(ctx context.Context, old, new File, w io.Writer) error {
+		return makeScaled(ctx, old, new, w, stepScale, referScale, -1)
+	})
+}
+
+// measure is how long the patch is that is made between the two files.
+func measure(b *testing.B, way func(ctx context.Context, old, new File, w io.Writer) error) int {
 	old, new := os.Getenv("SELVAGE_OLD"), os.Getenv("SELVAGE_NEW")
 	if old == "" || new == "" {
 		b.Skip("SELVAGE_OLD and SELVAGE_NEW name no files")
@@ -27,7 +42,7 @@ func BenchmarkPatch(b *testing.B) {
 		patch.Reset()
 		begin := time.Now()
 		b.ReportMetric(peak(func() {
-			if err := Make(context.Background(), file(o), file(n), &patch); err != nil {
+			if err := way(context.Background(), file(o), file(n), &patch); err != nil {
 				b.Fatal(err)
 			}
 		}), "make-MB")
@@ -42,9 +57,7 @@ func BenchmarkPatch(b *testing.B) {
 		b.ReportMetric(time.Since(begin).Seconds(), "apply-s")
 	}
 	b.ReportMetric(float64(patch.Len()), "bytes")
-	best := rivals(b, old, new)
-	b.ReportMetric(float64(best), "best-rival-bytes")
-	b.ReportMetric(float64(patch.Len())/float64(best), "bytes/best-rival")
+	return patch.Len()
 }
 
 func load(b *testing.B, name string) []byte {

@@ -20,14 +20,6 @@ func script(old []byte, operations, differences, lits []byte) []byte {
 	return b
 }
 
-func numbers(n ...uint64) []byte {
-	var b []byte
-	for _, v := range n {
-		b = binary.AppendUvarint(b, v)
-	}
-	return b
-}
-
 // Each of these lies in one way.
 func TestHostile(t *testing.T) {
 	old := deflated(t, text(1, 50_000), 6)
@@ -64,6 +56,7 @@ func TestHostile(t *testing.T) {
 		"empty frame":             script(old, nil, nil, nil),
 		"part too large":          append(script(old, nil, nil, nil)[:len(magic)+1+printLen+2], numbers(maxPart+1, maxPart+1)...),
 		"part larger than it was": append(script(old, nil, nil, nil)[:len(magic)+1+printLen+2], numbers(1, 2, 0)...),
+		"no number":               append(script(old, nil, nil, nil)[:len(magic)+1+printLen+2], bytes.Repeat([]byte{0xff}, 20)...),
 		"no zstd frame":           append(script(old, nil, nil, nil)[:len(magic)+1+printLen+2], numbers(5, 2, 0, 0)...),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -106,6 +99,93 @@ func TestUnpacksToABound(t *testing.T) {
 	}
 }
 
+// references is a patch of these entries for old.
+func references(old []byte, entries ...[]byte) []byte {
+	b := binary.AppendUvarint(append([]byte(magic), referVersion), uint64(len(old)))
+	return append(b, bytes.Join(entries, nil)...)
+}
+
+// TestHostileReferences: each of these lies in one way.
+func TestHostileReferences(t *testing.T) {
+	old := text(1, 50_000)
+	const huge = 1<<64 - 1
+	size := uint64(len(old))
+	packed, err := packAgainst(old[:1000], bytes.Repeat(old[:900], 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	piece := func(from, refers, size uint64, packed []byte) []byte {
+		return append(numbers(referPiece, from, refers, size, uint64(len(packed))), packed...)
+	}
+	large := bytes.Clone(old)
+	for len(large) < maxReference {
+		large = append(large, large...)
+	}
+	for name, c := range map[string]struct{ old, patch []byte }{
+		"no end":                  {old, references(old, numbers(referCopy, 0, 10))},
+		"more after the end":      {old, references(old, numbers(referEnd, referEnd))},
+		"unknown entry":           {old, references(old, numbers(9))},
+		"no number":               {old, references(old, bytes.Repeat([]byte{0xff}, 20))},
+		"another old":             {old[1:], references(old, numbers(referEnd))},
+		"copies past old":         {old, references(old, numbers(referCopy, 1, size))},
+		"copies from nowhere":     {old, references(old, numbers(referCopy, huge, 1))},
+		"copies most":             {old, references(old, numbers(referCopy, 0, huge))},
+		"copies nothing":          {old, references(old, numbers(referCopy, 0, 0))},
+		"refers past old":         {old, references(old, piece(1, size, 1800, packed))},
+		"refers to too much":      {large, references(large, piece(0, maxReference+1, 1800, packed))},
+		"refers to all for ever":  {large, references(large, bytes.Repeat(piece(0, maxReference, 1800, mustPack(t, large[:maxReference], bytes.Repeat(old[:900], 2))), 1000))},
+		"a piece of nothing":      {old, references(old, piece(0, 10, 0, nil))},
+		"a piece too large":       {old, references(old, piece(0, 1000, maxPiece+1, packed))},
+		"packed larger than it":   {old, references(old, piece(0, 1000, 3, packed))},
+		"unpacks to less":         {old, references(old, piece(0, 1000, 1900, packed))},
+		"unpacks to more":         {old, references(old, piece(0, 1000, 1700, packed))},
+		"packed is cut":           {old, references(old, piece(0, 1000, 1800, packed)[:20])},
+		"no zstd frame":           {old, references(old, piece(0, 1000, 1800, []byte{1, 2, 3}))},
+		"a dictionary is missing": {old, references(old, piece(0, 0, 1800, packed))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := apply(c.old, c.patch, Result{Size: 1 << 20})
+			if !errors.Is(err, ErrForm) {
+				t.Errorf("got %v", err)
+			}
+			if len(out) > 1<<20 {
+				t.Errorf("wrote %d bytes", len(out))
+			}
+		})
+	}
+}
+
+func mustPack(t *testing.T, dictionary, b []byte) []byte {
+	t.Helper()
+	packed, err := packAgainst(dictionary, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return packed
+}
+
+// FuzzReferences hands entries over.
+func FuzzReferences(f *testing.F) {
+	old := text(1, 3000)
+	new := append(bytes.Clone(old[500:]), old[:700]...)
+	f.Add(mustScale(f, old, new, byReferences)[len(magic)+3:])
+	packed, err := packAgainst(old[:1000], new[:600])
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(append(append(numbers(referPiece, 0, 1000, 600, uint64(len(packed))), packed...), referEnd))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		want := result(new)
+		out, err := apply(old, references(old, data), want)
+		if int64(len(out)) > want.Size {
+			t.Fatalf("wrote %d bytes", len(out))
+		}
+		if err == nil && !bytes.Equal(out, new) {
+			t.Fatal("took something else for the result")
+		}
+	})
+}
+
 func FuzzApply(f *testing.F) {
 	old, new := deflated(f, text(1, 3000), 6), deflated(f, text(1, 3300), 6)
 	f.Add(mustMake(f, old, new)[len(magic)+1+printLen:])
@@ -144,5 +224,12 @@ func FuzzOperations(f *testing.F) {
 func FuzzMake(f *testing.F) {
 	f.Add([]byte("one two three four five six"), []byte("one two seven four five six"))
 	f.Add(deflated(f, text(1, 2000), 6), deflated(f, text(1, 2100), 6))
-	f.Fuzz(func(t *testing.T, old, new []byte) { roundTrip(t, old, new) })
+	f.Fuzz(func(t *testing.T, old, new []byte) {
+		roundTrip(t, old, new)
+		for _, most := range []int64{bySteps, byReferences} {
+			if got, err := apply(old, mustScale(t, old, new, most), result(new)); err != nil || !bytes.Equal(got, new) {
+				t.Fatalf("as large files: %v", err)
+			}
+		}
+	})
 }

@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// window is how much of each file is looked at at a time, bytes.
+// window is how large a file may be to be looked at as a whole, bytes.
 const window = 256 << 20
 
 // File is Size bytes that can be read in any order, by one at a time.
@@ -21,50 +21,56 @@ type File struct {
 // The same files give the same patch. Nothing of the patch is good if it fails. Who publishes it applies it
 // first: files that change while they are read make a patch for neither.
 func Make(ctx context.Context, old, new File, w io.Writer) error {
+	way := makeSmall
+	if max(old.Size, new.Size) > window {
+		way = makeLarge
+	}
+	if err := way(ctx, old, new, w); err != nil {
+		return fmt.Errorf("make patch: %w", err)
+	}
+	return nil
+}
+
+// makeSmall is Make for files of a window each.
+func makeSmall(ctx context.Context, old, new File, w io.Writer) error {
+	return steps(old, new, w, func(m *maker) error {
+		return m.tell(ctx, old, new, stretch{length: new.Size}, stretch{length: old.Size})
+	})
+}
+
+// steps writes a patch by steps.
+func steps(old, new File, w io.Writer, f func(m *maker) error) error {
 	out, err := newWriter(w, new.Size, inflateMost(new.Size))
 	if err != nil {
-		return fmt.Errorf("make patch: %w", err)
+		return err
 	}
 	defer out.zstd.Close()
 	if err := out.header(old.Size); err != nil {
-		return fmt.Errorf("make patch: %w", err)
+		return err
 	}
-	for at := int64(0); at < new.Size; at += window {
-		m := maker{out: out}
-		if err := m.load(old, new, at); err != nil {
-			return fmt.Errorf("make patch: %w", err)
-		}
-		if err := m.window(ctx); err != nil {
-			return fmt.Errorf("make patch: %w", err)
-		}
+	if err := f(&maker{out: out}); err != nil {
+		return err
 	}
-	if err := out.close(); err != nil {
-		return fmt.Errorf("make patch: %w", err)
-	}
-	return nil
+	return out.close()
 }
 
-// maker makes the patch for one window of new, from one of old.
+// maker makes the patch for one piece of new, from one stretch of old.
 type maker struct {
 	out      *writer
 	old, new []byte
-	base     int64 // of old's window
+	base     int64 // of old's stretch
 }
 
-// load reads new's window at at, and that of old which is around the same share of its file.
-func (m *maker) load(old, new File, at int64) (err error) {
-	size := min(window, new.Size-at)
-	if old.Size > window {
-		middle := int64(float64(at+size/2) / float64(new.Size) * float64(old.Size))
-		m.base = min(max(0, middle-window/2), old.Size-window)
-	}
-	if m.old, err = read(old, m.base, min(window, old.Size)); err != nil {
+// tell reads both and writes the operations.
+func (m *maker) tell(ctx context.Context, old, new File, piece, from stretch) (err error) {
+	if m.old, err = read(old, from.pos, from.length); err != nil {
 		return fmt.Errorf("read old: %w", err)
 	}
-	if m.new, err = read(new, at, size); err != nil {
+	if m.new, err = read(new, piece.at, piece.length); err != nil {
 		return fmt.Errorf("read new: %w", err)
 	}
-	return nil
+	m.base = from.pos
+	return m.window(ctx)
 }
 
 func read(f File, at, size int64) ([]byte, error) {

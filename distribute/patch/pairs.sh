@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the pairs that BenchmarkPatch is run on in a directory, from the Go module proxy: two builds of
-# nats-server, and two Go toolchains as tar. Installs bsdiff, xdelta3 and zstd where they are missing.
+# nats-server, two Go toolchains as tar, and a larger file of both, whose parts move. Installs bsdiff, xdelta3 and zstd where they are missing.
 set -eu
 dir=$1
 mkdir -p "$dir"
@@ -22,3 +22,5 @@ for v in 1.26.6 1.26.7; do
 	src=$(go mod download -json golang.org/toolchain@v0.0.1-go$v.linux-amd64 | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
 	tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 --format=ustar -C "$src" -cf "$dir/go-$v.tar" .
 done
+[ -f "$dir/large-1" ] || cat "$dir/go-1.26.6.tar" "$dir/nats-2.15.1" "$dir/nats-2.15.1" >"$dir/large-1"
+[ -f "$dir/large-2" ] || cat "$dir/nats-2.15.2" "$dir/go-1.26.7.tar" "$dir/nats-2.15.2" >"$dir/large-2"

@@ -1,9 +1,6 @@
 package patch
 
-import (
-	"encoding/binary"
-	"slices"
-)
+import "slices"
 
 const (
 	sketchLen  = 64 // hashes that stand for a region
@@ -61,9 +58,7 @@ func (p *partners) of(content []byte, i int) (region, []byte) {
 func sketch(b []byte) []uint64 {
 	var out []uint64
 	for i := 0; i+shingleLen <= len(b); i++ {
-		h := binary.LittleEndian.Uint64(b[i:])*factor ^ binary.LittleEndian.Uint64(b[i+8:])
-		h = h * factor
-		h ^= h >> 29
+		h := shingle(b[i:])
 		if len(out) == sketchLen && h >= out[sketchLen-1] {
 			continue
 		}

@@ -81,17 +81,34 @@ func (w *writer) original() error {
 func (w *writer) deflate(level int) error { return w.op(other, sinkDeflate, uint64(level-minLevel)) }
 func (w *writer) plain() error            { return w.op(other, sinkPlain) }
 
+// copy writes n bytes as those of old from pos on.
+func (w *writer) copy(pos, n int64) error {
+	if err := w.moveTo(pos); err != nil {
+		return err
+	}
+	w.pos += n
+	return w.op(cp, uint64(n))
+}
+
+// moveTo has the applier be at pos in its source.
+func (w *writer) moveTo(pos int64) error {
+	if pos == w.pos {
+		return nil
+	}
+	by := pos - w.pos
+	w.pos = pos
+	return w.op(other, seek, zigzag(by))
+}
+
 // add writes the bytes of new as their differences to those of old, which begin at pos in the source.
 func (w *writer) add(pos int64, old, new []byte) error {
 	if len(new) == 0 {
 		return nil
 	}
-	if pos != w.pos {
-		if err := w.op(other, seek, zigzag(pos-w.pos)); err != nil {
-			return err
-		}
+	if err := w.moveTo(pos); err != nil {
+		return err
 	}
-	w.pos = pos + int64(len(new))
+	w.pos += int64(len(new))
 	for len(new) > 0 {
 		n := agree(old, new)
 		if n < minCopy && n < len(new) {
