@@ -46,19 +46,20 @@
 // sender; for nodes that have theirs, and do not add up to the size that the release names or are not of
 // a blob, the release. Such a release is not tried again for an hour.
 //
-// What each of these ends in, and the tests that show it:
+// What each of these ends in, and the tests that show it. What is reported, node shows in its status: each cause once, and no
+// more than so many (node.TestAlertsAreBounded).
 //
-//	lies in bitmaps, bad form          reported, put out                       TestBadHaves, TestEarlyBitmapOfAnotherBlob
-//	corrupt, short, surplus, unasked   reported, put out                       TestLiars, TestLiarComesBack; poisoned-peer.yaml
-//	slow, stalls, has it not           asked of others; reported, stays        TestLiars, TestGivesNothing
-//	a list that is not the blob's      reported, put out; of another root, stays  TestLiars, TestListOfAnotherRoot, store.TestListThatCircles
-//	asks for all, or for too much      bounded; reported                       TestAsksForEverythingAtOnce, TestAsksForWhatItMayNotHave, TestDeafPeer, TestStreamsAreBounded
-//	a release that does not add up     the fetch fails, says so, and rests     TestReleaseContradictsItself, TestContradiction
-//	a DAG deep, of tiny chunks, huge   the same, after few bytes               store.TestHostileLists
-//	a full disk, at every write        the fetch fails, and goes on later      TestFetchOnAFullDisk, TestPatchOnAFullDisk, TestMendOnAFullDisk; full-disk.yaml
-//	a blob altered, cut or gone        not handed out; reported, mended        store.TestScrub, store.TestRotIsNotHandedOut, TestPatchOfRottenBlobs; rotten-disk.yaml
-//	a wrong or hostile patch           refused; chunks instead                 TestPatchFaults, patch.TestHostile
-//	a file carried by hand             taken whole or not at all               media.TestHostile, media.TestAltered, media.TestDiskFull
+//	lies in bitmaps, bad form         reported, put out                          TestBadHaves, TestEarlyBitmapOfAnotherBlob
+//	corrupt, short, surplus, unasked  reported, put out                          TestLiars, TestLiarComesBack, node.TestCorruptPeer
+//	slow, stalls, has it not          asked of others; reported, stays           TestLiars, TestGivesNothing
+//	a list that is not the blob's     reported, put out; of another root, stays  TestLiars, TestListOfAnotherRoot, store.TestListThatCircles
+//	asks for all, or for too much     bounded; reported                          TestAsksForEverythingAtOnce, TestAsksForWhatItMayNotHave, TestDeafPeer, TestStreamsAreBounded
+//	a release that does not add up    the fetch fails, says so, and rests        TestReleaseContradictsItself, node.TestReleaseContradictsItself
+//	a DAG deep, huge, of tiny chunks  the same, after few bytes                  store.TestHostileLists
+//	a full disk, at every write       the fetch fails, and goes on later         TestFetchOnAFullDisk, TestPatchOnAFullDisk, TestMendOnAFullDisk
+//	a blob altered, cut or gone       not handed out; reported, mended           store.TestScrub, store.TestRotIsNotHandedOut, TestPatchOfRottenBlobs, node.TestScrubMends
+//	a wrong or hostile patch          refused; chunks instead                    TestPatchFaults, patch.TestHostile, node.TestBadPatches
+//	a file carried by hand            taken whole or not at all                  media.TestHostile, media.TestAltered, media.TestDiskFull
 //
 // # Bounds
 //
