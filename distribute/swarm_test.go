@@ -1,6 +1,7 @@
 package distribute
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"testing"
@@ -223,6 +224,37 @@ func TestNextVersion(t *testing.T) {
 		n.holds(want, v2)
 		if came := w.net.up["b"].came(); came > 4*store.MaxChunk {
 			t.Errorf("%d bytes came", came)
+		}
+	})
+}
+
+// A version after the next, for which there is no patch, costs little more over the uplink than the chunks that the old one lacks:
+// the list, and what peers say of it.
+func TestVersionAfterTheNext(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		v1 := content(37, 8<<20)
+		v3 := bytes.Clone(v1)
+		for at := 100_000; at < len(v3); at += 1 << 20 {
+			v3 = append(append(bytes.Clone(v3[:at]), "an insertion"...), v3[at+5:]...)
+		}
+		n, seed := w.node("a"), w.node("b")
+		w.net.uplink("b", 1<<20, 20*time.Millisecond)
+		n.add(v1)
+		old := seed.add(v1)
+		want := seed.add(v3)
+		w.mesh()
+		if err := n.fetch(want, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		n.holds(want, v3)
+		from, _ := seed.store.Object(old.Digest)
+		to, _ := seed.store.Object(want.Digest)
+		var ideal int64
+		for _, i := range from.Lacks(to) {
+			ideal += int64(to.Chunks()[i].Size)
+		}
+		if crossed := w.net.up["b"].crossed(); ideal < 100<<10 || float64(crossed) > 1.2*float64(ideal) {
+			t.Errorf("%d bytes crossed for %d that it lacks", crossed, ideal)
 		}
 	})
 }

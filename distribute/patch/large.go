@@ -136,11 +136,12 @@ func (m *stroll) agree(at, pos, most int64, back bool) (n int64, err error) {
 	return n, nil
 }
 
-// likest is the stretch of old in which most of the hits before end are, with some around them.
+// likest is the stretch of old in which most of the hits before end are, or else where the last run would go on, with about as much
+// around it as is to be told.
 func (m *stroll) likest(hits []hit, end int64) stretch {
 	var all []int64
-	for _, h := range hits {
-		if h.at < end {
+	for _, h := range append([]hit{{m.at, m.at + m.slant}}, hits...) {
+		if h.at < end && h.pos >= 0 && h.pos < m.old.Size {
 			all = append(all, h.pos)
 		}
 	}
@@ -148,7 +149,7 @@ func (m *stroll) likest(hits []hit, end int64) stretch {
 		return stretch{}
 	}
 	slices.Sort(all)
-	margin := m.stretch / 16
+	margin := min(m.stretch/16, end-m.at+leastMargin)
 	first, best := 0, all[:1]
 	for i := range all {
 		for all[i]-all[first] > m.stretch-2*margin {
@@ -161,6 +162,8 @@ func (m *stroll) likest(hits []hit, end int64) stretch {
 	from := max(0, best[0]-margin)
 	return stretch{pos: from, length: min(best[len(best)-1]+margin, m.old.Size) - from}
 }
+
+const leastMargin = 64 << 10 // bytes around what a piece has in common with old
 
 // survey is how many bytes of new are in no long run.
 func (m stroll) survey(ctx context.Context) (told int64, err error) {

@@ -45,7 +45,7 @@ func TestLarge(t *testing.T) {
 		{"to nothing", a, nil, 40, 20},
 		{"from a byte", a[:1], a, len(a) + 500, len(a) + 600},
 		{"the same", a, a, 40, 30},
-		{"unrelated", a, b, len(b) + 500, len(b) + 600},
+		{"unrelated", a, b, len(b) + 500, len(b) + 800},
 		{"moved", a, moved, 100, 100},
 		{"from far", far, a, 40, 30},
 		{"cut", a, a[150_000:150_001], 60, 60},
