@@ -150,9 +150,10 @@ func (m *stroll) likest(hits []hit, end int64) stretch {
 	}
 	slices.Sort(all)
 	margin := min(m.stretch/16, end-m.at+leastMargin)
+	most := min(m.stretch-2*margin, 2*(end-m.at)) // what is spread further has little to do with it
 	first, best := 0, all[:1]
 	for i := range all {
-		for all[i]-all[first] > m.stretch-2*margin {
+		for all[i]-all[first] > most {
 			first++
 		}
 		if i+1-first > len(best) {

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	maxPlaces = 8 << 20 // fingerprints that are kept of old, 12 bytes each; of a larger file fewer are taken for each byte
+	maxPlaces = 8 << 20 // slots for fingerprints of old, 12 bytes each; of a larger file fewer are taken for each byte
 	scanned   = 1 << 20 // bytes that are read at a time
 )
 
@@ -32,7 +32,7 @@ func newPlaces(ctx context.Context, old File, zeros uint) (*places, error) {
 	for old.Size>>zeros > maxPlaces/2 {
 		zeros++
 	}
-	width := min(bits.Len64(uint64(maxPlaces)), bits.Len64(uint64(old.Size>>zeros))+1)
+	width := min(bits.Len64(maxPlaces-1), bits.Len64(uint64(old.Size>>zeros))+1)
 	p := &places{zeros: zeros, shift: uint(32 - width), prints: make([]uint32, 1<<width), at: make([]int64, 1<<width)}
 	for from := int64(0); from < old.Size; from += scanned {
 		if err := ctx.Err(); err != nil {
