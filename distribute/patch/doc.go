@@ -17,8 +17,8 @@
 // Files beyond a window, 256 MiB, are first held against each other by some of their shingles, which are found in both wherever
 // they are: long equal runs are copied, and what is between them is cut into pieces of 32 MiB, each paired by steps with the
 // stretch of old, of 64 MiB at most, that has most in common with it. If more than 256 MiB are to be told so, it would take
-// too long: then pieces of 4 MiB are packed by zstd with a stretch of 8 MiB as its dictionary, some ten times as fast and, for
-// programs, several times as large. Such a patch is one of references.
+// too long: then pieces of 4 MiB are packed by zstd with a stretch of 8 MiB as its dictionary, some six times as fast and, for
+// programs, seven times as large (BenchmarkReferences). Such a patch is one of references.
 //
 // Deflated data has no such stretches: one byte changes all that follow. So a region of new is
 // told by what it inflates to, against the region of old that is most like it, and deflated again
@@ -94,5 +94,6 @@
 // Make holds both files if they fit a window, 512 MiB at most, or else a piece and a stretch, 96 MiB, and a table of old's shingles,
 // 96 MiB at most; an index of at most maxSeeds positions, 320 MiB; one region of each file; and what the encoders leave to the
 // garbage collector; nothing bounds the sum. A process that made a patch had 0.5 GiB resident for files of 136 MB without
-// regions, and 1.02 GiB for files of 33 MB that were six regions near maxInflated each; Apply had 11 MiB and 43 MiB there.
+// regions, and 1.02 GiB for files of 33 MB that were six regions near maxInflated each; Apply had 11 MiB and 43 MiB there. For files of
+// 273 MB the heap grew by 0.87 GB, and by 0.30 GB by references; for Apply by 23 MB and 17 MB.
 package patch
