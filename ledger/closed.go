@@ -90,7 +90,7 @@ func (f *fold) vouch(e *Entry) (words []word, more bool) {
 }
 
 func (f *fold) vouchAdmission(e *Entry) (words []word, more bool) {
-	cred, err := credentialIn(e)
+	cred, err := f.credentialIn(e)
 	if err != nil {
 		return nil, false
 	}

@@ -28,6 +28,12 @@ type fold struct {
 	stood      map[ident.NodeID]standing // what standing has worked out; see unsettle
 	raised     time.Time                 // the latest time in a statement that counts
 
+	// read is the last credential that was read of an entry.
+	read struct {
+		entry *Entry
+		cred  trust.Credential
+	}
+
 	bounds      bounds
 	doubted     doubted
 	releaseList []SignedRelease    // what releases answers; nil: to be worked out

@@ -36,17 +36,24 @@ func (u use) compare(o use) int { return cmp.Or(u.bound.Compare(o.bound), u.node
 
 // admission checks the credential in an admission entry, which the node that it names must have written.
 func (f *fold) admission(e *Entry) (admission, error) {
-	cred, err := credentialIn(e)
+	cred, err := f.credentialIn(e)
 	if err != nil {
 		return admission{}, err
 	}
 	return f.charters.admit(cred)
 }
 
-func credentialIn(e *Entry) (trust.Credential, error) {
+// credentialIn reads the credential in an admission entry. It remembers the last one: an entry is judged, and then taken.
+func (f *fold) credentialIn(e *Entry) (trust.Credential, error) {
+	if f.read.entry == e {
+		return f.read.cred, nil
+	}
 	cred, err := trust.ParseCredential(e.Body)
 	if err == nil && cred.Node() != e.Author {
 		err = errors.New("credential of another node")
+	}
+	if err == nil {
+		f.read.entry, f.read.cred = e, cred
 	}
 	return cred, err
 }
@@ -54,7 +61,7 @@ func credentialIn(e *Entry) (trust.Credential, error) {
 // addAdmission takes an admission entry. A credential that no charter vouches for is kept in mind:
 // the charter that does may be on its way.
 func (f *fold) addAdmission(e *Entry) {
-	cred, err := credentialIn(e)
+	cred, err := f.credentialIn(e)
 	if err != nil {
 		return
 	}
