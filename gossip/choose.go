@@ -36,8 +36,8 @@ func choose(self ident.NodeID, mates, far []ident.NodeID) []ident.NodeID {
 }
 
 // rechoose chooses anew, as peers or mates have come or gone, and tells those whom it concerns. A link that is chosen in
-// the place of one that is gone has a session soon: what was pushed before that was missed may have got nowhere.
-func (r *Replicator) rechoose() {
+// the place of one that may be gone has a session soon: what was pushed before that was missed may have got nowhere.
+func (r *Replicator) rechoose(gone bool) {
 	mates := r.cfg.Mates()
 	defer r.poke()
 	r.mu.Lock()
@@ -53,7 +53,7 @@ func (r *Replicator) rechoose() {
 		if now := slices.Contains(chosen, id); now != p.chosen {
 			p.chosen = now
 			p.queue.signal()
-			if now {
+			if now && gone {
 				p.soil()
 			}
 		}

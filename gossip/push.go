@@ -11,13 +11,8 @@ import (
 	"selvage/internal/ident"
 )
 
-const (
-	// pushLimit is when a push stream is replaced, which bounds how long a forgotten one stays.
-	pushLimit = 24 * time.Hour
-	// relayDelay is how long a record waits before it crosses the edge, at most: so that two who have
-	// it from others do not send it to each other, and what comes together goes in one frame.
-	relayDelay = 100 * time.Millisecond
-)
+// pushLimit is when a push stream is replaced, which bounds how long a forgotten one stays.
+const pushLimit = 24 * time.Hour
 
 // Push sends a record to the neighbours that should have it from this node. from is the peer that
 // it came from; zero says that it is this node's own. Push never blocks: what finds a neighbour's
@@ -90,8 +85,9 @@ func (r *Replicator) push(p *peer) {
 	var conn *pushConn
 	defer func() { conn.close() }()
 	failures := 0
+	var rested time.Time
 	for p.queue.wait(p.ctx) {
-		if !p.local && !p.queue.hurried() && !sleep(p.ctx, rand.N(relayDelay)) {
+		if !r.gather(p, rested) {
 			return
 		}
 		if conn.broken() {
@@ -101,6 +97,9 @@ func (r *Replicator) push(p *peer) {
 		err := r.pushNext(p, &conn)
 		if err == nil {
 			failures = 0
+			if p.queue.empty() { // else there is more than a frame holds
+				rested = time.Now().Add(r.rest())
+			}
 			continue
 		}
 		r.cfg.Logger.Debug("push failed", "peer", p.id, "err", err)

@@ -14,6 +14,7 @@ const (
 // queue holds the records to push to one neighbour.
 type queue struct {
 	ready chan struct{} // holds a token if records may be there, or something else is to be said
+	hurry chan struct{} // holds a token if what is there may have to go now
 
 	mu      sync.Mutex
 	records []Record // urgent ones first
@@ -21,7 +22,7 @@ type queue struct {
 	bytes   int
 }
 
-func newQueue() *queue { return &queue{ready: make(chan struct{}, 1)} }
+func newQueue() *queue { return &queue{ready: make(chan struct{}, 1), hurry: make(chan struct{}, 1)} }
 
 // put reports whether there was room for r. An urgent record goes before those that are not, the newest of
 // which make room for it; then put reports that they found none.
@@ -45,24 +46,43 @@ func (q *queue) put(r Record, urgent bool) bool {
 	q.records = slices.Insert(q.records, at, r)
 	q.bytes += r.size()
 	q.signal()
+	if q.pressing() {
+		signal(q.hurry)
+	}
 	return room
 }
 
-// hurried reports whether an urgent record waits.
+// hurried reports whether what is there has to go now. It takes the token that may say so, too.
 func (q *queue) hurried() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.urgent > 0
+	select {
+	case <-q.hurry:
+	default:
+	}
+	return q.pressing()
+}
+
+// pressing reports whether an urgent record is there, or as much as a frame holds. The caller holds mu.
+func (q *queue) pressing() bool {
+	return q.urgent > 0 || q.bytes >= maxPayload || len(q.records) >= maxQueued/2
 }
 
 // drop takes out what the neighbour turns out to have.
 func (q *queue) drop(rs []Record) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if len(q.records) == 0 {
+		return
+	}
+	has := make(map[recordKey]bool, len(rs))
+	for _, r := range rs {
+		has[recordKey{r.Feed, r.Seq}] = true
+	}
 	kept := q.records[:0]
 	urgent := q.urgent
 	for i, r := range q.records {
-		if !slices.ContainsFunc(rs, func(o Record) bool { return o.Seq == r.Seq && o.Feed == r.Feed }) {
+		if !has[recordKey{r.Feed, r.Seq}] {
 			kept = append(kept, r)
 			continue
 		}
@@ -75,9 +95,25 @@ func (q *queue) drop(rs []Record) {
 	q.records = kept
 }
 
-func (q *queue) signal() {
+// recordKey names a record.
+type recordKey struct {
+	feed string
+	seq  uint64
+}
+
+// empty reports whether nothing waits.
+func (q *queue) empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.records) == 0
+}
+
+func (q *queue) signal() { signal(q.ready) }
+
+// signal puts a token into a channel that holds one.
+func signal(c chan<- struct{}) {
 	select {
-	case q.ready <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }

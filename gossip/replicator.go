@@ -35,6 +35,10 @@ type Config struct {
 	// Synced is told of a session with a peer that ran to its end and left nothing out: this node has, or has seen, all that the
 	// peer had when it began. local says that the peer is of this node's site. It must not block. It may be nil.
 	Synced func(peer ident.NodeID, local bool)
+	// Rest returns how long a link across the edge of the site rests after it has carried what there was, before it carries more: so
+	// that what pours in goes together, and what both ends have got from others crosses once. What comes alone goes
+	// at once. It must not block. nil, or 0: not at all.
+	Rest func() time.Duration
 	// LocalPace and UplinkPace are the times between two sessions that the node initiates with any peer
 	// of this site and of others; 0 is 30 s and 60 s.
 	LocalPace, UplinkPace time.Duration
@@ -131,7 +135,7 @@ func (r *Replicator) enter() bool {
 func (r *Replicator) PeerUp(id ident.NodeID, local bool) {
 	if p := r.addPeer(id, local); p != nil {
 		r.start(func() { r.push(p) })
-		r.rechoose()
+		r.rechoose(false)
 	}
 	r.poke()
 }
@@ -151,6 +155,7 @@ func (r *Replicator) addPeer(id ident.NodeID, local bool) *peer {
 		old.stop()
 	}
 	p := newPeer(r.ctx, id, local)
+	p.whole = !r.another(local)
 	r.peers[id] = p
 	close(r.changed)
 	r.changed = make(chan struct{})
@@ -167,12 +172,12 @@ func (r *Replicator) PeerDown(id ident.NodeID) {
 	}
 	r.mu.Unlock()
 	if p != nil {
-		r.rechoose()
+		r.rechoose(true)
 	}
 }
 
 // MatesChanged has the links across the edge chosen anew.
-func (r *Replicator) MatesChanged() { r.rechoose() }
+func (r *Replicator) MatesChanged() { r.rechoose(true) }
 
 // Kick has a session with every peer run soon.
 func (r *Replicator) Kick() {

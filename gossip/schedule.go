@@ -68,6 +68,7 @@ func (r *Replicator) due() (*peer, time.Duration) {
 // sync runs sessions with a peer for as long as they bring something new, within bounds. Unless there
 // is a reason to think that the peer lacks something, they begin with a peek.
 func (r *Replicator) sync(p *peer) {
+	begun := time.Now()
 	r.mu.Lock()
 	whole, waited := p.whole, p.peeks == maxPeeks
 	p.whole = false
@@ -91,7 +92,7 @@ func (r *Replicator) sync(p *peer) {
 		r.failed(p, err)
 		return
 	}
-	r.finished(p, res)
+	r.finished(p, res, begun)
 	if waited && news && !p.local {
 		r.graft(p)
 	}
@@ -100,17 +101,18 @@ func (r *Replicator) sync(p *peer) {
 // peek compares roots with a peer. If they are different, something may be on its way to one of them:
 // only when that has had its time are marks compared.
 func (r *Replicator) peek(p *peer) {
+	begun := time.Now()
 	same, err := r.compareRoots(p)
 	switch {
 	case p.ctx.Err() != nil:
 	case err != nil:
 		r.failed(p, err)
 	case same:
-		r.finished(p, result{})
+		r.finished(p, result{}, begun)
 	default:
 		r.mu.Lock()
 		p.peeks++
-		p.next = time.Now().Add(peekAgain/2 + rand.N(peekAgain))
+		p.next = time.Now().Add(r.rest() + peekAgain/2 + rand.N(peekAgain))
 		r.mu.Unlock()
 	}
 }
@@ -132,19 +134,20 @@ func (r *Replicator) retry(p *peer) {
 }
 
 // finished notes a session that ran to its end, whoever began it. The next is a pace away, unless
-// a push was lost meanwhile or the session could not hold everything.
-func (r *Replicator) finished(p *peer, res result) {
+// a push was lost meanwhile, the session could not hold everything, or another became due after it had begun.
+func (r *Replicator) finished(p *peer, res result, begun time.Time) {
 	if !res.More {
 		r.cfg.Synced(p.id, p.local)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	now := time.Now()
 	p.failures, p.peeks = 0, 0
-	if !p.dirty && !res.More && p.next.After(time.Now()) {
-		p.next = time.Now().Add(r.pace(p))
+	if !p.dirty && !res.More && (p.next.After(now) || p.next.Before(begun)) {
+		p.next, p.whole = now.Add(r.pace(p)), false
 	}
 	if res.More {
-		p.next, p.whole = time.Now().Add(firstSync), true
+		p.next, p.whole = now.Add(firstSync), true
 	}
 }
 

@@ -9,7 +9,7 @@ const sessionPause = time.Minute
 // sendRecords sends spans of feeds in frames, up to the session's bound. Urgent ones come first, in frames of their own,
 // so that what is late need not wait for what is much.
 func (s *session) sendRecords(spans []span) error {
-	b := batch{send: s.link.send}
+	b := batch{send: s.link.send, sent: s.p.queue.drop}
 	urgent := func(sp span) bool { return s.r.cfg.Log.Urgent(sp.Feed) }
 	for i, sp := range urgentFirst(spans, urgent) {
 		if i > 0 && !urgent(sp) && b.urgent {
@@ -59,6 +59,7 @@ func (s *session) sendSpan(b *batch, sp span) (full bool, err error) {
 // batch collects records into frames.
 type batch struct {
 	send    func(frame) error
+	sent    func([]Record) // told of what was sent
 	records []Record
 	size    int
 	total   int // bytes added so far
@@ -82,6 +83,9 @@ func (b *batch) flush() error {
 		return nil
 	}
 	err := b.send(recordsFrame(b.records))
+	if err == nil {
+		b.sent(b.records)
+	}
 	b.records, b.size = nil, 0
 	return err
 }

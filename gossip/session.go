@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"selvage/internal/mutant"
 )
@@ -124,6 +125,7 @@ func (s *session) receiveFrontier(f frame) (theirs map[feedHash]Mark, err error)
 
 // respond runs the responder's side of one session.
 func (r *Replicator) respond(ctx context.Context, p *peer, l *link) {
+	begun := time.Now()
 	s := session{r: r, p: p, link: l}
 	if err := s.respond(); err != nil {
 		if ctx.Err() == nil {
@@ -133,7 +135,7 @@ func (r *Replicator) respond(ctx context.Context, p *peer, l *link) {
 		return
 	}
 	if !s.peeked {
-		r.finished(p, s.result)
+		r.finished(p, s.result, begun)
 	}
 }
 
@@ -274,6 +276,7 @@ var errOwnTrouble = errors.New("cannot store records")
 
 // offer gives records to the log. It fails if this node cannot store them.
 func (s *session) offer(rs []Record) error {
+	s.p.queue.drop(rs)
 	stored, err := s.r.offer(s.p, rs)
 	s.result.Stored += stored
 	return err

@@ -8,6 +8,7 @@ import (
 	"net"
 	goruntime "runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"selvage/distribute"
@@ -120,6 +121,8 @@ type Node struct {
 	votes      *lead.Witnesses // for other sites
 	turns      *turns
 	locks      *lockDesk
+
+	fleet atomic.Int64 // nodes in the ledger, when reconcile looked at them last
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -287,7 +290,7 @@ func (n *Node) openGossip() (err error) {
 	if err != nil {
 		return err
 	}
-	n.replicator = gossip.NewReplicator(gossip.Config{Network: n.mesh, Log: n.feeds, Self: n.home.Node, Mates: n.mates, Misbehaved: n.misbehaved, Synced: n.hold.synced, Logger: n.log})
+	n.replicator = gossip.NewReplicator(gossip.Config{Network: n.mesh, Log: n.feeds, Self: n.home.Node, Mates: n.mates, Misbehaved: n.misbehaved, Synced: n.hold.synced, Rest: n.rest, Logger: n.log})
 	n.ledger.OnStored(func(r ledger.Record) {
 		n.replicator.Push(gossip.Record(r), n.feeds.origin())
 		n.urgent(r)

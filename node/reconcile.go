@@ -21,6 +21,17 @@ const (
 	followShare = 3 * time.Millisecond // as much more for each node of the fleet: a look takes all of them in
 )
 
+// Of the time for which a link across the site's edge rests after it has carried entries (gossip.Config).
+const (
+	restless  = 20                   // nodes of a fleet that has no need of it
+	restShare = 3 * time.Millisecond // for each further one
+)
+
+// rest is how long links rest in a fleet of this size.
+func (n *Node) rest() time.Duration {
+	return time.Duration(max(0, n.fleet.Load()-restless)) * restShare
+}
+
 // reconcile carries what the ledger wants to the deployer, whenever it changes.
 func (n *Node) reconcile() {
 	told := map[ident.NodeID]uint64{}
@@ -35,7 +46,9 @@ func (n *Node) reconcile() {
 			n.follow(told)
 			n.noteSite(&site)
 			done = revision
-			if !sleep(n.ctx, followGap+time.Duration(len(n.ledger.Nodes()))*followShare) {
+			fleet := len(n.ledger.Nodes())
+			n.fleet.Store(int64(fleet))
+			if !sleep(n.ctx, followGap+time.Duration(fleet)*followShare) {
 				return
 			}
 		}
