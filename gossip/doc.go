@@ -33,7 +33,8 @@
 // is over, or when it fills a frame. So what pours in, as when the fleet starts or reports on a release, goes in few and large frames,
 // and of what both ends have got from others most is known to have crossed before it is sent back. Inside the site
 // a record waits a 32nd of it for others. What comes alone finds a link that has rested. And where links rest, a node that has
-// two across the edge begins with a peek on any further one.
+// two across the edge begins with a peek on any further one, and sessions across it are short and follow each other, so that a newcomer
+// has what it lacks from several and nothing from all of them.
 //
 // The owner calls PeerUp and PeerDown as connections come and go, and Push for every record that
 // the log has stored, with the peer that it came from.
@@ -111,7 +112,7 @@
 //
 //	a frame                256 KiB
 //	a record               feed 128 bytes, data 140 KiB
-//	a session              16 MiB of records each way, 10 min, 30 s without progress of a frame
+//	a session              16 MiB of records each way (64 KiB across the edge where links rest), 10 min, 30 s without progress of a frame
 //	a frontier             262,144 feeds, 256 buckets
 //	a record across        waits up to 100 ms, for others and lest it is on its way here too, and until the link has rested
 //	a neighbour's queue    1,024 records, 4 MiB; beyond it a session is due in a second; what is urgent

@@ -2,7 +2,9 @@ package gossip
 
 import (
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -132,6 +134,32 @@ func TestMeetInQueues(t *testing.T) {
 			if pushes, _ := w.take(); pushes > 3 {
 				t.Errorf("%d frames crossed, of which 1 or 2 were needed", pushes)
 			}
+		}
+	})
+}
+
+// TestShortSessions: who lacks much has it soon over links that rest, though each session across the edge is short, and a record that is larger than
+// a session's share comes too.
+func TestShortSessions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := restingFleet(2, 1, time.Second)
+		defer f.close()
+		var most atomic.Int64
+		f.net.spy = func(_, _ ident.NodeID, protocol string, b []byte) {
+			if protocol == syncProtocol {
+				most.Store(max(most.Load(), int64(len(b))))
+			}
+		}
+		a := f.nodes[0]
+		f.admit()
+		for i := range 40 {
+			a.log.publish("/durable/"+a.name, strings.Repeat(fmt.Sprint(i%10), maxShare/5))
+		}
+		a.log.publish("/durable/"+a.name, strings.Repeat("x", 2*maxShare))
+		f.pairs(all, f.link)
+		f.converge(t, 10*time.Second)
+		if most.Load() > 2*maxShare+1024 {
+			t.Errorf("a frame of %d bytes", most.Load())
 		}
 	})
 }

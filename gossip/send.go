@@ -35,13 +35,14 @@ func (s *session) sendRecords(spans []span) error {
 
 // sendSpan reports whether the session is full.
 func (s *session) sendSpan(b *batch, sp span) (full bool, err error) {
+	most := s.most()
 	for after := sp.After; ; {
 		rs, err := s.r.cfg.Log.Read(sp.Feed, after, maxPayload)
 		if err != nil || len(rs) == 0 {
 			return false, err
 		}
 		for _, r := range rs {
-			if b.total+r.size() > maxSession {
+			if b.total > 0 && b.total+r.size() > most {
 				return true, nil
 			}
 			if err := b.add(r); err != nil {

@@ -9,7 +9,10 @@ import (
 	"selvage/internal/mutant"
 )
 
-const maxSession = 16 << 20 // bytes of records that one side sends in a session
+const (
+	maxSession = 16 << 20 // bytes of records that one side sends in a session
+	maxShare   = 64 << 10 // likewise, across the edge of a site while links rest
+)
 
 // result is what a session brought to both sides.
 type result struct {
@@ -26,6 +29,16 @@ type session struct {
 	local  bool // both sides hold that they are of one site
 	peeked bool // the peer only wanted to know that roots differ
 	result result
+}
+
+// most is how many bytes of records a side of the session sends, but one record at least. In a large fleet a node that lacks much has it from
+// several at once, and each of them would go on to send what another has brought meanwhile: there a session across the edge is
+// short, and the next one looks anew.
+func (s *session) most() int {
+	if !s.local && s.r.rest() > 0 {
+		return maxShare
+	}
+	return maxSession
 }
 
 // peek asks whether the peer has the same root.
@@ -55,7 +68,7 @@ func (s *session) initiate(again bool) error {
 		return err
 	}
 	todo := compare(mine, theirs)
-	if again {
+	if again || s.most() < maxSession { // of several peers each begins with something else
 		todo = todo.rotate()
 	}
 	if err := s.sendWants(todo.Want); err != nil {
