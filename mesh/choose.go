@@ -110,6 +110,32 @@ func chooseFar(site string, all []candidate) (dial []ident.NodeID) {
 	return dial
 }
 
+// patient leaves out of what choose said those nodes of other sites for which a host that has neighbours enough can wait: of
+// these it dials one when due says so. Whom a host prefers changes with every node that it hears of, and in a large fleet that starts
+// it would make ten connections for each that it keeps.
+func patient(site string, all []candidate, dial []ident.NodeID, due bool) (now []ident.NodeID) {
+	far := map[ident.NodeID]bool{}
+	near := 0
+	for _, c := range all {
+		far[c.id] = c.site != site && c.site != ""
+		if far[c.id] && c.linked() {
+			near++
+		}
+	}
+	wanted := farWanted(site, all)
+	for _, id := range dial {
+		if far[id] {
+			if near >= wanted && !due {
+				continue
+			}
+			due = due && near < wanted
+			near++
+		}
+		now = append(now, id)
+	}
+	return now
+}
+
 // ownNeighbours returns the nodes of other sites that this host always tries to stay connected to:
 // one of each site as far as that goes, then any. all is ordered by rank.
 func ownNeighbours(site string, all []candidate) (own []candidate) {

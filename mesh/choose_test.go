@@ -176,6 +176,26 @@ func TestChooseConnectsFleets(t *testing.T) {
 	})
 }
 
+// TestPatient: beyond what a host wants it dials one more neighbour when that is due, and whom it does not know the place of and
+// mates at any time.
+func TestPatient(t *testing.T) {
+	all := []candidate{{id: idOf("mate"), site: "s0"}, {id: idOf("stranger")}}
+	dial := []ident.NodeID{idOf("mate"), idOf("stranger")}
+	for i := range 6 {
+		c := candidate{id: idOf(fmt.Sprint("far", i)), site: fmt.Sprint("s", i+1), connected: i < neighbours-1}
+		all = append(all, c)
+		if !c.connected {
+			dial = append(dial, c.id)
+		}
+	}
+	for due, want := range map[bool]int{false: 3, true: 4} { // of two nodes this site has; it wants four neighbours, and has three
+		now := patient("s0", all, dial, due)
+		if len(now) != want || !slices.Equal(now, dial[:want]) {
+			t.Errorf("due %v: %d of %d are dialled", due, len(now), len(dial))
+		}
+	}
+}
+
 func TestBackoff(t *testing.T) {
 	for _, c := range []struct {
 		n     int

@@ -29,6 +29,7 @@ type attempt struct {
 const (
 	chooseGap   = 100 * time.Millisecond // what changes together is one choice
 	chooseShare = 2 * time.Millisecond   // as much more time for each node that is known: a choice looks at all
+	farShare    = 50 * time.Millisecond  // as much for each node that is known, between dials of one more neighbour than are enough
 	chooseEvery = time.Second            // while nothing changes, in whole ones of these
 	chooseWait  = 10 * time.Second       // and at most this
 )
@@ -95,8 +96,14 @@ func (h *Host) dialChosen() (wait time.Duration, known int) {
 		all = append(all, candidate{id: id, rank: k.rank, site: k.site, hearsay: k.trust == heard,
 			connected: m != nil, dialling: k.attempt != nil, ready: ready, spare: m != nil && m.isSpare(now)})
 	}
-	for _, id := range choose(h.cfg.Site, all, h.uplink.Held) {
-		h.dial(h.known[id])
+	due := h.farDial.Add(time.Duration(len(h.known)) * farShare)
+	sooner(due)
+	for _, id := range patient(h.cfg.Site, all, choose(h.cfg.Site, all, h.uplink.Held), !now.Before(due)) {
+		k := h.known[id]
+		if k.site != h.cfg.Site && k.site != "" {
+			h.farDial = now
+		}
+		h.dial(k)
 	}
 	h.trim(all, now)
 	return (next.Sub(now) + chooseEvery - 1).Truncate(chooseEvery), len(h.known)
