@@ -41,7 +41,9 @@ func largeFleet(b *testing.B, sites, nodes int) {
 			}
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
-			b.Logf("%4.0f s, %d CPU-s, %d MiB: %s after %v", (wall() - begin).Seconds(), work()/time.Second, m.Sys>>20, what, time.Since(from))
+			packets, bytes := w.crossed()
+			b.Logf("%4.0f s, %d CPU-s, %d MiB, %d packets and %d MB over uplinks so far: %s after %v", (wall() - begin).Seconds(), work()/time.Second, m.Sys>>20,
+				packets, bytes/1e6, what, time.Since(from))
 			b.ReportMetric(time.Since(from).Seconds(), unit)
 		}
 		report("everybody knows everybody", "s-join", 10*time.Minute, 5*time.Second, w.allKnown)
@@ -69,6 +71,16 @@ func largeFleet(b *testing.B, sites, nodes int) {
 		})
 		b.ReportMetric((wall() - begin).Seconds(), "wall-s")
 	})
+}
+
+// crossed is what has gone up all uplinks, which tells of a fleet's work also where the machine is busy with other things.
+func (w *world) crossed() (packets, bytes int64) {
+	for _, s := range w.net.Sites() {
+		c := s.Counters()
+		packets += c.Up.Packets
+		bytes += c.Up.Bytes
+	}
+	return packets, bytes
 }
 
 // noise is bytes that nothing makes smaller.
