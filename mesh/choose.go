@@ -112,7 +112,7 @@ func chooseFar(site string, all []candidate) (dial []ident.NodeID) {
 
 // patient leaves out of what choose said those nodes of other sites for which a host that has neighbours enough can wait: of
 // these it dials one when due says so. Whom a host prefers changes with every node that it hears of, and in a large fleet that starts
-// it would make ten connections for each that it keeps.
+// it would make several connections for each that it keeps.
 func patient(site string, all []candidate, dial []ident.NodeID, due bool) (now []ident.NodeID) {
 	far := map[ident.NodeID]bool{}
 	near := 0
