@@ -37,7 +37,7 @@ func (p *Planner) PeerTakes(id ident.NodeID, runs []Run, now time.Time) {
 		q.progress = now
 	}
 	old := q.claims
-	q.claims = nil
+	q.claims, p.unheeded = nil, true
 	for _, r := range runs[:min(len(runs), maxClaims)] {
 		for end := min(r.First+r.Count, len(p.chunks)); r.First < end; {
 			for len(old) > 0 && old[0].First+old[0].Count <= r.First {
@@ -60,16 +60,20 @@ func (p *Planner) PeerTakes(id ident.NodeID, runs []Run, now time.Time) {
 // heed finds out what mates that are to be waited for are getting. One that claimed something for too long is
 // heeded no more.
 func (p *Planner) heed(keen []*peer, now time.Time) {
-	for _, r := range p.taken {
-		for i := r.First; i < r.First+r.Count; i++ {
-			p.pieces[p.of[i]].claimed = 0
-		}
-	}
-	p.taken = p.taken[:0]
 	for _, q := range keen {
 		for _, c := range q.claims {
-			q.boasts = q.boasts || now.Sub(c.since) >= claimMost && !p.here(c.Run)
+			if !q.boasts && now.Sub(c.since) >= claimMost && !p.here(c.Run) {
+				q.boasts, p.unheeded = true, true
+			}
 		}
+	}
+	if !p.unheeded {
+		return
+	}
+	p.unheeded = false
+	p.eachTaken(func(pc *piece) { pc.claimed = 0 })
+	p.taken = p.taken[:0]
+	for _, q := range keen {
 		if q.boasts {
 			continue
 		}
@@ -83,6 +87,19 @@ func (p *Planner) heed(keen []*peer, now time.Time) {
 			if c := &p.chunks[i]; !c.have && c.from == nil {
 				p.pieces[p.of[i]].claimed++
 			}
+		}
+	}
+	p.eachTaken(func(*piece) {})
+}
+
+// eachTaken makes a change to each piece of which mates are getting something.
+func (p *Planner) eachTaken(f func(pc *piece)) {
+	next := 0
+	for _, r := range p.taken {
+		for at := max(next, p.of[r.First]); at <= p.of[r.First+r.Count-1]; at++ {
+			f(&p.pieces[at])
+			p.sort(&p.pieces[at])
+			next = at + 1
 		}
 	}
 }
@@ -109,6 +126,14 @@ func merged(runs []Run) []Run {
 		}
 	}
 	return out
+}
+
+// claimedOf counts the chunks of a run that mates are getting.
+func (p *Planner) claimedOf(r Run) (n int) {
+	for i := r.First; i < r.First+r.Count; i++ {
+		n += kindOf(p.claimed(i))
+	}
+	return n
 }
 
 // claimed reports whether a mate is getting a chunk.

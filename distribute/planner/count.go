@@ -47,33 +47,54 @@ func (p *Planner) tally(q *peer, all bool, d int) {
 	}
 	if all {
 		p.wholes[q.kind()] += d
+		p.sets.stale = true
 		return
 	}
 	for at, n := range q.idle {
 		if n > 0 {
 			p.pieces[at].partly[q.kind()] += d
+			p.sort(&p.pieces[at])
 		}
 	}
 }
 
-// offer counts idle chunks that a peer has, which has not all: one more, or one less.
-func (p *Planner) offer(q *peer, at, d int) {
-	before := q.idle[at] > 0
-	q.idle[at] += d
-	if after := q.idle[at] > 0; before != after && q.trusted() {
-		p.pieces[at].partly[q.kind()] += d
+// offer counts idle chunks of a piece that a peer has, which has not all: so many more, or less.
+func (p *Planner) offer(q *peer, pc *piece, n int) {
+	before := q.idle[pc.index] > 0
+	q.idle[pc.index] += int16(n)
+	after := q.idle[pc.index] > 0
+	if before == after {
+		return
+	}
+	q.gives.set(pc.turns[q.kind()], after)
+	if q.trusted() {
+		pc.partly[q.kind()] += kindOf(after) - kindOf(before)
 	}
 }
 
-// setIdle counts a chunk that begins to be idle, or ends.
-func (p *Planner) setIdle(i, d int) {
-	at := p.of[i]
-	p.pieces[at].idle += d
+// setIdle counts chunks of a piece that begin to be idle (1), or end to be so (-1).
+func (p *Planner) setIdle(pc *piece, runs []Run, d int) {
+	for _, r := range runs {
+		pc.idle += d * r.Count
+		if pc.claimed > 0 || d > 0 {
+			pc.claimed += d * p.claimedOf(r)
+		}
+	}
 	for _, q := range p.order {
-		if !q.all && q.has[i] {
-			p.offer(q, at, d)
+		if q.all {
+			continue
+		}
+		n := 0
+		for _, r := range runs {
+			for _, has := range q.has[r.First : r.First+r.Count] {
+				n += kindOf(has)
+			}
+		}
+		if n > 0 {
+			p.offer(q, pc, d*n)
 		}
 	}
+	p.sort(pc)
 }
 
 // settle ends a chunk's request.
@@ -90,12 +111,38 @@ func (p *Planner) release(q *peer) {
 		return
 	}
 	p.flown = p.flown || !q.local
-	for i := range p.chunks {
-		if p.chunks[i].from == q {
-			p.settle(i)
-			p.setIdle(i, 1)
+	for at := range p.pieces {
+		if runs := p.asked(q, &p.pieces[at]); len(runs) > 0 {
+			for _, r := range runs {
+				for i := r.First; i < r.First+r.Count; i++ {
+					p.settle(i)
+				}
+			}
+			p.setIdle(&p.pieces[at], runs, 1)
 		}
 	}
+}
+
+// asked returns what a peer was asked for of a piece.
+func (p *Planner) asked(q *peer, pc *piece) (runs []Run) {
+	if pc.idle == pc.missing {
+		return nil
+	}
+	for i := pc.first; i < pc.first+pc.count; i++ {
+		if p.chunks[i].from == q {
+			runs = appendChunk(runs, i)
+		}
+	}
+	return runs
+}
+
+// appendChunk adds a chunk that comes after all of some runs.
+func appendChunk(runs []Run, i int) []Run {
+	if k := len(runs) - 1; k >= 0 && runs[k].First+runs[k].Count == i {
+		runs[k].Count++
+		return runs
+	}
+	return append(runs, Run{i, 1})
 }
 
 // seed hashes what a rank is to depend on.

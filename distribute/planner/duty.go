@@ -43,18 +43,55 @@ func (p *Planner) keenSince(since, now time.Time) []*peer {
 // assign finds out for each piece whose duty it is to get it over the uplink, and who helps: among this node and the
 // keen mates, the first and the second in rank. A piece that a local peer offers is nobody's duty; if none does, the keen lack it too.
 func (p *Planner) assign(keen []*peer) {
-	if p.assigned && slices.Equal(keen, p.keenest) {
+	if slices.Equal(keen, p.keenest) {
 		return
 	}
-	p.keenest, p.assigned = append(p.keenest[:0], keen...), true
+	for _, q := range keen {
+		q.keen = true
+	}
+	for k := 0; k < len(p.keenest); {
+		if q := p.keenest[k]; !q.keen {
+			p.keenest = slices.Delete(p.keenest, k, k+1)
+			p.resign(q)
+			continue
+		}
+		k++
+	}
+	for _, q := range p.keenest {
+		q.keen = false // it is assigned
+	}
+	for _, q := range keen {
+		if q.keen {
+			q.keen = false
+			p.enlist(q)
+		}
+	}
+	p.keenest = append(p.keenest[:0], keen...)
+	p.sets.stale, p.unheeded = true, true
+	p.freshen()
+}
+
+// enlist assigns to one more.
+func (p *Planner) enlist(q *peer) {
 	for at := range p.pieces {
-		pc := &p.pieces[at]
-		mine := rank(p.self, at)
-		pc.before, pc.duty = 0, nil
-		for _, q := range keen {
-			if rank(q.seed, at) > mine {
-				pc.before, pc.duty = pc.before+1, q
+		if pc := &p.pieces[at]; p.behind(q, at) {
+			if pc.before++; pc.before == 1 {
+				pc.duty = q
 			}
 		}
 	}
 }
+
+// resign assigns what was of one who is not among the keenest any more.
+func (p *Planner) resign(q *peer) {
+	for at := range p.pieces {
+		if pc := &p.pieces[at]; p.behind(q, at) {
+			if pc.before--; pc.before == 1 {
+				pc.duty = p.keenest[slices.IndexFunc(p.keenest, func(o *peer) bool { return p.behind(o, at) })]
+			}
+		}
+	}
+}
+
+// behind reports whether this node comes after a mate in getting a piece.
+func (p *Planner) behind(q *peer, at int) bool { return rank(q.seed, at) > rank(p.self, at) }

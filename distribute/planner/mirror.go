@@ -31,7 +31,7 @@ func (p *Planner) Mirror(id ident.NodeID, now time.Time) {
 // far reports whether the peer is a node of another site.
 func (q *peer) far() bool { return !q.local && !q.mirror }
 
-func goodMirror(q *peer, _ *piece) bool { return q.mirror && q.trusted() }
+var goodMirror = kind{may: func(q *peer) bool { return q.mirror && q.trusted() }}
 
 // feed takes note of who gives. What mates give they may have from a mirror.
 func (p *Planner) feed(q *peer, now time.Time) {
@@ -53,38 +53,29 @@ func (p *Planner) askMirrors(now time.Time, e *Effects) {
 	keen := p.keenSince(p.forlorn, now)
 	p.assign(keen)
 	p.heed(keen, now)
-	if !p.anyUsable(goodMirror, now) {
-		return
-	}
-	for _, at := range p.trade.order {
-		if pc := &p.pieces[at]; pc.forsaken && pc.before == 0 && pc.idle > pc.claimed {
-			p.askAll(pc, goodMirror, now, e)
-		}
-	}
+	p.askInTurn(&p.sets.left, p.able(goodMirror, now), now, e)
 }
+
+// lookEvery is how often it is looked at which pieces are left to mirrors.
+const lookEvery = time.Second
 
 // forsake finds out which pieces are left to mirrors, and when to look again. As long as a mate brings something, all
 // is left to that mate, which may reach a peer that this node does not: but by one that has begun with mirrors too.
 func (p *Planner) forsake(now time.Time) {
 	hope, starved := p.hope(), now.Sub(p.fed) >= starveTime
+	if due := p.looked.Add(lookEvery); now.Before(due) && now.Before(p.mirrorAt) && starved == p.starved {
+		p.mirrorAt = sooner(due, p.mirrorAt, now)
+		return
+	}
+	p.looked, p.starved = now, starved
 	next, some := p.fed.Add(starveTime), false
 	for at := range p.pieces {
 		pc := &p.pieces[at]
-		pc.forsaken = false
-		switch {
-		case pc.missing == 0:
+		if pc.missing == 0 {
+			pc.forsaken = false
 			continue
-		case !starved && p.promised(pc):
-			pc.bare = time.Time{}
-			continue
-		case pc.bare.IsZero():
-			pc.bare = now
 		}
-		due := pc.bare.Add(MirrorPatience)
-		if p.forlorn.IsZero() && hope.After(due) {
-			due = hope
-		}
-		pc.forsaken = !due.After(now)
+		due := p.forsakes(pc, hope, now)
 		some = some || pc.forsaken
 		next = sooner(due, next, now)
 	}
@@ -94,6 +85,26 @@ func (p *Planner) forsake(now time.Time) {
 	} else if p.forlorn.IsZero() {
 		p.forlorn = now
 	}
+}
+
+// forsakes finds out whether a piece is left to mirrors, and returns when it is, if that is known.
+func (p *Planner) forsakes(pc *piece, hope, now time.Time) (due time.Time) {
+	before := pc.forsaken
+	if !p.starved && p.promised(pc) {
+		pc.bare, pc.forsaken = time.Time{}, false
+	} else {
+		if pc.bare.IsZero() {
+			pc.bare = now
+		}
+		if due = pc.bare.Add(MirrorPatience); p.forlorn.IsZero() && hope.After(due) {
+			due = hope
+		}
+		pc.forsaken = !due.After(now)
+	}
+	if pc.forsaken != before {
+		p.sort(pc)
+	}
+	return due
 }
 
 // sooner returns a if that is still to come, and before b; else b.

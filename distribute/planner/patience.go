@@ -1,6 +1,9 @@
 package planner
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A peer that sends is known to by a chunk, or by Alive, which is told of what SignBytes have come since, at most every
 // SignEvery.
@@ -90,9 +93,11 @@ func (p *Planner) covers(r, q *peer) bool {
 	if r.all || r.count == 0 {
 		return r.all
 	}
-	for i := range p.chunks {
-		if p.chunks[i].from == q && r.has[i] {
-			return true
+	for at := range p.pieces {
+		for _, run := range p.asked(q, &p.pieces[at]) {
+			if slices.Contains(r.has[run.First:run.First+run.Count], true) {
+				return true
+			}
 		}
 	}
 	return false

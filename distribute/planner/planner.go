@@ -38,13 +38,13 @@
 //
 // # Cost
 //
-// Next is linear in pieces, times the peers for those it asks for, and for all when a mate comes, goes or is
-// passed over; the other calls are linear in peers, or in chunks where a peer comes, goes or fails. Counts of
-// what peers offer are kept up to date by every event, in count.go. 'go test -run ^$ -bench Cost' shows it.
+// Next is linear in peers, and again in those that can be asked for each piece that it asks for; and in pieces when a mate comes, goes or
+// is passed over, and once a second where there are mirrors. The other calls are linear in peers, or in pieces and the chunks that were asked for where a
+// peer comes, goes or fails. So every event keeps up to date what peers offer, in count.go, and by that in sets.go
+// which pieces may be asked for. 'go test -run ^$ -bench Cost' shows it.
 package planner
 
 import (
-	"slices"
 	"time"
 
 	"selvage/internal/ident"
@@ -88,9 +88,12 @@ type Config struct {
 type Planner struct {
 	cfg      Config
 	pieces   []piece // as they lie in the blob
+	lie      []int   // the same, by index
 	own      []int   // the same, in the order of this node
 	alone    []int   // of each, its turn at a site that knows of no others
-	of       []int   // the piece of each chunk
+	sets     sets
+	starved  bool  // peers offer and give nothing, when that was last looked at
+	of       []int // the piece of each chunk
 	chunks   []chunk
 	largest  int64 // chunk, bytes
 	left     int   // chunks that are not here
@@ -102,17 +105,16 @@ type Planner struct {
 	flight   []Run // what was asked of other sites, and has not come when it was last looked at
 	flown    bool  // that is to be told
 	told     time.Time
-	taken    []Run   // what mates are getting over the uplink
-	keenest  []*peer // for whom assign was done last
-	assigned bool
+	taken    []Run     // what mates are getting over the uplink
+	keenest  []*peer   // for whom assign was done last
 	closed   bool      // nobody beyond the uplink is to be asked
 	opened   time.Time // when that ended last; zero: it never began
 	mirrors  int       // how many there are
 	forlorn  time.Time // since when pieces are left to mirrors; zero: none is
 	fed      time.Time // when something came last of who is no mate and no mirror
-	mirrorAt time.Time // when pieces are left to mirrors next, since leave
-	free     []*piece  // scratch: what is to be asked for
-	others   []*piece  // likewise, what is the duty of others
+	mirrorAt time.Time // when it is looked at next which pieces are left to mirrors
+	looked   time.Time // when it was last
+	unheeded bool      // mates claim other than when it was last looked at, or are others
 }
 
 // offers counts peers: those of other sites, and local ones.
@@ -130,7 +132,11 @@ type piece struct {
 	before              int       // keen mates that are before this node in getting it over the uplink
 	bare                time.Time // since when no trusted peer offers or sends anything of it; zero: one does
 	forsaken            bool      // it is left to mirrors
-	duty                *peer     // one of these; nil if there is none
+	duty                *peer     // one of the mates before, if there is one
+	kept                bool      // scratch: the mate on duty will ask for it soon
+	turns               offers    // its turn: in the order of the site, and in that of this node
+	near, far           int       // in which of the sets it is
+	mine                int64     // bytes of it that are counted as this node's to ask other sites for
 }
 
 type chunk struct {
@@ -150,12 +156,17 @@ type peer struct {
 	share  Share
 	claims []claim
 	boasts bool    // it claimed something, and did not get it: its claims do not count
+	keen   bool    // scratch
 	turn   int     // scratch: its place among the keen
 	next   []int64 // scratch: bytes that each of the keen asks it for next, before this node may help
+	ahead  int     // scratch: of these, how many have enough
 	all    bool    // it has every chunk
 	has    []bool
 	count  int
-	idle   []int // of each piece, the chunks that it has and nobody was asked for; not kept once it has all
+	idle   []int16 // of each piece, the chunks that it has and nobody was asked for; not kept once it has all
+	gives  turns   // where that is not 0
+	dealt  Share   // for which owed is
+	owed   *turns  // the pieces that it gives to this site first; nil: it has not said
 	banned bool
 
 	flight   int // chunks requested and not delivered
@@ -198,6 +209,8 @@ func New(cfg Config) *Planner {
 	p := &Planner{cfg: cfg, chunks: make([]chunk, len(cfg.Sizes)), of: make([]int, len(cfg.Sizes)), peers: map[ident.NodeID]*peer{}}
 	p.self = seed("duty", cfg.Self[:], cfg.Blob[:])
 	p.cut()
+	p.sets = newSets(len(p.pieces))
+	p.reorder(1, p.lie)
 	p.deal()
 	for at := range p.pieces {
 		pc := &p.pieces[at]
@@ -210,6 +223,7 @@ func New(cfg Config) *Planner {
 			}
 		}
 	}
+	p.sets.stale = true
 	return p
 }
 
@@ -231,172 +245,10 @@ func (p *Planner) cut() {
 		}
 		p.pieces = append(p.pieces, pc)
 	}
+	p.lie = make([]int, len(p.pieces))
+	for at := range p.lie {
+		p.lie[at] = at
+	}
 	p.own = p.shuffled(seed("order", p.cfg.Self[:], p.cfg.Blob[:]))
 	p.place()
-}
-
-// Done reports whether every chunk is here.
-func (p *Planner) Done() bool { return p.left == 0 }
-
-// PeerUp adds a peer of a site. Adding it again changes nothing.
-func (p *Planner) PeerUp(id ident.NodeID, site string, now time.Time) {
-	if p.peers[id] != nil {
-		return
-	}
-	q := &peer{id: id, seed: seed("duty", id[:], p.cfg.Blob[:]), local: site == p.cfg.Site, progress: now}
-	q.has, q.idle = make([]bool, len(p.chunks)), make([]int, len(p.pieces))
-	p.peers[id] = q
-	at, _ := slices.BinarySearchFunc(p.order, id, func(o *peer, id ident.NodeID) int { return o.id.Compare(id) })
-	p.order = slices.Insert(p.order, at, q)
-}
-
-// PeerGone forgets a peer; what was asked of it may be asked of others.
-func (p *Planner) PeerGone(id ident.NodeID) {
-	q := p.peers[id]
-	if q == nil {
-		return
-	}
-	p.release(q)
-	p.change(q, func() { q.banned = true }) // it counts no more
-	for i := range p.chunks {
-		if q.local && q.has[i] {
-			p.chunks[i].locals--
-		}
-	}
-	delete(p.peers, id)
-	p.order = slices.DeleteFunc(p.order, func(o *peer) bool { return o == q })
-}
-
-// PeerWants notes whether a peer is fetching the blob. When it begins, it is given the time to
-// bring something.
-func (p *Planner) PeerWants(id ident.NodeID, wants bool, now time.Time) {
-	q := p.peers[id]
-	if q == nil {
-		return
-	}
-	if q.wants = wants; wants && !q.wanted {
-		q.wanted, q.progress = true, now
-	}
-}
-
-// PeerShares notes what a peer that has all gives to this site before it gives it to others.
-func (p *Planner) PeerShares(id ident.NodeID, s Share) {
-	if q := p.peers[id]; q != nil && s.Valid() {
-		q.share = s
-	}
-}
-
-// PeerHas notes that a peer has a chunk; out of range it is passed over.
-func (p *Planner) PeerHas(id ident.NodeID, i int, now time.Time) {
-	q := p.peers[id]
-	if q == nil || i < 0 || i >= len(q.has) || q.has[i] {
-		return
-	}
-	c := &p.chunks[i]
-	if q.local {
-		if c.locals == 0 && !c.have {
-			q.progress = now
-		}
-		c.locals++
-	}
-	q.has[i] = true
-	q.count++
-	if q.all {
-		return
-	}
-	if !c.have && c.from == nil {
-		p.offer(q, p.of[i], 1)
-	}
-	if q.count == len(q.has) {
-		p.change(q, func() { q.all = true })
-	}
-}
-
-// PeerHasAll notes that a peer has the whole blob.
-func (p *Planner) PeerHasAll(id ident.NodeID, now time.Time) {
-	if q := p.peers[id]; q != nil {
-		p.change(q, func() { q.all = true })
-		q.wants, q.progress = false, now
-	}
-}
-
-// Got notes that a chunk is here, and who delivered it; the zero ID if it came another way.
-func (p *Planner) Got(i int, from ident.NodeID, now time.Time) {
-	c := &p.chunks[i]
-	if q := p.peers[from]; q != nil {
-		q.measure(int64(p.cfg.Sizes[i]), now)
-		p.feed(q, now)
-		if q.trader(nil) {
-			p.trade.earn(int64(p.cfg.Sizes[i]), now)
-		}
-		p.change(q, func() { q.rests = 0 })
-	}
-	if c.have {
-		return
-	}
-	if c.from != nil {
-		p.settle(i)
-	} else {
-		p.setIdle(i, -1)
-	}
-	p.pieces[p.of[i]].missing--
-	p.left--
-	c.have = true
-}
-
-// measure smooths the rate over what comes between two moments.
-func (q *peer) measure(n int64, now time.Time) {
-	q.gathered += n
-	if d := now.Sub(q.active).Seconds(); d > 0 {
-		r := float64(q.gathered) / d
-		if q.rate == 0 {
-			q.rate = r
-		}
-		q.rate += (r - q.rate) * min(1, d/2) // a constant of two seconds
-		q.gathered = 0
-	}
-	q.active = now
-	q.sign(now)
-}
-
-// Alive notes that a peer is sending, on a link on which a chunk takes long: it is to be called within SignEvery of
-// the last chunk or call, if SignBytes came, else as soon as they have.
-func (p *Planner) Alive(id ident.NodeID, now time.Time) {
-	if q := p.peers[id]; q != nil {
-		q.sign(now)
-		p.feed(q, now)
-		p.flown = p.flown || !q.local && now.Sub(p.told) >= tellAgain
-	}
-}
-
-// Failed notes that what was asked of a peer will not come; it rests, longer each time. A peer of
-// which nothing was asked has not failed.
-func (p *Planner) Failed(id ident.NodeID, now time.Time) {
-	q := p.peers[id]
-	if q == nil || q.flight == 0 {
-		return
-	}
-	p.release(q)
-	p.change(q, func() { q.rests++ })
-	q.rest = now.Add(min(time.Second<<min(q.rests-1, 6), maxRest))
-}
-
-// Bad notes that a peer sent something else than it was asked for: it is not asked again.
-func (p *Planner) Bad(id ident.NodeID) {
-	if q := p.peers[id]; q != nil {
-		p.release(q)
-		p.change(q, func() { q.banned = true })
-	}
-}
-
-// Lost notes that a chunk is not here after all.
-func (p *Planner) Lost(i int) {
-	c := &p.chunks[i]
-	if !c.have {
-		return
-	}
-	c.have = false
-	p.pieces[p.of[i]].missing++
-	p.left++
-	p.setIdle(i, 1)
 }

@@ -12,7 +12,7 @@ func (p *Planner) Uplink(open bool, now time.Time) {
 	if p.closed {
 		return
 	}
-	p.opened, p.fed = now, now
+	p.opened, p.fed, p.looked = now, now, time.Time{}
 	for at := range p.pieces {
 		p.pieces[at].bare = time.Time{}
 	}

@@ -1,0 +1,178 @@
+package planner
+
+import (
+	"slices"
+	"time"
+
+	"selvage/internal/ident"
+)
+
+// Done reports whether every chunk is here.
+func (p *Planner) Done() bool { return p.left == 0 }
+
+// PeerUp adds a peer of a site. Adding it again changes nothing.
+func (p *Planner) PeerUp(id ident.NodeID, site string, now time.Time) {
+	if p.peers[id] != nil {
+		return
+	}
+	q := &peer{id: id, seed: seed("duty", id[:], p.cfg.Blob[:]), local: site == p.cfg.Site, progress: now}
+	q.has, q.idle, q.gives = make([]bool, len(p.chunks)), make([]int16, len(p.pieces)), newTurns(len(p.pieces))
+	p.peers[id] = q
+	at, _ := slices.BinarySearchFunc(p.order, id, func(o *peer, id ident.NodeID) int { return o.id.Compare(id) })
+	p.order = slices.Insert(p.order, at, q)
+}
+
+// PeerGone forgets a peer; what was asked of it may be asked of others.
+func (p *Planner) PeerGone(id ident.NodeID) {
+	q := p.peers[id]
+	if q == nil {
+		return
+	}
+	p.release(q)
+	p.change(q, func() { q.banned = true }) // it counts no more
+	for i := range p.chunks {
+		if q.local && q.has[i] {
+			p.chunks[i].locals--
+		}
+	}
+	delete(p.peers, id)
+	p.order = slices.DeleteFunc(p.order, func(o *peer) bool { return o == q })
+}
+
+// PeerWants notes whether a peer is fetching the blob. When it begins, it is given the time to
+// bring something.
+func (p *Planner) PeerWants(id ident.NodeID, wants bool, now time.Time) {
+	q := p.peers[id]
+	if q == nil {
+		return
+	}
+	if q.wants = wants; wants && !q.wanted {
+		q.wanted, q.progress = true, now
+	}
+}
+
+// PeerShares notes what a peer that has all gives to this site before it gives it to others.
+func (p *Planner) PeerShares(id ident.NodeID, s Share) {
+	if q := p.peers[id]; q != nil && s.Valid() {
+		q.share = s
+	}
+}
+
+// PeerHas notes that a peer has a chunk; out of range it is passed over.
+func (p *Planner) PeerHas(id ident.NodeID, i int, now time.Time) {
+	q := p.peers[id]
+	if q == nil || i < 0 || i >= len(q.has) || q.has[i] {
+		return
+	}
+	c := &p.chunks[i]
+	if q.local {
+		if c.locals == 0 && !c.have {
+			q.progress = now
+		}
+		c.locals++
+	}
+	q.has[i] = true
+	q.count++
+	if q.all {
+		return
+	}
+	if !c.have && c.from == nil {
+		pc := &p.pieces[p.of[i]]
+		before := pc.partly
+		if p.offer(q, pc, 1); pc.partly != before {
+			p.sort(pc)
+		}
+	}
+	if q.count == len(q.has) {
+		p.change(q, func() { q.all = true })
+	}
+}
+
+// PeerHasAll notes that a peer has the whole blob.
+func (p *Planner) PeerHasAll(id ident.NodeID, now time.Time) {
+	if q := p.peers[id]; q != nil {
+		p.change(q, func() { q.all = true })
+		q.wants, q.progress = false, now
+	}
+}
+
+// Got notes that a chunk is here, and who delivered it; the zero ID if it came another way.
+func (p *Planner) Got(i int, from ident.NodeID, now time.Time) {
+	c := &p.chunks[i]
+	if q := p.peers[from]; q != nil {
+		q.measure(int64(p.cfg.Sizes[i]), now)
+		p.feed(q, now)
+		if q.trader() {
+			p.trade.earn(int64(p.cfg.Sizes[i]), now)
+		}
+		p.change(q, func() { q.rests = 0 })
+	}
+	if c.have {
+		return
+	}
+	if c.from != nil {
+		p.settle(i)
+	} else {
+		p.setIdle(&p.pieces[p.of[i]], []Run{{i, 1}}, -1)
+	}
+	p.pieces[p.of[i]].missing--
+	p.left--
+	c.have = true
+}
+
+// measure smooths the rate over what comes between two moments.
+func (q *peer) measure(n int64, now time.Time) {
+	q.gathered += n
+	if d := now.Sub(q.active).Seconds(); d > 0 {
+		r := float64(q.gathered) / d
+		if q.rate == 0 {
+			q.rate = r
+		}
+		q.rate += (r - q.rate) * min(1, d/2) // a constant of two seconds
+		q.gathered = 0
+	}
+	q.active = now
+	q.sign(now)
+}
+
+// Alive notes that a peer is sending, on a link on which a chunk takes long: it is to be called within SignEvery of
+// the last chunk or call, if SignBytes came, else as soon as they have.
+func (p *Planner) Alive(id ident.NodeID, now time.Time) {
+	if q := p.peers[id]; q != nil {
+		q.sign(now)
+		p.feed(q, now)
+		p.flown = p.flown || !q.local && now.Sub(p.told) >= tellAgain
+	}
+}
+
+// Failed notes that what was asked of a peer will not come; it rests, longer each time. A peer of
+// which nothing was asked has not failed.
+func (p *Planner) Failed(id ident.NodeID, now time.Time) {
+	q := p.peers[id]
+	if q == nil || q.flight == 0 {
+		return
+	}
+	p.release(q)
+	p.change(q, func() { q.rests++ })
+	q.rest = now.Add(min(time.Second<<min(q.rests-1, 6), maxRest))
+}
+
+// Bad notes that a peer sent something else than it was asked for: it is not asked again.
+func (p *Planner) Bad(id ident.NodeID) {
+	if q := p.peers[id]; q != nil {
+		p.release(q)
+		p.change(q, func() { q.banned = true })
+	}
+}
+
+// Lost notes that a chunk is not here after all.
+func (p *Planner) Lost(i int) {
+	c := &p.chunks[i]
+	if !c.have {
+		return
+	}
+	c.have = false
+	p.pieces[p.of[i]].missing++
+	p.left++
+	p.setIdle(&p.pieces[p.of[i]], []Run{{i, 1}}, 1)
+}
