@@ -275,6 +275,7 @@ func (n *simNode) decide() {
 	}
 	if n.decided++; n.decided%(1+len(n.have)/20) == 0 {
 		n.check()
+		n.checkSets()
 	}
 	if e.Wake.IsZero() || n.plan.Done() {
 		return
