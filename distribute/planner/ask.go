@@ -152,21 +152,27 @@ func (p *Planner) ask(q *peer, pc *piece, now time.Time) Request {
 	full := q.bytes + max(minAsk, q.window()/2)
 	for i := pc.first; i < pc.first+pc.count && (q.local || q.bytes < full); i++ {
 		c := &p.chunks[i]
-		if c.have || c.from != nil || !q.all && !q.has[i] || !q.local && pc.claimed > 0 && p.claimed(i) {
+		if c.have || c.from != nil || !q.holds(i) || !q.local && pc.claimed > 0 && p.claimed(i) {
 			continue
 		}
 		r.Runs = appendChunk(r.Runs, i)
-		p.flown = p.flown || !q.local
-		if q.flight == 0 {
-			q.active, q.alive, q.asked, q.gathered = now, now, now, 0 // from here on it is waited for
-		}
-		c.from = q
-		q.flight++
-		q.bytes += int64(p.cfg.Sizes[i])
+		p.charge(q, i, now)
 	}
 	p.setIdle(pc, r.Runs, -1)
-	if !q.local {
-		p.flight = append(p.flight, r.Runs...)
+	if q.local {
+		p.queue(q, pc)
+	} else {
+		p.flight, p.flown = append(p.flight, r.Runs...), p.flown || len(r.Runs) > 0
 	}
 	return r
+}
+
+// charge counts a chunk as asked of a peer.
+func (p *Planner) charge(q *peer, i int, now time.Time) {
+	if q.flight == 0 {
+		q.active, q.alive, q.asked, q.gathered = now, now, now, 0 // from here on it is waited for
+	}
+	p.chunks[i].from = q
+	q.flight++
+	q.bytes += int64(p.cfg.Sizes[i])
 }

@@ -76,6 +76,7 @@ func (p *Planner) offer(q *peer, pc *piece, n int) {
 func (p *Planner) setIdle(pc *piece, runs []Run, d int) {
 	for _, r := range runs {
 		pc.idle += d * r.Count
+		p.idle += d * r.Count
 		if pc.claimed > 0 || d > 0 {
 			pc.claimed += d * p.claimedOf(r)
 		}
@@ -107,11 +108,13 @@ func (p *Planner) settle(i int) {
 
 // release makes what was asked of a peer free to be asked of others.
 func (p *Planner) release(q *peer) {
-	if q.flight == 0 {
+	q.waste = 0
+	if q.flight == 0 && q.hedged == 0 {
 		return
 	}
 	p.flown = p.flown || !q.local
 	for at := range p.pieces {
+		p.unhedge(q, &p.pieces[at])
 		if runs := p.asked(q, &p.pieces[at]); len(runs) > 0 {
 			for _, r := range runs {
 				for i := r.First; i < r.First+r.Count; i++ {

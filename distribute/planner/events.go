@@ -108,8 +108,12 @@ func (p *Planner) Got(i int, from ident.NodeID, now time.Time) {
 		p.change(q, func() { q.rests = 0 })
 	}
 	if c.have {
+		if q := p.peers[from]; q != nil && q.waste > 0 {
+			q.waste--
+		}
 		return
 	}
+	c.decide(p.peers[from])
 	if c.from != nil {
 		p.settle(i)
 	} else {
@@ -149,7 +153,7 @@ func (p *Planner) Alive(id ident.NodeID, now time.Time) {
 // which nothing was asked has not failed.
 func (p *Planner) Failed(id ident.NodeID, now time.Time) {
 	q := p.peers[id]
-	if q == nil || q.flight == 0 {
+	if q == nil || q.flight+q.hedged == 0 {
 		return
 	}
 	p.release(q)

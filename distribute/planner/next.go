@@ -16,6 +16,10 @@ func (p *Planner) Next(now time.Time) Effects {
 			p.Failed(q.id, now)
 			e.Cancel = append(e.Cancel, q.id)
 		}
+		if q.lost() {
+			q.waste = 0
+			e.Cancel = append(e.Cancel, q.id)
+		}
 	}
 	p.freshen()
 	p.askLocal(now, &e)
@@ -25,6 +29,7 @@ func (p *Planner) Next(now time.Time) Effects {
 	p.askUplink(keen, now, &e)
 	p.askMirrors(now, &e)
 	p.askLast(now, &e)
+	p.hedge(now, &e)
 	if p.flown {
 		e.Taking, p.flown, p.told = true, false, now
 		if len(p.flight) > maxFlight {
@@ -45,7 +50,7 @@ func (p *Planner) slow(rate float64) time.Duration {
 
 // usable reports whether the peer may be asked for more.
 func (q *peer) usable(now time.Time) bool {
-	return !q.banned && !now.Before(q.rest) && (q.all || q.count > 0) && q.bytes < q.window()
+	return !q.banned && !now.Before(q.rest) && (q.all || q.count > 0) && q.bytes < q.window() && q.hedged+q.waste == 0
 }
 
 // window is how many bytes may be in flight from a peer before it is asked for no more. Who is not
@@ -76,6 +81,7 @@ func (p *Planner) wake(now time.Time) time.Time {
 	patience := p.takeOver()
 	sooner(p.cfg.Began.Add(hearTime))
 	sooner(p.mirrorAt)
+	sooner(p.hedgeAt)
 	for _, t := range []time.Time{p.forlorn, p.opened} {
 		if !t.IsZero() {
 			sooner(t.Add(patience))

@@ -97,6 +97,7 @@ type Planner struct {
 	chunks   []chunk
 	largest  int64 // chunk, bytes
 	left     int   // chunks that are not here
+	idle     int   // of these, chunks that were not requested
 	self     uint64
 	peers    map[ident.NodeID]*peer
 	order    []*peer // by ID
@@ -114,6 +115,7 @@ type Planner struct {
 	fed      time.Time // when something came last of who is no mate and no mirror
 	mirrorAt time.Time // when it is looked at next which pieces are left to mirrors
 	looked   time.Time // when it was last
+	hedgeAt  time.Time // when somebody is late next
 	unheeded bool      // mates claim other than when it was last looked at, or are others
 }
 
@@ -142,6 +144,7 @@ type piece struct {
 type chunk struct {
 	have   bool
 	from   *peer // whom it was requested from; nil if nobody
+	late   *peer // whom it was requested from before, who may still send it
 	locals int   // local peers that said they have it
 }
 
@@ -169,7 +172,10 @@ type peer struct {
 	owed   *turns  // the pieces that it gives to this site first; nil: it has not said
 	banned bool
 
-	flight   int // chunks requested and not delivered
+	asks     []*piece // local: the pieces that were requested, the earliest of which it may have sent
+	hedged   int      // chunks that were requested of it, and then of another
+	waste    int      // chunks that it will send and that came from another
+	flight   int      // chunks requested and not delivered
 	bytes    int64
 	active   time.Time     // when it last delivered, or was first asked after being idle
 	alive    time.Time     // likewise, or when it was last known to be sending
@@ -219,6 +225,7 @@ func New(cfg Config) *Planner {
 			if p.chunks[i].have = cfg.Have(i); !p.chunks[i].have {
 				pc.missing++
 				pc.idle++
+				p.idle++
 				p.left++
 			}
 		}

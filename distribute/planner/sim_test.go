@@ -58,6 +58,7 @@ type sim struct {
 	hosts  []*host
 	uplink int64 // bytes that crossed it
 	mirror int64 // of these, those that mirrors sent
+	again  int64 // bytes that came to who had them
 	steps  int
 }
 
@@ -94,6 +95,7 @@ type simNode struct {
 	twin    *Planner
 	have    []bool
 	asked   map[int]ident.NodeID // chunks that are on their way
+	late    map[int]ident.NodeID // of those that were asked of two, the first
 	lanes   map[ident.NodeID]*lane
 	alarm   time.Time
 	decided int
@@ -135,7 +137,7 @@ func (s *sim) addMirror(m manner, rate float64) *host {
 }
 
 func (s *sim) addNode() *simNode {
-	n := &simNode{s: s, id: nodeID(1, len(s.nodes)), have: make([]bool, len(s.sizes)), asked: map[int]ident.NodeID{}, lanes: map[ident.NodeID]*lane{}}
+	n := &simNode{s: s, id: nodeID(1, len(s.nodes)), have: make([]bool, len(s.sizes)), asked: map[int]ident.NodeID{}, late: map[int]ident.NodeID{}, lanes: map[ident.NodeID]*lane{}}
 	s.nodes = append(s.nodes, n)
 	return n
 }
@@ -238,6 +240,12 @@ func (n *simNode) end(id ident.NodeID) {
 	for i, from := range n.asked {
 		if from == id {
 			delete(n.asked, i)
+			delete(n.late, i)
+		}
+	}
+	for i, from := range n.late {
+		if from == id {
+			delete(n.late, i)
 		}
 	}
 }
@@ -298,7 +306,7 @@ func (n *simNode) request(r Request) {
 		}
 		next = run.First + run.Count
 		for i := run.First; i < next; i++ {
-			if from, ok := n.asked[i]; ok || n.have[i] {
+			if from, ok := n.asked[i]; ok && !n.hedges(i, from, r.Peer) || n.have[i] {
 				n.s.t.Fatalf("chunk %d is asked for again (of %v, have %v)", i, from, n.have[i])
 			}
 			if piece >= 0 && n.plan.of[i] != piece {
@@ -329,6 +337,14 @@ func (n *simNode) request(r Request) {
 		l.busy = true
 		n.serve(r.Peer, l)
 	}
+}
+
+// hedges reports whether a chunk may be asked of one more: once, of local peers, when nothing else is left to ask for.
+func (n *simNode) hedges(i int, from, of ident.NodeID) bool {
+	a, b := n.plan.peers[from], n.plan.peers[of]
+	_, twice := n.late[i]
+	n.late[i] = from
+	return !twice && a != b && a.local && b.local && len(n.asked) == n.plan.left
 }
 
 // lastResort checks that a mirror may be asked for a chunk: nobody else offers it, or those who do have given nothing for long.
@@ -394,6 +410,9 @@ func (n *simNode) arrives(i int, id ident.NodeID, local bool, m manner, l *lane)
 	l.queue = l.queue[1:]
 	if !local {
 		n.s.uplink += int64(n.s.sizes[i])
+	}
+	if n.have[i] {
+		n.s.again += int64(n.s.sizes[i])
 	}
 	if n.plan.peers[id].mirror {
 		n.s.mirror += int64(n.s.sizes[i])
@@ -496,7 +515,7 @@ func (s *sim) state() string {
 func (n *simNode) check() {
 	p, t := n.plan, n.s.t
 	left := 0
-	flight, bytes := map[*peer]int{}, map[*peer]int64{}
+	flight, hedged, bytes := map[*peer]int{}, map[*peer]int{}, map[*peer]int64{}
 	var wholes offers
 	for at := range p.pieces {
 		pc := &p.pieces[at]
@@ -514,6 +533,9 @@ func (n *simNode) check() {
 				continue
 			}
 			missing++
+			if c.late != nil {
+				hedged[c.late]++
+			}
 			if c.from == nil {
 				idle++
 			} else {
@@ -535,8 +557,8 @@ func (n *simNode) check() {
 		if q.trusted() && q.all && !q.mirror {
 			wholes[q.kind()]++
 		}
-		if q.flight != flight[q] || q.bytes != bytes[q] || q.bytes > localWindow+maxPiece || !q.local && q.bytes > uplinkWindow+maxPiece {
-			t.Fatalf("peer %v: flight %d of %d bytes, counted %d of %d", q.id, flight[q], bytes[q], q.flight, q.bytes)
+		if q.hedged != hedged[q] || q.flight != flight[q] || q.bytes != bytes[q] || q.bytes > localWindow+maxPiece || !q.local && q.bytes > uplinkWindow+maxPiece {
+			t.Fatalf("peer %v: flight %d of %d bytes, hedged %d; counted %d of %d, %d", q.id, flight[q], bytes[q], hedged[q], q.flight, q.bytes, q.hedged)
 		}
 	}
 	if left != p.left || wholes != p.wholes {
