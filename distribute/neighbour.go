@@ -18,6 +18,13 @@ const (
 	uplinkTell = time.Second
 )
 
+// fewMates is how many peers of the site are told of news every localTell. More of them are told less often, in proportion, since each is told
+// of each chunk: every uplinkTell at least, and of plentyNews chunks as soon as a few are.
+const (
+	fewMates   = 16
+	plentyNews = 64
+)
+
 // How soon a have stream that broke is opened again: twice as long each time.
 const (
 	tellRetry    = time.Second
@@ -50,6 +57,7 @@ type neighbour struct {
 	news  map[Digest][]int // new chunks that it is to be told
 	takes map[Digest]bool  // of which it is to be told what is taken over the uplink
 	deals map[Digest]deal  // what its site gets of the blobs that it wants and this node has
+	spoke time.Time        // when it was told something last
 }
 
 // deal is a peer's share of a blob.
@@ -104,10 +112,26 @@ func (n *neighbour) tellGot(d Digest, chunks []int) {
 		n.all[d] = true
 		delete(n.news, d)
 	}
-	if len(n.news[d]) >= muchNews && !n.local {
+	if k := len(n.news[d]); k >= muchNews && !n.local || k >= plentyNews && n.paced() > localTell && time.Since(n.spoke) >= localTell {
 		n.hurry()
 	}
 	n.poke()
+}
+
+// paced is how long news are gathered for it.
+func (n *neighbour) paced() time.Duration {
+	if !n.local {
+		return uplinkTell
+	}
+	return min(uplinkTell, max(localTell, localTell*time.Duration(n.swarm.mates.Load())/fewMates))
+}
+
+// pace is how long it is told nothing after some messages, unless something is urgent.
+func (n *neighbour) pace(told []message) time.Duration {
+	if n.local && !slices.ContainsFunc(told, func(m message) bool { return m.kind == msgGot || m.kind == msgTaking }) {
+		return localTell // it may be about to ask
+	}
+	return n.paced()
 }
 
 // tellAll has the peer told all that is here of a blob, if it wants to know.
@@ -185,6 +209,7 @@ func (n *neighbour) wanting(d Digest) bool {
 func (n *neighbour) take() []message {
 	taking := n.taking() // before the news: what is in neither was not asked for
 	n.mu.Lock()
+	n.spoke = time.Now()
 	var out []message
 	for _, d := range sortedDigests(n.asks) {
 		kind := byte(msgUnwant)
@@ -279,10 +304,7 @@ type mouth struct {
 // opened again, and begins with all that there is to say: what was on the old one may be lost.
 func (n *neighbour) send() {
 	var out *mouth
-	pause, retry := localTell, tellRetry
-	if !n.local {
-		pause = uplinkTell
-	}
+	retry := tellRetry
 	for {
 		select {
 		case <-n.ctx.Done():
@@ -312,7 +334,7 @@ func (n *neighbour) send() {
 			n.poke()
 			continue
 		}
-		n.pause(pause)
+		n.pause(n.pace(batch))
 	}
 }
 

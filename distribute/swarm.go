@@ -52,7 +52,8 @@ type Swarm struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	closed atomic.Bool // the uplink, for what is fetched
+	closed atomic.Bool  // the uplink, for what is fetched
+	mates  atomic.Int32 // connected peers of the site
 
 	room    chan struct{} // holds one for each slab between reading and storing
 	packers *packers
@@ -108,6 +109,7 @@ func (s *Swarm) PeerUp(id ident.NodeID, site string) {
 	}
 	n := newNeighbour(s, id, site)
 	s.peers[id] = n
+	s.count(n, 1)
 	if h := s.heard[id]; h != nil {
 		for d := range h.wants {
 			n.want(d, true)
@@ -135,6 +137,7 @@ func (s *Swarm) PeerDown(id ident.NodeID) {
 		return
 	}
 	n.cancel()
+	s.count(n, -1)
 	for _, t := range tasks {
 		t.peerDown(n)
 	}
@@ -142,6 +145,13 @@ func (s *Swarm) PeerDown(id ident.NodeID) {
 	defer s.mu.Unlock()
 	for _, d := range n.wanted() {
 		s.dealOut(d)
+	}
+}
+
+// count counts the peers of the site: one more, or one less.
+func (s *Swarm) count(n *neighbour, d int32) {
+	if n.local {
+		s.mates.Add(d)
 	}
 }
 
