@@ -110,9 +110,7 @@ func (c *control) fetch(b *testing.B) {
 func (c *control) hear(step int) {
 	first := step * controlRun
 	for k := range c.mates {
-		for i := first; i < min(first+controlRun, c.chunks); i++ {
-			c.plan.PeerHas(c.mates[(step+k)%len(c.mates)], i, c.now)
-		}
+		c.plan.PeerHasRun(c.mates[(step+k)%len(c.mates)], planner.Run{First: first, Count: controlRun}, c.now)
 	}
 }
 

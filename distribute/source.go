@@ -49,10 +49,13 @@ func (t *task) planBitmap(src *source, now time.Time) bool {
 	if b.Len() != len(t.object.Chunks()) {
 		return false
 	}
-	for i := range b.Len() {
-		if b.Has(i) {
-			t.plan.PeerHas(src.n.id, i, now)
+	for i := 0; i < b.Len(); {
+		run := planner.Run{First: i}
+		for ; i < b.Len() && b.Has(i); i++ {
+			run.Count++
 		}
+		t.plan.PeerHasRun(src.n.id, run, now)
+		i++
 	}
 	return true
 }
@@ -179,12 +182,12 @@ func (t *task) peerGot(src *source, runs []planner.Run, now time.Time) bool {
 		return false
 	}
 	for _, r := range runs {
+		if t.plan != nil {
+			t.plan.PeerHasRun(src.n.id, r, now)
+			continue
+		}
 		for i := r.First; i < r.First+r.Count; i++ {
-			if t.plan != nil {
-				t.plan.PeerHas(src.n.id, i, now)
-			} else {
-				src.early.Set(i)
-			}
+			src.early.Set(i)
 		}
 	}
 	return true

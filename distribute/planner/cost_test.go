@@ -48,9 +48,7 @@ func fetchAmong(b *testing.B, nodes, chunks int) (took time.Duration, pieces int
 		if len(mates) > 0 && at < len(p.pieces) {
 			pc := p.pieces[at]
 			for k := range mates {
-				for i := pc.first; i < pc.first+pc.count; i++ {
-					p.PeerHas(mates[(at+k)%len(mates)], i, now)
-				}
+				p.PeerHasRun(mates[(at+k)%len(mates)], Run{pc.first, pc.count}, now)
 			}
 			at++
 		}

@@ -87,9 +87,7 @@ func (p *Planner) setIdle(pc *piece, runs []Run, d int) {
 		}
 		n := 0
 		for _, r := range runs {
-			for _, has := range q.has[r.First : r.First+r.Count] {
-				n += kindOf(has)
-			}
+			n += q.has.count(r)
 		}
 		if n > 0 {
 			p.offer(q, pc, d*n)

@@ -16,7 +16,7 @@ func (p *Planner) PeerUp(id ident.NodeID, site string, now time.Time) {
 		return
 	}
 	q := &peer{id: id, seed: seed("duty", id[:], p.cfg.Blob[:]), local: site == p.cfg.Site, progress: now}
-	q.has, q.idle, q.gives = make([]bool, len(p.chunks)), make([]int16, len(p.pieces)), newTurns(len(p.pieces))
+	q.has, q.idle, q.gives = newBitset(len(p.chunks)), make([]int16, len(p.pieces)), newTurns(len(p.pieces))
 	p.peers[id] = q
 	at, _ := slices.BinarySearchFunc(p.order, id, func(o *peer, id ident.NodeID) int { return o.id.Compare(id) })
 	p.order = slices.Insert(p.order, at, q)
@@ -31,7 +31,7 @@ func (p *Planner) PeerGone(id ident.NodeID) {
 	p.release(q)
 	p.change(q, func() { q.banned = true }) // it counts no more
 	for i := range p.chunks {
-		if q.local && q.has[i] {
+		if q.local && q.has.has(i) {
 			p.chunks[i].locals--
 		}
 	}
@@ -59,33 +59,47 @@ func (p *Planner) PeerShares(id ident.NodeID, s Share) {
 }
 
 // PeerHas notes that a peer has a chunk; out of range it is passed over.
-func (p *Planner) PeerHas(id ident.NodeID, i int, now time.Time) {
+func (p *Planner) PeerHas(id ident.NodeID, i int, now time.Time) { p.PeerHasRun(id, Run{i, 1}, now) }
+
+// PeerHasRun notes that a peer has a run of chunks; what is out of range is passed over.
+func (p *Planner) PeerHasRun(id ident.NodeID, r Run, now time.Time) {
 	q := p.peers[id]
-	if q == nil || i < 0 || i >= len(q.has) || q.has[i] {
+	if q == nil {
 		return
 	}
-	c := &p.chunks[i]
-	if q.local {
-		if c.locals == 0 && !c.have {
-			q.progress = now
-		}
-		c.locals++
-	}
-	q.has[i] = true
-	q.count++
-	if q.all {
-		return
-	}
-	if !c.have && c.from == nil {
+	stop := min(r.First+r.Count, len(p.chunks))
+	for i := max(0, r.First); i < stop; {
 		pc := &p.pieces[p.of[i]]
-		before := pc.partly
-		if p.offer(q, pc, 1); pc.partly != before {
+		end := min(stop, pc.first+pc.count)
+		if n := p.learn(q, i, end, now); n > 0 && !q.all {
+			p.offer(q, pc, n)
 			p.sort(pc)
 		}
+		i = end
 	}
-	if q.count == len(q.has) {
+	if q.count == len(p.chunks) && !q.all {
 		p.change(q, func() { q.all = true })
 	}
+}
+
+// learn takes note of chunks of a peer, up to end, and returns how many of them are new and idle.
+func (p *Planner) learn(q *peer, i, end int, now time.Time) (idle int) {
+	for ; i < end; i++ {
+		if q.has.has(i) {
+			continue
+		}
+		q.has.flip(i)
+		q.count++
+		c := &p.chunks[i]
+		if q.local {
+			if c.locals == 0 && !c.have {
+				q.progress = now
+			}
+			c.locals++
+		}
+		idle += kindOf(!c.have && c.from == nil)
+	}
+	return idle
 }
 
 // PeerHasAll notes that a peer has the whole blob.

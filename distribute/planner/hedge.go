@@ -137,6 +137,6 @@ func (q *peer) remaining(now time.Time) time.Duration {
 }
 
 // holds reports whether the peer has a chunk.
-func (q *peer) holds(i int) bool { return q.all || q.has[i] }
+func (q *peer) holds(i int) bool { return q.all || q.has.has(i) }
 
 func seconds(s float64) time.Duration { return time.Duration(min(s, 1e6) * float64(time.Second)) }

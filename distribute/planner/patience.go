@@ -1,9 +1,6 @@
 package planner
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // A peer that sends is known to by a chunk, or by Alive, which is told of what SignBytes have come since, at most every
 // SignEvery.
@@ -95,7 +92,7 @@ func (p *Planner) covers(r, q *peer) bool {
 	}
 	for at := range p.pieces {
 		for _, run := range p.asked(q, &p.pieces[at]) {
-			if slices.Contains(r.has[run.First:run.First+run.Count], true) {
+			if r.has.count(run) > 0 {
 				return true
 			}
 		}

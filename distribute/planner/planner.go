@@ -164,7 +164,7 @@ type peer struct {
 	next   []int64 // scratch: bytes that each of the keen asks it for next, before this node may help
 	ahead  int     // scratch: of these, how many have enough
 	all    bool    // it has every chunk
-	has    []bool
+	has    bitset
 	count  int
 	idle   []int16 // of each piece, the chunks that it has and nobody was asked for; not kept once it has all
 	gives  turns   // where that is not 0

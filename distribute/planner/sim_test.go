@@ -313,7 +313,7 @@ func (n *simNode) request(r Request) {
 				n.s.t.Fatalf("a request for two pieces")
 			}
 			q := n.plan.peers[r.Peer]
-			if !q.all && !q.has[i] {
+			if !q.holds(i) {
 				n.s.t.Fatalf("chunk %d is asked of one that has it not", i)
 			}
 			if q.mirror {
@@ -353,7 +353,7 @@ func (n *simNode) lastResort(i int) {
 		return
 	}
 	for _, q := range n.plan.order {
-		if !q.mirror && q.trusted() && (q.all || q.has[i]) {
+		if !q.mirror && q.trusted() && q.holds(i) {
 			n.s.t.Fatalf("chunk %d is asked of a mirror, and %v has it", i, q.id)
 		}
 	}
@@ -569,7 +569,7 @@ func (n *simNode) check() {
 // useful is the dumb form of peer.idle: the peer has a chunk of the piece that nobody was asked for.
 func (p *Planner) useful(q *peer, pc *piece) bool {
 	for i := pc.first; i < pc.first+pc.count; i++ {
-		if c := p.chunks[i]; !c.have && c.from == nil && q.has[i] {
+		if c := p.chunks[i]; !c.have && c.from == nil && q.has.has(i) {
 			return true
 		}
 	}

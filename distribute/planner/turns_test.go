@@ -56,3 +56,21 @@ func TestTurns(t *testing.T) {
 		}
 	})
 }
+
+func TestCountOfRun(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 300).Draw(t, "numbers")
+		b, first := newBitset(n), rapid.IntRange(0, n-1).Draw(t, "first")
+		r := Run{first, rapid.IntRange(0, n-first).Draw(t, "count")}
+		want := 0
+		for k := range n {
+			if rapid.Bool().Draw(t, "in") {
+				b.flip(k)
+				want += kindOf(r.First <= k && k < r.First+r.Count)
+			}
+		}
+		if got := b.count(r); got != want {
+			t.Fatalf("%d of %v, not %d", got, r, want)
+		}
+	})
+}
