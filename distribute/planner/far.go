@@ -18,10 +18,10 @@ func (p *Planner) askUplink(keen []*peer, now time.Time, e *Effects) {
 		q.turn = k
 	}
 	far := &p.sets.far
-	p.askInTurn(&far[mine+1], p.able(fromTraders, now), now, e)
-	p.askInTurn(&far[mine], p.able(fromOwers, now), now, e)
-	p.help(&far[helped+1], (*peer).trader, p.able(fromDryTraders, now), len(keen), now, e)
-	p.help(&far[helped], (*peer).seeds, p.able(fromDryOwers, now), len(keen), now, e)
+	p.askInTurn(&far[farMine+1], p.able(fromTraders, now), now, e)
+	p.askInTurn(&far[farMine], p.able(fromOwers, now), now, e)
+	p.help(&far[farHelped+1], (*peer).trader, p.able(fromDryTraders, now), len(keen), now, e)
+	p.help(&far[farHelped], (*peer).seeds, p.able(fromDryOwers, now), len(keen), now, e)
 	p.askSooner(now, e)
 }
 
@@ -32,7 +32,7 @@ func (p *Planner) look(now time.Time) {
 		t.whole, p.sets.stale = whole, true
 		p.freshen()
 	}
-	if n := far[mine].n + far[helped].n + far[rare].n; n != t.rare {
+	if n := far[farMine].n + far[farHelped].n + far[farRare].n; n != t.rare {
 		t.rare, t.fewer = n, now
 	}
 }
@@ -62,7 +62,7 @@ func (p *Planner) askSooner(now time.Time, e *Effects) {
 			p.trade.withheld = true // the seed may go: each piece is to get out once first
 			return
 		}
-		s := &p.sets.far[mine+traded]
+		s := &p.sets.far[farMine+traded]
 		for at := seeds.next(s, 0, now); at >= 0; at = seeds.next(s, at+1, now) {
 			pc := &p.pieces[p.sets.order[0][at]]
 			if pc.idle == pc.claimed {

@@ -36,7 +36,7 @@ func (p *Planner) line() {
 func (p *Planner) askLast(now time.Time, e *Effects) {
 	p.askInTurn(&p.sets.bare, p.able(localDoubt, now), now, e)
 	if !p.closed {
-		p.askInTurn(&p.sets.far[last], p.able(farDoubt, now), now, e)
+		p.askInTurn(&p.sets.far[farLast], p.able(farDoubt, now), now, e)
 		p.askInTurn(&p.sets.left, p.able(anyDoubt, now), now, e)
 	}
 }

@@ -13,7 +13,8 @@
 //
 //  1. Local peers: the pieces that fewest of them have first, as many in flight as keep the peer
 //     busy. Of pieces that are equally rare, each mate begins with others; a node without mates
-//     takes them in their order.
+//     takes them in their order. Once all that is missing was asked for, what a late one was asked for last is asked of
+//     another too, and whoever is overtaken is asked to send no more: see hedge.go. That is not done over the uplink.
 //  2. The uplink, for a piece that no local peer has, only if it is this node's duty: of
 //     all mates and this node, the one with the highest hash of (piece, node). The others wait for
 //     it to come to the site. If the one on duty brings nothing new to the site for TakeOver, it is
@@ -38,10 +39,10 @@
 //
 // # Cost
 //
-// Next is linear in peers, and again in those that can be asked for each piece that it asks for; and in pieces when a mate comes, goes or
-// is passed over, and once a second where there are mirrors. The other calls are linear in peers, or in pieces and the chunks that were asked for where a
-// peer comes, goes or fails. So every event keeps up to date what peers offer, in count.go, and by that in sets.go
-// which pieces may be asked for. 'go test -run ^$ -bench Cost' shows it.
+// Every event keeps up to date what peers offer, in count.go, and by that which pieces may be asked for, in sets.go. So Next is linear in
+// peers, again for each piece that it asks for, and in pieces only when a mate comes, goes or is passed over, a peer becomes the first
+// or the last that has all, or a seed deals anew; and once a second where there are mirrors. The other calls are linear in peers, and in
+// pieces where a peer comes, goes or fails. 'go test -run ^$ -bench Cost' shows it.
 package planner
 
 import (

@@ -2,25 +2,26 @@ package planner
 
 import "time"
 
-// rarities is as far as local peers that offer a piece are counted: of those that as many or more offer none is rare.
+// rarities is how many classes of pieces there are by how many local peers offer them: the last is of those that are offered by rarities-1 and by
+// more, none of which is rare.
 const rarities = 16
 
 // What a piece with idle chunks, which no local peer offers, is beyond the uplink. To the first two it is added whether
 // other sites have something of it that get the blob too.
 const (
-	mine   = 0 // this node's duty
-	helped = 2 // the duty of a mate that this node helps
-	rare   = 4 // the duty of others, and only seeds have it
-	last   = 5 // this node's duty, and no trusted peer offers it
-	fars   = 6
-	none   = -1
+	farMine   = 0 // this node's duty
+	farHelped = 2 // the duty of a mate that this node helps
+	farRare   = 4 // the duty of others, and only seeds have it
+	farLast   = 5 // this node's duty, and no trusted peer offers it
+	farSets   = 6
+	none      = -1
 )
 
 // sets is all pieces with idle chunks, by what may be done about them: so that Next finds them without a look at all others.
 type sets struct {
 	near [rarities]turns // by how many trusted local peers offer them, which have not all
 	bare turns           // those that no trusted peer offers, or that are left to mirrors
-	far  [fars]turns     // what no local peer offers
+	far  [farSets]turns  // what no local peer offers
 	left turns           // what is left to mirrors and is this node's duty
 
 	// The pieces by their turn: in far and left that of the site, in near and bare that of this node.
@@ -67,7 +68,7 @@ func (p *Planner) sort(pc *piece) {
 	s.bare.set(own, pc.idle > 0 && (pc.forsaken || p.offered(pc) == offers{}))
 	s.left.set(site, pc.idle > 0 && pc.forsaken && pc.before == 0)
 	s.mine -= pc.mine
-	if pc.mine = 0; far == mine || far == mine+1 {
+	if pc.mine = 0; far == farMine || far == farMine+1 {
 		pc.mine = pc.idleBytes()
 	}
 	s.mine += pc.mine
@@ -89,13 +90,13 @@ func (p *Planner) farSet(pc *piece) int {
 		if pc.before > 0 || pc.forsaken {
 			return none
 		}
-		return last
+		return farLast
 	case pc.before == 0:
-		return mine + kindOf(p.traded(pc))
+		return farMine + kindOf(p.traded(pc))
 	case pc.before == 1:
-		return helped + kindOf(p.traded(pc))
+		return farHelped + kindOf(p.traded(pc))
 	case !p.traded(pc):
-		return rare
+		return farRare
 	}
 	return none
 }

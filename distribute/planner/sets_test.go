@@ -36,15 +36,15 @@ func (n *simNode) checkSets() {
 		case pc.idle == 0 || locals > 0:
 		case trading+seeds == 0:
 			if pc.before == 0 && !pc.forsaken {
-				far = last
+				far = farLast
 			}
 		case pc.before == 0:
-			far = mine + kindOf(trading > 0)
+			far = farMine + kindOf(trading > 0)
 			bytes += pc.bytes * int64(pc.idle-pc.claimed) / int64(pc.count)
 		case pc.before == 1:
-			far = helped + kindOf(trading > 0)
+			far = farHelped + kindOf(trading > 0)
 		case trading == 0:
-			far = rare
+			far = farRare
 		}
 		for k := range p.sets.far {
 			if p.sets.far[k].has(pc.turns[0]) != (k == far) {
