@@ -9,11 +9,12 @@ import (
 	"selvage/distribute/planner"
 	"selvage/distribute/store"
 	"selvage/internal/ident"
+	"selvage/internal/worked"
 )
 
 // BenchmarkControl takes one node of a site through a fetch of which it gets a share over the uplink and the rest from its mates, and reports
-// what its planner took for each MiB, events included, and how many bytes it sends to its mates, and to those whom it asks, in
-// the forms in which they go out: for the blob, for each chunk and mate, and as a share of what it gets.
+// the processor time that its planner and its words took for each MiB, and how many bytes it sends to its mates, and to those whom it
+// asks, in the forms in which they go out: for the blob, for each chunk and mate, and as a share of what it gets.
 func BenchmarkControl(b *testing.B) {
 	for _, nodes := range []int{4, 16, 64, 400} {
 		for _, chunks := range []int{1e3, 1e4, 1e5, 1e6} {
@@ -22,8 +23,10 @@ func BenchmarkControl(b *testing.B) {
 				var told, asked, rounds int
 				for b.Loop() {
 					c := newControl(nodes, chunks)
+					began := worked.Time()
 					c.fetch(b)
-					took, told, asked, rounds = took+c.took, told+c.told, asked+c.asked, rounds+1
+					took += worked.Time() - began
+					told, asked, rounds = told+c.told, asked+c.asked, rounds+1
 				}
 				mib := float64(rounds) * float64(chunks) * controlChunk / (1 << 20)
 				b.ReportMetric(float64(took.Microseconds())/mib, "µs/MiB")
@@ -55,7 +58,6 @@ type control struct {
 	taking      bool // the mates are to be told what is taken over the uplink
 	waiting     []planner.Request
 	told, asked int // bytes
-	took        time.Duration
 }
 
 func newControl(nodes, chunks int) *control {
@@ -90,11 +92,8 @@ func (c *control) say(messages ...message) {
 // fetch goes on until all is here.
 func (c *control) fetch(b *testing.B) {
 	for step := 0; !c.plan.Done(); step++ {
-		began := time.Now()
 		c.hear(step)
-		e := c.plan.Next(c.now)
-		c.took += time.Since(began)
-		if c.ask(e); len(c.waiting) == 0 && step*controlRun > c.chunks {
+		if c.ask(c.plan.Next(c.now)); len(c.waiting) == 0 && step*controlRun > c.chunks {
 			b.Fatal("nothing to do")
 		}
 		for n := 0; n < 2 && len(c.waiting) > 0; n++ {
@@ -126,9 +125,7 @@ func (c *control) get(r planner.Request) {
 	for _, run := range r.Runs {
 		for i := run.First; i < run.First+run.Count; i++ {
 			c.now = c.now.Add(controlPace)
-			began := time.Now()
 			c.plan.Got(i, r.Peer, c.now)
-			c.took += time.Since(began)
 			if c.mate.tellGot(c.digest, []int{i}); c.now.Sub(c.talked) >= c.pause() {
 				c.talk()
 			}
