@@ -18,7 +18,8 @@
 //	share:   place, of      of all pieces the sender gives every of-th, from place on, to the receiver's site first
 //
 // Runs ascend and do not overlap. A peer that sent want is told what this node has of the blob, now
-// and as it grows, until it sends unwant; one of its site is told too what it is getting over the uplink. Nothing is told of blobs that were not asked for. News is gathered: 50 ms for each peer of the site, longer where there are more than 16, and 1 s for others. On a new
+// and as it grows, until it sends unwant; one of its site is told too what it is getting over the uplink. Nothing is told of blobs that were not asked for. News is
+// gathered: for 50 ms where it is for a peer of the site, longer if that has more than 16, and for 1 s where it is for others. On a new
 // stream nothing is wanted yet, and it takes the place of an older one: so whatever breaks a stream,
 // the next begins with all that there is to say. The opener reads the stream only to see its end.
 //

@@ -21,9 +21,20 @@ func (p *Planner) hedge(now time.Time, e *Effects) {
 	}
 	others := &able{kind: localPeer, peers: slices.Clone(p.order)} // though they have nothing else to give
 	for _, q := range p.order {
-		if q.local && q.flight > 0 {
+		switch {
+		case !q.local || q.flight == 0:
+		case q.remaining(now) < hedgeLeast:
+			p.hedgeNext(q.active.Add(hedgeLeast))
+		default:
 			p.hedgeOne(q, others, now, e)
 		}
+	}
+}
+
+// hedgeNext takes note of when somebody may be late.
+func (p *Planner) hedgeNext(at time.Time) {
+	if p.hedgeAt.IsZero() || at.Before(p.hedgeAt) {
+		p.hedgeAt = at
 	}
 }
 
@@ -34,11 +45,9 @@ func (p *Planner) hedgeOne(q *peer, others *able, now time.Time, e *Effects) {
 		if r == nil {
 			continue
 		}
-		need := hedgeLeast + hedgeSooner*seconds(r.backlog(q.asks[k]))
+		need := hedgeLeast + hedgeSooner*r.expected(q.asks[k], now)
 		if q.remaining(now) < need {
-			if at := q.active.Add(need); p.hedgeAt.IsZero() || at.Before(p.hedgeAt) {
-				p.hedgeAt = at
-			}
+			p.hedgeNext(q.active.Add(need))
 			return
 		}
 		e.Requests = append(e.Requests, p.askAgain(q, r, q.asks[k], now))
@@ -59,7 +68,7 @@ func (p *Planner) quickest(q *peer, pc *piece, others *able, now time.Time) *pee
 			}
 			for _, r := range others.peers {
 				unknown := r.rate == 0 && r.flight > 0 // it may be late itself
-				if r != q && !unknown && r.holds(i) && (best == nil || r.backlog(pc) < best.backlog(pc)) {
+				if r != q && !unknown && r.holds(i) && (best == nil || r.expected(pc, now) < best.expected(pc, now)) {
 					best = r
 				}
 			}
@@ -134,6 +143,15 @@ func (q *peer) remaining(now time.Time) time.Duration {
 		return silent
 	}
 	return max(silent, seconds(float64(q.bytes)/q.rate))
+}
+
+// expected is how long the peer will take for a piece, after all that it was asked for.
+func (q *peer) expected(pc *piece, now time.Time) time.Duration {
+	d := seconds(q.backlog(pc))
+	if q.flight > 0 {
+		d = max(d, q.remaining(now))
+	}
+	return d
 }
 
 // holds reports whether the peer has a chunk.
