@@ -46,8 +46,9 @@ func (p *Planner) tally(q *peer, all bool, d int) {
 		return
 	}
 	if all {
+		before := p.wholes[q.kind()]
 		p.wholes[q.kind()] += d
-		p.sets.stale = true
+		p.sets.stale = p.sets.stale || before == 0 || before+d == 0
 		return
 	}
 	for at, n := range q.idle {

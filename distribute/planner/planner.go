@@ -40,7 +40,7 @@
 // # Cost
 //
 // Every event keeps up to date what peers offer, in count.go, and by that which pieces may be asked for, in sets.go. So Next is linear in
-// peers, again for each piece that it asks for, and in pieces only when a mate comes, goes or is passed over, a peer becomes the first
+// peers, again for each piece that it asks for, and in pieces only when a mate comes, goes or is passed over, a peer is the first
 // or the last that has all, or a seed deals anew; and once a second where there are mirrors. The other calls are linear in peers, and in
 // pieces where a peer comes, goes or fails. 'go test -run ^$ -bench Cost' shows it.
 package planner
