@@ -67,8 +67,7 @@ func (p *Planner) assign(keen []*peer) {
 		}
 	}
 	p.keenest = append(p.keenest[:0], keen...)
-	p.sets.stale, p.unheeded = true, true
-	p.freshen()
+	p.unheeded = true
 }
 
 // enlist assigns to one more.
@@ -78,6 +77,7 @@ func (p *Planner) enlist(q *peer) {
 			if pc.before++; pc.before == 1 {
 				pc.duty = q
 			}
+			p.sortEarly(pc)
 		}
 	}
 }
@@ -89,7 +89,15 @@ func (p *Planner) resign(q *peer) {
 			if pc.before--; pc.before == 1 {
 				pc.duty = p.keenest[slices.IndexFunc(p.keenest, func(o *peer) bool { return p.behind(o, at) })]
 			}
+			p.sortEarly(pc)
 		}
+	}
+}
+
+// sortEarly sorts a piece that one more or less is before this node in getting, unless there are so many that it does not matter.
+func (p *Planner) sortEarly(pc *piece) {
+	if pc.before <= 2 {
+		p.sort(pc)
 	}
 }
 
