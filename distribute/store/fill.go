@@ -158,10 +158,12 @@ func (o *Object) share(r run) bool {
 		copyAt(dst, src, begin, begin+shift, from-begin) == nil && copyAt(dst, src, to, to+shift, end-to) == nil
 }
 
-// files returns an older blob's file, and this one's.
+// files returns an older blob's file, if it is whole still, and this one's.
 func (o *Object) files(older *Object) (src, dst disk.File, err error) {
 	older.mu.Lock()
-	src, err = older.open()
+	if err = ErrMissing; older.complete { // of one that was removed, open would make a new file
+		src, err = older.open()
+	}
 	older.mu.Unlock()
 	if err != nil {
 		return nil, nil, err

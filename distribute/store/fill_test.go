@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -217,6 +218,27 @@ func fill(s *Store, w Want, nodes [][]byte) (*Object, error) {
 		return nil, err
 	}
 	return o, o.Flush()
+}
+
+// An older blob that is removed meanwhile is not shared, and nothing of it comes back.
+func TestRemovedIsNotShared(t *testing.T) {
+	fs := memdisk.New(0)
+	s := open(t, fs)
+	v1 := content(57, 1<<20)
+	old := add(t, s, v1)
+	o := wanted(t, s, add(t, open(t, memdisk.New(0)), append(bytes.Clone(v1), "abc"...)))
+	r := o.elsewhere(0)
+	if err := s.Remove(old.Digest); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := o.fill(t.Context(), r, make([]byte, fillBytes)); r.count == 0 || n != 0 || err != nil {
+		t.Errorf("a run of %d: %d bytes were taken, %v", r.count, n, err)
+	}
+	for _, name := range left(t, fs) {
+		if strings.Contains(name, old.Digest.String()) {
+			t.Errorf("%s is there", name)
+		}
+	}
 }
 
 // Several chunks at once are taken up to the first that is not right.
