@@ -83,21 +83,32 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// How often a node looks what its part of the uplink is, and, under a cap, what it has used: what comes in that time may be too much.
+const (
+	shareEvery = 5 * time.Second
+	capEvery   = time.Second
+)
+
 // share keeps this node's part of the site's uplink limit, and of the links across its edge, what it
 // should be.
 func (n *Node) share() {
-	tick := time.NewTicker(5 * time.Second)
-	defer tick.Stop()
 	for {
 		changed := n.members.Changed()
 		n.use()
 		n.shareNow()
 		n.replicator.MatesChanged()
+		every := shareEvery
+		if n.uplinkSettings().MonthCap > 0 {
+			every = capEvery
+		}
+		look := time.NewTimer(every)
 		select {
 		case <-n.ctx.Done():
+			look.Stop()
 			return
 		case <-changed:
-		case <-tick.C:
+			look.Stop()
+		case <-look.C:
 		}
 	}
 }

@@ -140,8 +140,8 @@ func TestCap(t *testing.T) {
 		}
 		time.Sleep(20 * time.Minute)
 		_, after := w.used("s1")
-		// It is looked at every five seconds, and nodes talk.
-		if over := after - limit; w.runs("s1", "v1") || over > 5*slow+300<<10 {
+		// It is looked at every second; two seconds' worth was asked for before, by each of two nodes; and nodes talk.
+		if over := after - limit; w.runs("s1", "v1") || over > (1+2*2)*slow+300<<10 {
 			t.Errorf("%d bytes beyond the cap of %d; runs: %v", over, limit, w.runs("s1", "v1"))
 		}
 		if wrong := w.shownAs(nil); wrong != "" {
