@@ -29,7 +29,7 @@ func (b blobs) Have(a deploy.Artifact) bool {
 }
 
 // Fetch implements deploy.Blobs.
-func (b blobs) Fetch(ctx context.Context, a deploy.Artifact) error {
+func (b blobs) Fetch(ctx context.Context, a deploy.Artifact, ahead bool) error {
 	d, err := store.ParseDigest(a.Digest)
 	if err != nil {
 		return err

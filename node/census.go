@@ -124,6 +124,10 @@ func tally(d ledger.DeploymentState, spec manifest.Spec, census []seen) api.Roll
 			if runs.Phase == string(rollout.Failed) && runs.Aim == prefix(d.Digest) {
 				r.Failed++
 			}
+			if runs.waits(d.Digest) {
+				r.Scheduled++
+				r.OpensAt = sooner(r.OpensAt, runs.opensAt())
+			}
 		default:
 			r.Unreachable = append(r.Unreachable, s.behind(runs, d.Digest))
 		}
@@ -163,13 +167,26 @@ func (d reportedDeployment) standsBy(statement string) bool {
 	return d.Phase == string(rollout.Standby) && d.Aim == prefix(statement)
 }
 
+// waits reports whether a node has what one statement has declared, and waits for its time.
+func (d reportedDeployment) waits(statement string) bool {
+	return d.Phase == string(rollout.Scheduled) && d.Aim == prefix(statement)
+}
+
+// sooner returns the earlier of two times, either of which may not be known.
+func sooner(a, b *time.Time) *time.Time {
+	if a == nil || b != nil && b.Before(*a) {
+		return b
+	}
+	return a
+}
+
 func (s seen) behind(runs reportedDeployment, statement string) api.Behind {
-	b := api.Behind{Node: s.Node.Node, Name: s.Name, Site: s.Site, Release: runs.Release, Phase: runs.Phase, Why: runs.Why, LastSeen: s.lastSeen}
+	b := api.Behind{Node: s.Node.Node, Name: s.Name, Site: s.Site, Release: runs.Release, Phase: runs.Phase, Why: runs.Why, LastSeen: s.lastSeen, OpensAt: runs.opensAt()}
 	switch {
 	case runs.Phase == "":
 		b.Phase, b.Why = "unknown", "it has not reported on this deployment yet"
 	case runs.Aim != "" && runs.Aim != prefix(statement):
-		b.Why = "it has not taken up the newest declaration yet"
+		b.Why, b.OpensAt = "it has not taken up the newest declaration yet", nil
 	}
 	return b
 }

@@ -75,6 +75,7 @@ func (n *Node) Deployments() []api.Deployment {
 		if spec, err := manifest.DecodeSpec(d.Spec); err == nil {
 			r := tally(d, spec, census)
 			item.Release, item.Targets, item.Ready, item.Unreachable = spec.Release, r.Targets, r.Ready, len(r.Unreachable)
+			item.Scheduled, item.OpensAt = r.Scheduled, r.OpensAt
 			item.Singleton, item.Standby = r.Singleton, len(r.Standby)
 			for _, on := range r.RunsOn {
 				item.RunsOn = append(item.RunsOn, on.Name)

@@ -14,6 +14,7 @@ import (
 	"selvage/distribute"
 	"selvage/distribute/store"
 	"selvage/gossip"
+	"selvage/internal/calendar"
 	"selvage/internal/disk"
 	"selvage/internal/ident"
 	"selvage/internal/lock"
@@ -22,7 +23,6 @@ import (
 	"selvage/ledger/trust"
 	"selvage/mesh"
 	"selvage/node/api"
-	"selvage/node/calendar"
 	"selvage/node/deploy"
 	"selvage/node/home"
 	"selvage/node/lead"
@@ -308,7 +308,7 @@ func (n *Node) openWork() error {
 	})
 	n.deployer = deploy.New(deploy.Config{
 		FS: n.cfg.FS, Blobs: blobs{n}, Drivers: n.cfg.Drivers, Node: n.home.Name, Site: n.home.Site,
-		Lead: tenure{n}, Turns: n.turns, Dial: n.cfg.Dial, Logger: n.log, Changed: n.poke,
+		Lead: tenure{n}, Turns: n.turns, Dial: n.cfg.Dial, Now: n.clock, Logger: n.log, Changed: n.poke,
 	})
 	n.lead.OnStop(n.stopSingletons) // in time: a node is mute at first
 	return nil

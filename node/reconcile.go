@@ -107,6 +107,12 @@ func (n *Node) desired() []deploy.Desired {
 	return out
 }
 
+// clock is the time at least, and whether it is the time: a clock that shows less than operators have signed is wrong.
+func (n *Node) clock() (now time.Time, sure bool) {
+	now = n.ledger.Now()
+	return now, !n.cfg.Now().Before(now)
+}
+
 func (n *Node) desire(d ledger.DeploymentState, self ledger.Node, releases map[string]ledger.SignedRelease) deploy.Desired {
 	want := deploy.Desired{Name: d.Name}
 	spec, err := manifest.DecodeSpec(d.Spec)

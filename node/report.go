@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -15,15 +16,16 @@ const (
 	maxReport       = 16 << 10 // bytes
 	maxReportItems  = 64       // deployments, and blobs
 	maxReportAddrs  = 4
-	maxReportText   = 256 // bytes of one text
-	blobPrefixBytes = 8   // enough of a digest to tell the fleet's blobs apart
-	statementPrefix = 16  // hex digits, likewise for statements
+	maxReportText   = 256     // bytes of one text
+	maxReportTime   = 1 << 37 // unix seconds, beyond the year 6000
+	blobPrefixBytes = 8       // enough of a digest to tell the fleet's blobs apart
+	statementPrefix = 16      // hex digits, likewise for statements
 )
 
 // report is what a node says of itself to the fleet: the body of its one register entry of kind
 // Report, deterministic CBOR with integer keys.
 //
-//	1 deployments  [{1 name, 2 release, 3 target, 4 phase, 5 ready, 6 address, 7 why, 8 statement, 9 aim}]
+//	1 deployments  [{1 name, 2 release, 3 target, 4 phase, 5 ready, 6 address, 7 why, 8 statement, 9 aim, 10 opens}]
 //	2 blobs        [first 8 bytes of the SHA-256 of each whole blob of a release]
 //	3 addrs        multiaddrs at which others may dial it
 //	4 held         its uplink is held: it is not to be waited for
@@ -50,10 +52,29 @@ type reportedDeployment struct {
 	// was started for: the same release may be declared anew with other settings.
 	Statement string `cbor:"8,keyasint,omitempty"`
 	Aim       string `cbor:"9,keyasint,omitempty"` // likewise, of the statement that the phase is about
+	// Opens is when the target may be changed to, if it waits for that: unix seconds; 0: it does not, or that is not known.
+	Opens int64 `cbor:"10,keyasint,omitempty"`
 }
 
 func (d reportedDeployment) running() api.Running {
-	return api.Running{Name: d.Name, Release: d.Release, Target: d.Target, Phase: d.Phase, Ready: d.Ready, Address: d.Address, Why: d.Why}
+	return api.Running{Name: d.Name, Release: d.Release, Target: d.Target, Phase: d.Phase, Ready: d.Ready, Address: d.Address, Why: d.Why, OpensAt: d.opensAt()}
+}
+
+// opensAt returns when it opens; nil if that is not said.
+func (d reportedDeployment) opensAt() *time.Time {
+	if d.Opens == 0 {
+		return nil
+	}
+	t := time.Unix(d.Opens, 0).UTC()
+	return &t
+}
+
+// opensStamp is how a report says when something opens.
+func opensStamp(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
 }
 
 // reportCodec encodes alike on every machine, and refuses on reading what it would not write.
@@ -99,6 +120,11 @@ func (r report) bounded() error {
 	texts := append([]string{r.Platform, r.Version}, r.Addrs...)
 	for _, d := range r.Deployments {
 		texts = append(texts, d.Name, d.Release, d.Target, d.Phase, d.Address, d.Why, d.Statement, d.Aim)
+	}
+	for _, d := range r.Deployments {
+		if d.Opens < 0 || d.Opens > maxReportTime {
+			return fmt.Errorf("decode report: %d is no time", d.Opens)
+		}
 	}
 	for _, t := range texts {
 		if len(t) > maxReportText {

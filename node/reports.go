@@ -17,7 +17,7 @@ func (n *Node) ownReport() report {
 	for _, s := range n.deployer.Statuses() {
 		r.Deployments = append(r.Deployments, reportedDeployment{
 			Name: s.Name, Release: s.Release, Target: s.Target, Phase: string(s.Phase), Ready: s.Ready, Address: s.Address, Why: s.Why,
-			Statement: prefix(string(s.Version)), Aim: prefix(string(s.Aim))})
+			Statement: prefix(string(s.Version)), Aim: prefix(string(s.Aim)), Opens: opensStamp(s.Opens)})
 	}
 	for _, o := range n.store.Objects() {
 		if o.Complete() {

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"selvage/internal/calendar"
 	"selvage/mesh"
 	"selvage/node/api"
-	"selvage/node/calendar"
 	"selvage/node/home"
 )
 

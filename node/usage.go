@@ -3,8 +3,8 @@ package node
 import (
 	"time"
 
+	"selvage/internal/calendar"
 	"selvage/node/api"
-	"selvage/node/calendar"
 )
 
 // How much is used of the uplink is written down when it has grown by saveUsed bytes, or saveEvery has passed: that is

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -57,7 +58,27 @@ func apply(ctx context.Context, env *environment, key keyFlag, file string) erro
 		return env.printJSON(map[string]any{"name": d.Name, "release": m.Spec.Release, "generation": d.Generation, "statement": p.Statement})
 	}
 	fmt.Fprintf(env.out, "declared %s: %s, generation %d\n", d.Name, m.Spec.Release, d.Generation)
+	if m.Spec.Timed() {
+		return startHint(env, m.Spec, d)
+	}
 	env.hint("'selvage rollout status %s' waits until the nodes run it", d.Name)
+	return nil
+}
+
+// startHint says when nodes will change to what was declared.
+func startHint(env *environment, spec manifest.Spec, d ledger.Deployment) error {
+	start, err := spec.Start()
+	if err != nil {
+		return err
+	}
+	switch open, next := start.Open(d.Declared); {
+	case open:
+		env.hint("nodes change to it while its window is open; 'selvage rollout status %s' shows who has", d.Name)
+	case next.IsZero():
+		env.hint("nodes fetch it, but its window never opens: apply it again with another")
+	default:
+		env.hint("nodes fetch it now, and change to it from %s on; 'selvage rollout status %s' shows who has it", next.UTC().Format(time.RFC3339), d.Name)
+	}
 	return nil
 }
 

@@ -195,6 +195,9 @@ func deploymentRow(d api.Deployment) []string {
 	if d.Singleton {
 		notes = append(notes, fmt.Sprintf("singleton: runs on %s, %d stand by", runsOn(d.RunsOn), d.Standby))
 	}
+	if d.Scheduled > 0 {
+		notes = append(notes, scheduledText(d.Scheduled, d.OpensAt))
+	}
 	if d.Unreachable > 0 {
 		notes = append(notes, fmt.Sprintf("%d unreachable", d.Unreachable))
 	}

@@ -32,7 +32,7 @@ func newRolloutStatus(env *environment) *cobra.Command {
 		Short: "Wait until every reachable target runs the release and is ready",
 		Long: "Wait until every reachable node that the deployment is meant for runs its release and is ready.\n" +
 			"Exit code 0 if so; else 1, with who is behind and why, as soon as all of these have given the release\n" +
-			"up, or the time is up. --timeout 0 looks once and does not wait.",
+			"up, or wait for a later time, or the time is up. --timeout 0 looks once and does not wait.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			r, err := waitRollout(c.Context(), env, args[0], timeout)
@@ -46,7 +46,7 @@ func newRolloutStatus(env *environment) *cobra.Command {
 	return c
 }
 
-// waitRollout polls until the rollout is done, everyone behind has given it up, or the time is up,
+// waitRollout polls until the rollout is done, there is nothing to wait for, or the time is up,
 // and returns how it then stands.
 func waitRollout(ctx context.Context, env *environment, name string, timeout time.Duration) (api.Rollout, error) {
 	begin := time.Now()
@@ -54,8 +54,7 @@ func waitRollout(ctx context.Context, env *environment, name string, timeout tim
 	defer bar.End()
 	for {
 		r, err := ask[api.Rollout](ctx, env, "rollout", url.Values{"name": {name}})
-		hopeless := r.Failed > 0 && r.Failed == len(r.Behind)
-		if err != nil || r.Done || hopeless || time.Since(begin) >= timeout {
+		if err != nil || r.Done || hopeless(r, begin.Add(timeout)) || time.Since(begin) >= timeout {
 			return r, err
 		}
 		bar.Show(tallyText(r))
@@ -65,6 +64,13 @@ func waitRollout(ctx context.Context, env *environment, name string, timeout tim
 		case <-time.After(pollEvery):
 		}
 	}
+}
+
+// hopeless reports whether nothing more is to be waited for until a time: everyone behind has given the release up, or waits for a
+// time after that.
+func hopeless(r api.Rollout, until time.Time) bool {
+	later := r.OpensAt != nil && r.OpensAt.After(until)
+	return len(r.Behind) > 0 && (r.Failed == len(r.Behind) || later && r.Scheduled+r.Failed == len(r.Behind))
 }
 
 func printRollout(env *environment, r api.Rollout) error {
@@ -77,6 +83,10 @@ func printRollout(env *environment, r api.Rollout) error {
 	}
 	if r.Done {
 		return nil
+	}
+	if r.Scheduled > 0 && r.Scheduled == len(r.Behind) {
+		return hinted(fmt.Errorf("%d of %d reachable targets of %s have fetched %s and wait for its time", r.Scheduled, r.Targets-len(r.Unreachable), r.Name, r.Release),
+			"they change to it by themselves then; 'selvage rollout status --timeout D' waits for it")
 	}
 	if r.Singleton {
 		return hinted(fmt.Errorf("%s does not run in every site, or some nodes are not ready to take it over: %d of %d reachable targets", r.Release, len(r.Behind), r.Targets-len(r.Unreachable)),
@@ -118,7 +128,20 @@ func tallyText(r api.Rollout) string {
 	if r.Singleton {
 		return fmt.Sprintf("%s runs on %s; %d stand by", r.Release, runsOn(names(r.RunsOn)), len(r.Standby))
 	}
-	return fmt.Sprintf("%d of %d targets run %s", r.Ready, r.Targets, r.Release)
+	text := fmt.Sprintf("%d of %d targets run %s", r.Ready, r.Targets, r.Release)
+	if r.Scheduled > 0 {
+		text += ", " + scheduledText(r.Scheduled, r.OpensAt)
+	}
+	return text
+}
+
+// scheduledText says how many have a release and wait for its time.
+func scheduledText(n int, opens *time.Time) string {
+	text := fmt.Sprintf("%d have fetched it and wait for its time", n)
+	if opens != nil {
+		text += ", " + opens.UTC().Format(time.RFC3339)
+	}
+	return text
 }
 
 func names(all []api.Behind) (out []string) {

@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"selvage/internal/calendar"
 	"selvage/ledger/manifest"
 	"selvage/node/api"
-	"selvage/node/calendar"
 )
 
 func newUplink(env *environment) *cobra.Command {

@@ -25,6 +25,7 @@ const (
 	WriteUnheard          Name = "write-unheard"
 	LockOutlivesLease     Name = "lock-outlives-lease"
 	ForgetRenewal         Name = "forget-renewal"
+	ActivateEarly         Name = "activate-early"
 )
 
 // The mutants of the site lease. The first six are the variants that are known to be unsafe; the rest break what
@@ -63,6 +64,7 @@ func All() []Mutant {
 		{SingletonOutlivesTerm, "a singleton may live as long again as the lease lasts"},
 		{TurnsWithoutBound, "the leader of a site lets everybody change who asks"},
 		{ForgetRenewal, "who leads a site does not renew the credentials of its members"},
+		{ActivateEarly, "a node changes to what was declared for a later time as soon as it has it"},
 		{WriteUnheard, "a node that was restored from a backup writes before it has heard what it wrote"},
 		{LockOutlivesLease, "a lock is granted for as long as a lease lasts, whatever is left of the leader's"},
 	}

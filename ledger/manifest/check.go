@@ -91,6 +91,8 @@ func (s Spec) problems() []problem {
 		c.err("release", err)
 	}
 	c.labels(s.Selector.MatchLabels)
+	_, err := s.Start()
+	c.err("windows", err)
 	c.run(s.Run)
 	c.health(s.Health)
 	c.strategy(s.Strategy)

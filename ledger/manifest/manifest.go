@@ -6,6 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"selvage/internal/calendar"
 	"selvage/internal/canon"
 )
 
@@ -38,10 +39,22 @@ type Spec struct {
 	Selector Selector `yaml:"selector" json:"selector,omitzero"`
 	// Singleton has one node of each site run the release: the one that leads the site, of those that are picked. The
 	// others keep it ready.
-	Singleton bool     `yaml:"singleton" json:"singleton,omitempty"`
+	Singleton bool `yaml:"singleton" json:"singleton,omitempty"`
+	// NotBefore and Windows say when nodes may change to the release, which they fetch ahead; see Start.
+	NotBefore Time     `yaml:"notBefore" json:"notBefore,omitzero"`
+	Windows   []string `yaml:"windows" json:"windows,omitempty"` // as package calendar writes them; none: at any time
 	Run       Run      `yaml:"run" json:"run,omitzero"`
 	Health    Health   `yaml:"health" json:"health,omitzero"`
 	Strategy  Strategy `yaml:"strategy" json:"strategy,omitzero"`
+}
+
+// Timed reports whether there are times at which nodes may not change to the release.
+func (s Spec) Timed() bool { return !s.NotBefore.IsZero() || len(s.Windows) > 0 }
+
+// Start returns when nodes may change to the release.
+func (s Spec) Start() (calendar.Start, error) {
+	windows, err := calendar.ParseWindows(s.Windows)
+	return calendar.Start{NotBefore: s.NotBefore.Time, Windows: windows}, err
 }
 
 // Selector picks nodes by their labels. A node is picked when it has every label; no labels pick all nodes.

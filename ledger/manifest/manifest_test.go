@@ -30,6 +30,8 @@ spec:
   strategy:
     steps: [{percent: 100}]
   singleton: false
+  notBefore: 2026-12-01T03:00:00+01:00
+  windows: ["0 22 * * 1-5 8h Europe/Berlin", "0 2 * * * 1h"]
 `
 
 func TestParse(t *testing.T) {
@@ -43,7 +45,9 @@ func TestParse(t *testing.T) {
 		Run:      Run{Args: []string{"--fast"}, Env: map[string]string{"LANG": "C"}, Resources: Resources{128 << 20}},
 		Health: Health{HTTP: &HTTPProbe{Port: 8080, Path: "/healthz"}, MinHealthyTime: Duration(10 * time.Second),
 			Deadline: Duration(2 * time.Minute)},
-		Strategy: Strategy{Steps: []Step{{100}}},
+		Strategy:  Strategy{Steps: []Step{{100}}},
+		NotBefore: Time{time.Date(2026, 12, 1, 2, 0, 0, 0, time.UTC)},
+		Windows:   []string{"0 22 * * 1-5 8h Europe/Berlin", "0 2 * * * 1h"},
 	}
 	if diff := cmp.Diff(want, d.Spec); diff != "" {
 		t.Error(diff)
@@ -83,6 +87,11 @@ func TestParseNamesLineAndField(t *testing.T) {
 		"late health":     {"minHealthyTime: 10s", "minHealthyTime: 3m", "d.yaml:13: spec.health.minHealthyTime"},
 		"alias":           {"args: [--fast]", "args: &a [--fast]", "d.yaml:8: anchors and aliases"},
 		"other kind":      {"kind: Deployment", "kind: Pod", `d.yaml:2: kind: want Deployment, not "Pod"`},
+		"no window":       {"0 2 * * * 1h", "0 2 * * * 1y", `d.yaml:19: spec.windows: window "0 2 * * * 1y": "1y" is not how long it stays open`},
+		"window no list":  {`["0 22 * * 1-5 8h Europe/Berlin", "0 2 * * * 1h"]`, "nightly", `d.yaml:19: spec.windows: want a list, not "nightly"`},
+		"no zone":         {"Europe/Berlin", "Europe/Bonn", `no time zone is called "Europe/Bonn"`},
+		"no time":         {"2026-12-01T03:00:00+01:00", "tomorrow", `d.yaml:18: spec.notBefore: "tomorrow" is not a time (like`},
+		"no clock time":   {"2026-12-01T03:00:00+01:00", "2026-12-01", `d.yaml:18: spec.notBefore: "2026-12-01" is not a time (like`},
 		"two documents":   {"apiVersion", "---\n{}\n---\napiVersion", "d.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,9 @@ import (
 // Duration is a time.Duration written as Go writes it: "10s", "2m30s".
 type Duration time.Duration
 
+// Time is a moment, written as RFC 3339 has it: "2026-12-01T02:00:00Z".
+type Time struct{ time.Time }
+
 // Bytes is an amount of memory or disk, written with a binary or decimal suffix: "64Mi", "1G", "4096".
 type Bytes int64
 
@@ -50,6 +53,14 @@ func (b Bytes) String() string {
 	return strconv.FormatInt(int64(b), 10)
 }
 
+func parseTime(s string) (Time, error) {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil || t.Unix() < 0 {
+		return Time{}, fmt.Errorf("%q is not a time (like 2026-12-01T02:00:00Z)", s)
+	}
+	return Time{t.UTC()}, nil
+}
+
 func parseDuration(s string) (Duration, error) {
 	d, err := time.ParseDuration(s)
 	if err != nil || d < 0 {
@@ -66,6 +77,9 @@ func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()
 
 // MarshalJSON writes the text form.
 func (b Bytes) MarshalJSON() ([]byte, error) { return json.Marshal(b.String()) }
+
+// UnmarshalJSON reads the text form.
+func (t *Time) UnmarshalJSON(data []byte) error { return unmarshalText(data, parseTime, t) }
 
 // UnmarshalJSON reads the text form.
 func (d *Duration) UnmarshalJSON(data []byte) error {
@@ -88,6 +102,9 @@ func unmarshalText[T any](data []byte, parse func(string) (T, error), into *T) e
 	}
 	return err
 }
+
+// UnmarshalYAML reads the text form.
+func (t *Time) UnmarshalYAML(n *yaml.Node) error { return decodeScalar(n, parseTime, t) }
 
 // UnmarshalYAML reads the text form.
 func (d *Duration) UnmarshalYAML(n *yaml.Node) error { return decodeScalar(n, parseDuration, d) }

@@ -217,6 +217,8 @@ type Running struct {
 	Target  string `json:"target"`
 	Address string `json:"address,omitempty"` // host:port it serves on
 	Why     string `json:"why,omitempty"`
+	// OpensAt is when Target may be changed to at the earliest, where it waits for that.
+	OpensAt *time.Time `json:"opens_at,omitempty"`
 }
 
 // Site sums up the nodes of one site.
@@ -292,6 +294,10 @@ type Deployment struct {
 	Singleton   bool      `json:"singleton,omitempty"` // it runs on one node of each site
 	RunsOn      []string  `json:"runs_on,omitempty"`   // a singleton: names of nodes
 	Standby     int       `json:"standby,omitempty"`   // a singleton: how many nodes keep it ready
+	// Scheduled is how many reachable nodes have fetched the release and wait for its time, and OpensAt when the first of them
+	// may change to it, as far as that is known.
+	Scheduled int        `json:"scheduled,omitempty"`
+	OpensAt   *time.Time `json:"opens_at,omitempty"`
 }
 
 // Blob is one blob of this node's store.
@@ -433,6 +439,11 @@ type Rollout struct {
 	Behind      []Behind `json:"behind"`
 	Unreachable []Behind `json:"unreachable"`
 
+	// Of those behind, how many have fetched the release and wait for its time, and when the first of them may change to it, as
+	// far as that is known.
+	Scheduled int        `json:"scheduled,omitempty"`
+	OpensAt   *time.Time `json:"opens_at,omitempty"`
+
 	// Of a singleton, which runs on one node of each site: where, and who stands by with what it takes.
 	Singleton bool     `json:"singleton,omitempty"`
 	RunsOn    []Behind `json:"runs_on,omitempty"`
@@ -448,6 +459,7 @@ type Behind struct {
 	Phase    string       `json:"phase"`
 	Why      string       `json:"why"`
 	LastSeen time.Time    `json:"last_seen"`
+	OpensAt  *time.Time   `json:"opens_at,omitempty"` // when it may change to the release, if it waits for that
 }
 
 // Holder is a node that has a blob, or part of it.

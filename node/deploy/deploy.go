@@ -37,8 +37,9 @@ type Status struct {
 	Target  string     // what should run
 	Aim     rollout.ID // likewise
 	Phase   rollout.Phase
-	Ready   bool   // Release runs and is healthy
-	Address string // host:port that it serves on
+	Opens   time.Time // when Target may be changed to at the earliest, if it has to wait for its time; zero: no such time is known
+	Ready   bool      // Release runs and is healthy
+	Address string    // host:port that it serves on
 	Why     string
 }
 
@@ -46,12 +47,13 @@ type Status struct {
 type Blobs interface {
 	// Have reports whether the blob is here, whole.
 	Have(a Artifact) bool
-	// Fetch returns when the blob is here, whole, or it can be no use to go on.
-	Fetch(ctx context.Context, a Artifact) error
+	// Fetch returns when the blob is here, whole, or it can be no use to go on. Ahead has it wait for what others fetch that is
+	// wanted now.
+	Fetch(ctx context.Context, a Artifact, ahead bool) error
 	Open(a Artifact) (runtime.BlobReader, error)
 }
 
-// Config is what a Deployer works with. All fields but Lead, Turns and Logger must be set.
+// Config is what a Deployer works with. All fields but Lead, Turns, Now and Logger must be set.
 type Config struct {
 	FS      disk.FS
 	Blobs   Blobs
@@ -61,7 +63,9 @@ type Config struct {
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error) // for health probes
 	Lead    Lead                                                                 // what singletons run under; nil: none runs here
 	Turns   Turns                                                                // who sequences changes in the site; nil: nobody, everybody changes at once
-	Logger  *slog.Logger
+	// Now is the time as far as it is known, and whether it is: if not, it is that at least. nil: this machine's clock, which is right.
+	Now    func() (now time.Time, sure bool)
+	Logger *slog.Logger
 	// Changed is called after a status changed, from any goroutine; it must not block.
 	Changed func()
 }
@@ -87,6 +91,9 @@ type Deployer struct {
 func New(cfg Config) *Deployer {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = func() (time.Time, bool) { return time.Now(), true }
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &Deployer{cfg: cfg, ctx: ctx, cancel: cancel, tenure: &tenure{lead: cfg.Lead}, closed: make(chan struct{}), lone: make(chan struct{}, 1), workers: map[string]*worker{}}

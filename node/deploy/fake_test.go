@@ -164,6 +164,7 @@ func (d *driver) set(release string, c conduct) {
 type shelf struct {
 	mu    sync.Mutex
 	have  map[string]bool
+	ahead []bool // of each fetch that was begun
 	delay time.Duration
 	err   error
 }
@@ -178,8 +179,9 @@ func (s *shelf) Have(a Artifact) bool {
 	return s.have[a.Digest]
 }
 
-func (s *shelf) Fetch(ctx context.Context, a Artifact) error {
+func (s *shelf) Fetch(ctx context.Context, a Artifact, ahead bool) error {
 	s.mu.Lock()
+	s.ahead = append(s.ahead, ahead)
 	delay := s.delay
 	s.mu.Unlock()
 	sleep(ctx, delay)
@@ -215,6 +217,7 @@ type bench struct {
 	plain *driver // type process, does not
 	lead  *lead
 	turns Turns
+	now   func() (time.Time, bool)
 }
 
 // lead is a Lead that the test gives and takes.
@@ -238,7 +241,7 @@ func (b *bench) begin() {
 	if b.lead == nil {
 		b.lead = &lead{runtimetest.NewLease(0)}
 	}
-	b.Deployer = New(Config{FS: b.fs, Blobs: b.shelf, Node: "n1", Site: "s1", Lead: b.lead, Turns: b.turns, Changed: func() {},
+	b.Deployer = New(Config{FS: b.fs, Blobs: b.shelf, Node: "n1", Site: "s1", Lead: b.lead, Turns: b.turns, Now: b.now, Changed: func() {},
 		Drivers: map[string]runtime.Driver{runtime.TypeFunction: b.swift, runtime.TypeProcess: b.plain}})
 }
 

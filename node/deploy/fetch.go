@@ -8,6 +8,7 @@ import (
 // fetch gets one artifact, trying again for as long as it is wanted.
 type fetch struct {
 	artifact Artifact
+	ahead    bool
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
 
@@ -16,12 +17,12 @@ type fetch struct {
 }
 
 // startFetch calls wake when the blob is here, and when there is something new to say.
-func startFetch(ctx context.Context, blobs Blobs, a Artifact, wake func()) *fetch {
+func startFetch(ctx context.Context, blobs Blobs, a Artifact, ahead bool, wake func()) *fetch {
 	ctx, cancel := context.WithCancel(ctx)
-	f := &fetch{artifact: a, cancel: cancel}
+	f := &fetch{artifact: a, ahead: ahead, cancel: cancel}
 	f.wg.Go(func() {
 		for n := 0; ctx.Err() == nil; n++ {
-			err := blobs.Fetch(ctx, a)
+			err := blobs.Fetch(ctx, a, ahead)
 			if err == nil {
 				wake()
 				return

@@ -35,7 +35,7 @@ type Artifact struct {
 type record struct {
 	Verified *Version   `json:"verified,omitempty"` // the last version that proved itself
 	Before   *Version   `json:"before,omitempty"`   // the one that did before it, which an operator may want back
-	Trying   rollout.ID `json:"trying,omitempty"`   // the version that Attempts counts
+	Trying   rollout.ID `json:"trying,omitempty"`   // the version that was begun and has not proved itself; Attempts counts its starts
 	Attempts int        `json:"attempts,omitempty"`
 	Broken   rollout.ID `json:"broken,omitempty"`
 	Reason   string     `json:"reason,omitempty"`

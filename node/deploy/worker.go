@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"time"
 
 	"selvage/node/rollout"
 )
@@ -32,6 +33,8 @@ type worker struct {
 	fetch *fetch
 	turn  *turn // to change; nil while none is needed
 	turns sync.WaitGroup
+	opens time.Time        // when the target may be begun, if that is not now
+	look  <-chan time.Time // tells when it may be that this has changed; nil if it cannot
 }
 
 func newWorker(cfg Config, tenure *tenure, name string) *worker {
@@ -85,6 +88,7 @@ func (w *worker) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-w.wake:
+		case <-w.look:
 		}
 	}
 }
@@ -108,6 +112,7 @@ func (w *worker) round(ctx context.Context) error {
 		d := w.wanted()
 		w.settle()
 		s := w.observe(d)
+		w.observeTime(d, &s)
 		w.takeTurn(ctx, d, &s)
 		a := rollout.Decide(s)
 		again, err := w.carryOut(ctx, d, a)
@@ -150,7 +155,13 @@ func (w *worker) carryOut(ctx context.Context, d Desired, a rollout.Action) (aga
 		}
 		again = true
 	}
-	w.fetchFor(ctx, d, a.Fetch)
+	if a.Begin != "" {
+		if err := w.begin(a.Begin); err != nil {
+			return false, err
+		}
+		again = true
+	}
+	w.fetchFor(ctx, d, a)
 	if a.Stop {
 		interrupted := w.trial
 		if err := w.stop(ctx, a.Phase == rollout.Absent); err != nil {
@@ -216,13 +227,13 @@ func (w *worker) save(rec record) error {
 }
 
 // fetchFor keeps the one fetch that is wanted going, and ends any other.
-func (w *worker) fetchFor(ctx context.Context, d Desired, wanted bool) {
-	if w.fetch != nil && (!wanted || w.fetch.artifact != d.Target.Artifact) {
+func (w *worker) fetchFor(ctx context.Context, d Desired, a rollout.Action) {
+	if w.fetch != nil && (!a.Fetch || w.fetch.artifact != d.Target.Artifact || w.fetch.ahead != a.Ahead) {
 		w.fetch.stop()
 		w.fetch = nil
 	}
-	if wanted && w.fetch == nil {
-		w.fetch = startFetch(ctx, w.cfg.Blobs, d.Target.Artifact, w.poke)
+	if a.Fetch && w.fetch == nil {
+		w.fetch = startFetch(ctx, w.cfg.Blobs, d.Target.Artifact, a.Ahead, w.poke)
 	}
 }
 
@@ -231,7 +242,7 @@ func (w *worker) start(ctx context.Context, v Version) error {
 	proven := w.rec.Verified != nil && w.rec.Verified.ID == v.ID
 	if !proven {
 		rec := w.rec
-		if rec.Trying != v.ID {
+		if rec.Trying != v.ID { // from here on it has begun: see observeTime
 			rec.Trying, rec.Attempts = v.ID, 0
 		}
 		rec.Attempts++
@@ -313,8 +324,11 @@ func (w *worker) tell(d Desired, a rollout.Action) {
 	if d.Target != nil {
 		s.Target, s.Aim = d.Target.Release, d.Target.ID
 	}
-	if a.Phase == rollout.Fetching && w.fetch != nil {
+	if a.Phase == rollout.Fetching && w.fetch != nil && w.fetch.reason() != "" {
 		s.Why = w.fetch.reason()
+	}
+	if a.Phase == rollout.Scheduled || a.Ahead {
+		s.Opens = w.opens
 	}
 	serving := w.trial
 	if serving == nil || serving.instance() == nil {

@@ -27,10 +27,10 @@ import (
 	"fmt"
 	"io/fs"
 
+	"selvage/internal/calendar"
 	"selvage/internal/disk"
 	"selvage/internal/ident"
 	"selvage/ledger/trust"
-	"selvage/node/calendar"
 )
 
 // The names that others need.

@@ -9,11 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"selvage/internal/calendar"
 	"selvage/internal/disk"
 	"selvage/internal/disk/memdisk"
 	"selvage/internal/ident"
 	"selvage/ledger/trust"
-	"selvage/node/calendar"
 )
 
 func newCard(t testing.TB) (Card, ed25519.PrivateKey) {

@@ -18,9 +18,14 @@
 //	      ▼
 //	   failed: start the verified version again
 //
+// A version can be declared for a later time. It is fetched ahead, and waits, while what runs goes on; what has begun when its
+// time is over is brought to its end.
+//
 // A version can be a singleton, which runs on the one node that leads its site. The others fetch it, and stand by. Whoever
 // loses the lead stops it, whatever it was about to prove.
 package rollout
+
+import "selvage/internal/mutant"
 
 // MaxAttempts is how often a version that never proved itself is started, counting over
 // restarts of the node: a version that takes the whole machine down is given up too.
@@ -42,7 +47,9 @@ const (
 	Degraded Phase = "degraded" // proven earlier, and not healthy now
 	Failed   Phase = "failed"   // the target failed here; what was verified before runs, if anything
 	Queued   Phase = "queued"   // the target is here, and waits for its turn in the site
-	Standby  Phase = "standby"  // the target is here, and runs on the node that leads the site
+	// Scheduled: the target is here, and waits for the time at which it may be changed to.
+	Scheduled Phase = "scheduled"
+	Standby   Phase = "standby" // the target is here, and runs on the node that leads the site
 )
 
 // Health is the judgement on what runs.
@@ -71,6 +78,11 @@ type State struct {
 	Broken   ID     // the version that failed
 	Reason   string // why Broken failed
 
+	// Shut is why this node may not begin to change to Target at this time, though it should one day; "" if it may. Begun: it
+	// has begun, in this life or an earlier one, so that time is no matter any more.
+	Shut  string
+	Begun bool
+
 	Turn string // why this node may not change to Target yet, though it could; "" if it may
 
 	Singleton Singletons // which of the versions are
@@ -86,7 +98,9 @@ type Singletons struct{ Target, Running, Verified bool }
 type Action struct {
 	Fail   ID   // remember that this version failed, for the Why below
 	Verify ID   // remember that this version proved itself
+	Begin  ID   // remember that this node has begun to change to this version, though it does not start it yet
 	Fetch  bool // fetch the target's blob; goes on beside the rest
+	Ahead  bool // it is fetched ahead of its time, and may wait for what is wanted now
 	Stop   bool // stop what runs
 	Start  ID   // start this version, after counting an attempt if it is not verified; it replaces what runs
 
@@ -95,7 +109,7 @@ type Action struct {
 }
 
 // Decide says what to do next. It is total, and asks for nothing more once the world has
-// followed it: Phase is then Ready, Failed, Waiting, Queued, Standby, Degraded or Absent.
+// followed it: Phase is then Ready, Failed, Waiting, Scheduled, Queued, Standby, Degraded or Absent.
 func Decide(s State) Action {
 	switch {
 	case !s.Selected:
@@ -107,9 +121,11 @@ func Decide(s State) Action {
 	case s.Target == s.Broken:
 		return fallBack(s)
 	case !s.Fetched:
-		return keep(s, Action{Phase: Fetching, Fetch: true})
+		return fetch(s)
+	case s.early() != "":
+		return prove(s, Action{Phase: Scheduled, Why: "fetched; " + s.Shut})
 	case s.barred(s.Singleton.Target):
-		return Action{Phase: Standby, Why: s.Bar, Stop: s.Running != ""}
+		return stand(s)
 	case s.Running == s.Target:
 		return judge(s)
 	case s.Target != s.Verified && s.Attempts >= MaxAttempts:
@@ -123,6 +139,24 @@ func Decide(s State) Action {
 // barred reports whether a version may not run here for want of the lead.
 func (s State) barred(singleton bool) bool { return singleton && s.Bar != "" }
 
+// early says why it is not the time to change to the target; "" if it is, or this node has begun to.
+func (s State) early() string {
+	if s.Begun || s.Running == s.Target || s.Target == s.Verified || mutant.On(mutant.ActivateEarly) {
+		return ""
+	}
+	return s.Shut
+}
+
+// stand keeps a singleton ready for when this node leads its site. With that its time counts as come: who takes it over later
+// does so at any time.
+func stand(s State) Action {
+	a := Action{Phase: Standby, Why: s.Bar, Stop: s.Running != ""}
+	if !s.Begun && s.Target != s.Verified {
+		a.Begin = s.Target
+	}
+	return a
+}
+
 // yield stops what runs before anything else is done: what it came to is not held against it.
 func yield(s State) Action {
 	s.Running, s.Singleton.Running, s.Lapsed = "", false, false
@@ -134,6 +168,26 @@ func yield(s State) Action {
 // keep leaves what runs alone; if nothing does, it starts what last proved itself.
 func keep(s State, a Action) Action {
 	if s.Running == "" && s.mayGoBack() {
+		a.Start = s.Verified
+	}
+	return a
+}
+
+func fetch(s State) Action {
+	if why := s.early(); why != "" {
+		return prove(s, Action{Phase: Fetching, Why: why, Fetch: true, Ahead: true})
+	}
+	return keep(s, Action{Phase: Fetching, Fetch: true})
+}
+
+// prove is keep for as long as it may take for a time to come: what runs may prove itself, or fail, meanwhile.
+func prove(s State, a Action) Action {
+	switch {
+	case s.Running == "" || s.Running == s.Verified:
+		return keep(s, a)
+	case s.Health == Healthy:
+		a.Verify = s.Running
+	case s.Health == Unhealthy && s.mayGoBack():
 		a.Start = s.Verified
 	}
 	return a

@@ -33,9 +33,24 @@ func TestDecide(t *testing.T) {
 		"nothing to lose":    {with(func(s *State) { s.Turn = "n2 changes" }), Action{Phase: Starting, Start: "v2"}},
 		"proven, no turn":    {with(func(s *State) { s.Turn, s.Running, s.Verified = "n2 changes", "v1", "v2" }), Action{Phase: Starting, Start: "v2"}},
 		"changing":           {with(func(s *State) { s.Turn, s.Running, s.Verified = "n2 changes", "v2", "v1" }), Action{Phase: Starting}},
-		"stands by":          {with(func(s *State) { s.Bar, s.Singleton.Target = "n2 leads", true }), Action{Phase: Standby, Why: "n2 leads"}},
+		"fetches ahead":      {with(func(s *State) { s.Shut, s.Fetched, s.Running, s.Verified = "at ten", false, "v1", "v1" }), Action{Phase: Fetching, Why: "at ten", Fetch: true, Ahead: true}},
+		"waits for its time": {with(func(s *State) { s.Shut, s.Running, s.Verified = "at ten", "v1", "v1" }), Action{Phase: Scheduled, Why: "fetched; at ten"}},
+		"the first one, too": {with(func(s *State) { s.Shut = "at ten" }), Action{Phase: Scheduled, Why: "fetched; at ten"}},
+		"time, rebooted":     {with(func(s *State) { s.Shut, s.Verified = "at ten", "v1" }), Action{Phase: Scheduled, Why: "fetched; at ten", Start: "v1"}},
+		"time before turn":   {with(func(s *State) { s.Shut, s.Turn, s.Running, s.Verified = "at ten", "n2 changes", "v1", "v1" }), Action{Phase: Scheduled, Why: "fetched; at ten"}},
+		"time is over, runs": {with(func(s *State) { s.Shut, s.Running, s.Health, s.Verified = "at ten", "v2", Healthy, "v1" }), Action{Phase: Ready, Verify: "v2"}},
+		"over, rebooted":     {with(func(s *State) { s.Shut, s.Begun, s.Verified = "at ten", true, "v1" }), Action{Phase: Starting, Start: "v2"}},
+		"over, proven":       {with(func(s *State) { s.Shut, s.Verified = "at ten", "v2" }), Action{Phase: Starting, Start: "v2"}},
+		"over, fails":        {with(func(s *State) { s.Shut, s.Running, s.Health, s.Verified = "at ten", "v2", Unhealthy, "v1" }), Action{Phase: Failed, Fail: "v2", Start: "v1"}},
+		"v1 proves itself":   {with(func(s *State) { s.Shut, s.Running, s.Health, s.Verified = "at ten", "v1", Healthy, "v0" }), Action{Phase: Scheduled, Why: "fetched; at ten", Verify: "v1"}},
+		"v1 fails meanwhile": {with(func(s *State) { s.Shut, s.Running, s.Health, s.Verified = "at ten", "v1", Unhealthy, "v0" }), Action{Phase: Scheduled, Why: "fetched; at ten", Start: "v0"}},
+		"v1 is all there is": {with(func(s *State) { s.Shut, s.Running, s.Health = "at ten", "v1", Unhealthy }), Action{Phase: Scheduled, Why: "fetched; at ten"}},
+		"no standby yet":     {with(func(s *State) { s.Shut, s.Bar, s.Singleton.Target, s.Running = "at ten", "b", true, "v1" }), Action{Phase: Scheduled, Why: "fetched; at ten"}},
+		"takes over late":    {with(func(s *State) { s.Shut, s.Begun, s.Singleton.Target = "at ten", true, true }), Action{Phase: Starting, Start: "v2"}},
+		"stands by":          {with(func(s *State) { s.Bar, s.Singleton.Target = "n2 leads", true }), Action{Phase: Standby, Why: "n2 leads", Begin: "v2"}},
+		"stands by still":    {with(func(s *State) { s.Bar, s.Singleton.Target, s.Begun = "n2 leads", true, true }), Action{Phase: Standby, Why: "n2 leads"}},
 		"takes over":         {with(func(s *State) { s.Singleton.Target = true }), Action{Phase: Starting, Start: "v2"}},
-		"steps back":         {with(func(s *State) { s.Bar, s.Singleton.Target, s.Running, s.Singleton.Running = "b", true, "v2", true }), Action{Phase: Standby, Why: "b", Stop: true}},
+		"steps back":         {with(func(s *State) { s.Bar, s.Singleton.Target, s.Running, s.Singleton.Running = "b", true, "v2", true }), Action{Phase: Standby, Why: "b", Stop: true, Begin: "v2"}},
 		"fetches, bars v1":   {with(func(s *State) { s.Fetched, s.Bar, s.Running, s.Singleton.Running = false, "b", "v1", true }), Action{Phase: Fetching, Fetch: true, Stop: true}},
 		"no more everywhere": {with(func(s *State) { s.Bar, s.Running, s.Singleton.Running = "b", "v1", true }), Action{Phase: Starting, Start: "v2", Stop: true}},
 		"no way back": {with(func(s *State) {
@@ -60,6 +75,7 @@ type world struct {
 	single  map[ID]bool
 	fetched map[ID]bool
 	tries   map[ID]int
+	begun   ID
 }
 
 func (w *world) follow(t *rapid.T, a Action) {
@@ -71,6 +87,12 @@ func (w *world) follow(t *rapid.T, a Action) {
 			t.Fatalf("verified %s, which was not seen healthy", a.Verify)
 		}
 		w.Verified = a.Verify
+	}
+	if a.Begin != "" {
+		if w.Shut != "" {
+			t.Fatalf("began with %s, though it %s", a.Begin, w.Shut)
+		}
+		w.begun = a.Begin
 	}
 	if a.Fetch {
 		w.fetched[w.Target] = true
@@ -88,6 +110,9 @@ func (w *world) start(t *rapid.T, id ID) {
 	if w.single[id] && w.Bar != "" {
 		t.Fatalf("started the singleton %s, though %s", id, w.Bar)
 	}
+	if w.Shut != "" && id != w.begun && id != w.Verified {
+		t.Fatalf("started %s, though it %s", id, w.Shut)
+	}
 	if id == w.Broken {
 		t.Fatalf("started %s, which had failed", id)
 	}
@@ -99,11 +124,14 @@ func (w *world) start(t *rapid.T, id ID) {
 			t.Fatalf("started %s %d times, and it never proved itself", id, w.tries[id])
 		}
 	}
-	w.Running = id
+	if w.Running = id; id != w.Verified {
+		w.begun = id
+	}
 }
 
 func (w *world) observe() {
 	w.Singleton = Singletons{w.single[w.Target], w.single[w.Running], w.single[w.Verified]}
+	w.Begun = w.begun != "" && w.begun == w.Target
 	w.Fetched, w.Attempts = w.fetched[w.Target], w.tries[w.Target]
 	w.Health = Unhealthy
 	if w.good[w.Running] {
@@ -124,6 +152,7 @@ func TestComesToRest(t *testing.T) {
 		for range rapid.IntRange(1, 12).Draw(t, "changes") {
 			w.Selected = true
 			w.Target = rapid.SampledFrom(ids).Draw(t, "target")
+			w.Shut = rapid.SampledFrom([]string{"", "waits for its time"}).Draw(t, "shut")
 			w.Bar = rapid.SampledFrom([]string{"", "another leads"}).Draw(t, "bar")
 			w.Lapsed = w.single[w.Running] && rapid.Bool().Draw(t, "lapsed")
 			w.observe()
@@ -144,14 +173,18 @@ func TestComesToRest(t *testing.T) {
 		if w.single[w.Running] && w.Bar != "" {
 			t.Fatalf("came to rest on the singleton %s, though %s", w.Running, w.Bar)
 		}
+		early := w.Shut != "" && w.begun != w.Target && w.Target != w.Verified
+		if early && w.Running == w.Target {
+			t.Fatalf("runs %s, though it %s", w.Running, w.Shut)
+		}
 		barred := w.single[w.Target] && w.Bar != ""
 		if barred && w.Running == w.Target || barred && last.Phase == Ready {
 			t.Fatalf("is %s with %s, though %s", last.Phase, w.Running, w.Bar)
 		}
-		if w.good[w.Target] && w.Target != w.Broken && w.Running != w.Target && !barred {
+		if w.good[w.Target] && w.Target != w.Broken && w.Running != w.Target && !barred && !early {
 			t.Fatalf("%s is good and does not run: %+v", w.Target, w.State)
 		}
-		if w.Running != "" && !w.good[w.Running] {
+		if w.Running != "" && !w.good[w.Running] && (!early || w.mayGoBack()) {
 			t.Fatalf("came to rest on %s, which is bad", w.Running)
 		}
 	})

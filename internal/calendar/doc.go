@@ -1,5 +1,5 @@
-// Package calendar says when a site's uplink may be used for bulk: in windows of time, and as long as the month's cap
-// of bytes lasts. It does no I/O and asks no clock.
+// Package calendar says when a site's uplink may be used for bulk, in windows of time, and as long as the month's cap
+// of bytes lasts; and when nodes may change to what was declared for a later time. It does no I/O and asks no clock.
 //
 // # Windows
 //
