@@ -64,13 +64,13 @@ func (t *task) list() error {
 // lister picks a peer that has the chunk list: one that refused least, and of these one of the
 // site before any other.
 func (t *task) lister() *neighbour {
-	turn := time.Duration(t.turn()) * listTurn
+	turn, waits := time.Duration(t.turn())*listTurn, t.givesWay(time.Now())
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
 	var best *source
 	for id, src := range t.sources {
-		if t.bad[id] || !src.listed || now.Before(src.after) || !src.n.local && now.Sub(t.began) < turn {
+		if t.bad[id] || !src.listed || now.Before(src.after) || !src.n.local && (waits || now.Sub(t.began) < turn) {
 			continue
 		}
 		if best == nil || src.before(best) {

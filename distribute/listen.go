@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"selvage/internal/ident"
 )
@@ -19,7 +20,10 @@ var (
 // heard is what a peer said on the have stream that it has open. It outlives what the network
 // says of connections: a stream may be served before the news that its peer is there.
 type heard struct {
-	wants map[Digest]bool // at most maxWants; guarded by swarm.mu
+	wants map[Digest]bool // at most maxWants; true for what it wants now, and not for later; guarded by swarm.mu
+	// takes is when it said last that it is getting something over the uplink, of what it wants now; guarded by swarm.mu.
+	takes map[Digest]time.Time
+	given map[Digest]time.Time // when it was given something last of what it wants now; likewise
 }
 
 // serveHave takes in what a peer says that it has and wants.
@@ -42,13 +46,14 @@ func (s *Swarm) serveHave(from ident.NodeID, conn net.Conn) {
 
 // listen begins a have stream, on which nothing is wanted yet. It takes the place of an older one.
 func (s *Swarm) listen(from ident.NodeID) *heard {
-	h := &heard{wants: map[Digest]bool{}}
+	h := &heard{wants: map[Digest]bool{}, takes: map[Digest]time.Time{}, given: map[Digest]time.Time{}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.heard[from] = h
 	if n := s.peers[from]; n != nil {
 		n.wantNothing()
 	}
+	s.classifyAll()
 	return h
 }
 
@@ -63,12 +68,16 @@ func (s *Swarm) unlisten(from ident.NodeID, h *heard) {
 	if n := s.peers[from]; n != nil {
 		n.wantNothing()
 	}
+	s.classifyAll()
 }
 
 // hear acts on one message; an error ends the stream.
 func (s *Swarm) hear(from ident.NodeID, h *heard, m message) error {
-	if m.kind == msgWant || m.kind == msgUnwant {
-		return s.hearWant(from, h, m.digest, m.kind == msgWant)
+	switch m.kind {
+	case msgWant, msgUnwant, msgLater:
+		return s.hearWant(from, h, m.digest, m.kind)
+	case msgTaking:
+		s.hearTaking(h, m)
 	}
 	t := s.task(m.digest)
 	if t == nil {
@@ -84,15 +93,18 @@ func (s *Swarm) hear(from ident.NodeID, h *heard, m message) error {
 	return nil
 }
 
-func (s *Swarm) hearWant(from ident.NodeID, h *heard, d Digest, wants bool) error {
+func (s *Swarm) hearWant(from ident.NodeID, h *heard, d Digest, kind byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.heard[from] != h {
 		return errStale
 	}
+	wants := kind != msgUnwant
+	delete(h.takes, d)
+	delete(h.given, d)
 	if !wants {
 		delete(h.wants, d)
-	} else if h.wants[d] = true; len(h.wants) > maxWants {
+	} else if h.wants[d] = kind == msgWant; len(h.wants) > maxWants {
 		return errTooMany
 	}
 	if n := s.peers[from]; n != nil {
@@ -101,6 +113,7 @@ func (s *Swarm) hearWant(from ident.NodeID, h *heard, d Digest, wants bool) erro
 	}
 	if t := s.tasks[d]; t != nil {
 		t.peerWants(from, wants)
+		s.classify(t)
 	}
 	return nil
 }

@@ -223,6 +223,7 @@ func (x *mirrorExchange) chunk(r io.Reader, i, size int) error {
 }
 
 func (t *task) mirrorAlive(m *mirror, now time.Time) {
+	t.crosses(now)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.plan.Alive(m.id, now)

@@ -52,7 +52,7 @@ type neighbour struct {
 
 	mu    sync.Mutex
 	wants map[Digest]bool  // what it asked to be told of
-	asks  map[Digest]bool  // what it is to be asked to tell of, or no more
+	asks  map[Digest]byte  // what it is to be asked to tell of, or no more: a kind of message
 	all   map[Digest]bool  // of which it is to be told all that is here
 	news  map[Digest][]int // new chunks that it is to be told
 	takes map[Digest]bool  // of which it is to be told what is taken over the uplink
@@ -69,7 +69,7 @@ type deal struct {
 func newNeighbour(s *Swarm, id ident.NodeID, site string) *neighbour {
 	n := &neighbour{
 		swarm: s, id: id, site: site, local: site == s.cfg.Site, wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
-		wants: map[Digest]bool{}, asks: map[Digest]bool{}, all: map[Digest]bool{}, news: map[Digest][]int{},
+		wants: map[Digest]bool{}, asks: map[Digest]byte{}, all: map[Digest]bool{}, news: map[Digest][]int{},
 		takes: map[Digest]bool{}, deals: map[Digest]deal{},
 	}
 	n.ctx, n.cancel = context.WithCancel(s.ctx)
@@ -92,11 +92,11 @@ func (n *neighbour) hurry() {
 	n.poke()
 }
 
-// ask has the peer asked to tell of a blob, or to tell no more.
-func (n *neighbour) ask(d Digest, want bool) {
+// ask has the peer asked to tell of a blob, or to tell no more: by msgWant, msgLater or msgUnwant.
+func (n *neighbour) ask(d Digest, kind byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.asks[d] = want
+	n.asks[d] = kind
 	n.poke()
 }
 
@@ -161,11 +161,11 @@ func (n *neighbour) want(d Digest, wants bool) {
 	}
 }
 
-// tellTaking has the peer told what is taken of a blob over the uplink, if it wants to know and is of this site.
-func (n *neighbour) tellTaking(d Digest) {
+// tellTaking has the peer told what is taken of a blob over the uplink, if it is of this site, and wants to know or has to give way.
+func (n *neighbour) tellTaking(d Digest, now bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.local && n.wants[d] {
+	if n.local && (now || n.wants[d]) {
 		n.takes[d] = true
 		n.poke()
 	}
@@ -212,11 +212,7 @@ func (n *neighbour) take() []message {
 	n.spoke = time.Now()
 	var out []message
 	for _, d := range sortedDigests(n.asks) {
-		kind := byte(msgUnwant)
-		if n.asks[d] {
-			kind = msgWant
-		}
-		out = append(out, message{kind: kind, digest: d})
+		out = append(out, message{kind: n.asks[d], digest: d})
 	}
 	all := sortedDigests(n.all)
 	for _, d := range sortedDigests(n.news) {
@@ -404,8 +400,8 @@ func (n *neighbour) recall() {
 	defer n.mu.Unlock()
 	clear(n.asks)
 	clear(n.news)
-	for d := range n.swarm.tasks {
-		n.asks[d] = true
+	for d, t := range n.swarm.tasks {
+		n.asks[d] = t.wantOf(n)
 	}
 	for d := range n.wants {
 		n.all[d], n.takes[d] = true, n.local

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"net"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -88,10 +87,10 @@ func (k *packer) append(chunk []byte) error {
 	return nil
 }
 
-// write sends a portion to a peer, as it is if k is nil.
-func (k *packer) write(conn net.Conn, p portion, chunks []store.Chunk) error {
+// of returns a portion as it is sent, packed unless k is nil. It is good until the next.
+func (k *packer) of(p portion, chunks []store.Chunk) ([]byte, error) {
 	if k == nil || p.part.Count == 0 {
-		return write(conn, p.data)
+		return p.data, nil
 	}
 	data := p.data
 	k.sent = k.sent[:0]
@@ -100,11 +99,11 @@ func (k *packer) write(conn net.Conn, p portion, chunks []store.Chunk) error {
 	}
 	for _, c := range chunks[p.part.First:][:p.part.Count] {
 		if err := k.append(data[:c.Size]); err != nil {
-			return err
+			return nil, err
 		}
 		data = data[c.Size:]
 	}
-	return write(conn, k.sent)
+	return k.sent, nil
 }
 
 // packedSize returns how many bytes chunks of a complete blob take over an uplink.

@@ -148,7 +148,10 @@ func (s *Swarm) serveFetch(from ident.NodeID, conn net.Conn) {
 	pack := s.packerFor(from)
 	defer s.packers.give(pack)
 	for p := range portions {
-		err := pack.write(conn, p, o.Chunks())
+		data, err := pack.of(p, o.Chunks())
+		if err == nil {
+			err = s.give(from, conn, o.Digest, data)
+		}
 		p.release()
 		if err = errors.Join(err, p.err); err != nil {
 			reset(conn) // ends the reader too

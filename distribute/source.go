@@ -80,7 +80,7 @@ func (t *task) peerUp(n *neighbour) {
 	if t.plan != nil {
 		t.introduce(src)
 	}
-	n.ask(t.object.Digest, true)
+	n.ask(t.object.Digest, t.wantOf(n))
 	t.poke()
 }
 

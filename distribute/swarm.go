@@ -120,6 +120,7 @@ func (s *Swarm) PeerUp(id ident.NodeID, site string) {
 	}
 	close(s.arrived)
 	s.arrived = make(chan struct{})
+	s.classifyAll()
 	s.wg.Go(n.send)
 	for _, t := range s.sortedTasks() {
 		t.peerUp(n)
@@ -146,6 +147,7 @@ func (s *Swarm) PeerDown(id ident.NodeID) {
 	for _, d := range n.wanted() {
 		s.dealOut(d)
 	}
+	s.classifyAll()
 }
 
 // count counts the peers of the site: one more, or one less.
@@ -176,6 +178,10 @@ func (s *Swarm) Fetch(ctx context.Context, w store.Want) error { return s.Follow
 // Follow is Fetch, and tells of chunks as they come: more is called with their numbers, and with nil when the chunk list
 // is known and what older blobs had of it is here. It must not block, and may be called from several goroutines at once.
 func (s *Swarm) Follow(ctx context.Context, w store.Want, more func(chunks []int)) error {
+	return s.follow(ctx, w, more, false)
+}
+
+func (s *Swarm) follow(ctx context.Context, w store.Want, more func(chunks []int), later bool) error {
 	s.mu.Lock()
 	err := s.refuted.of(w)
 	s.mu.Unlock()
@@ -189,11 +195,11 @@ func (s *Swarm) Follow(ctx context.Context, w store.Want, more func(chunks []int
 	if o.Complete() {
 		return nil
 	}
-	t, err := s.join(o)
+	t, err := s.join(o, later)
 	if err != nil {
 		return err
 	}
-	defer s.leave(t)
+	defer s.leave(t, later)
 	if more != nil {
 		t.follow(more)
 	}
@@ -206,7 +212,7 @@ func (s *Swarm) Follow(ctx context.Context, w store.Want, more func(chunks []int
 }
 
 // join counts one more user of the task that fetches a blob, begun if need be.
-func (s *Swarm) join(o *store.Object) (*task, error) {
+func (s *Swarm) join(o *store.Object, later bool) (*task, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
@@ -216,12 +222,17 @@ func (s *Swarm) join(o *store.Object) (*task, error) {
 	if t == nil {
 		t = newTask(s, o)
 		s.tasks[o.Digest] = t
+		t.own = later
+		t.later.Store(later && !s.hurries(o.Digest))
 		for _, n := range s.peers {
 			t.peerUp(n)
 		}
 		s.wg.Go(t.run)
 	}
-	t.users++
+	if t.users++; !later {
+		t.hurried++
+	}
+	s.classify(t)
 	return t, nil
 }
 
@@ -236,7 +247,7 @@ func (s *Swarm) ended(t *task) {
 	s.refuted.note(t.object.Want, t.err)
 	for _, n := range s.peers {
 		if s.tasks[d] == nil {
-			n.ask(d, false)
+			n.ask(d, msgUnwant)
 		}
 		if t.err == nil {
 			n.tellAll(d)
@@ -250,10 +261,15 @@ func (s *Swarm) ended(t *task) {
 }
 
 // leave ends a task that nobody waits for any more.
-func (s *Swarm) leave(t *task) {
+func (s *Swarm) leave(t *task, later bool) {
 	s.mu.Lock()
-	t.users--
+	if t.users--; !later {
+		t.hurried--
+	}
 	last := t.users == 0
+	if !last {
+		s.classify(t)
+	}
 	if last && s.tasks[t.object.Digest] == t {
 		delete(s.tasks, t.object.Digest)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"selvage/distribute/planner"
@@ -27,9 +28,14 @@ type task struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when err is set and no goroutine of the task is left
 	err    error
-	users  int // guarded by swarm.mu
-	wake   chan struct{}
-	wg     sync.WaitGroup // of fetchers, and the search for providers
+	users  int // guarded by swarm.mu, like the next two
+	// hurried is how many of them want it now; own says that there are none, as other nodes of the site were told.
+	hurried int
+	own     bool
+	later   atomic.Bool  // nobody of the site wants it now
+	crossed atomic.Int64 // when something of it came over the uplink last, or was asked for: nanoseconds of Unix
+	wake    chan struct{}
+	wg      sync.WaitGroup // of fetchers, and the search for providers
 
 	mu      lock.Mutex // held while the object is asked, which may wait for the disk
 	sources map[ident.NodeID]*source
@@ -177,6 +183,7 @@ func (t *task) chunks() error {
 // step does what the plan says now. It returns when to do so again at the latest, and whether
 // nothing is on its way.
 func (t *task) step() (wake time.Time, idle, done bool, err error) {
+	waits := t.givesWay(time.Now())
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.failure != nil || t.plan.Done() || t.object.Complete() {
@@ -188,8 +195,11 @@ func (t *task) step() (wake time.Time, idle, done bool, err error) {
 			t.plan.Alive(id, now) // a slow disk is not the peer's fault
 		}
 	}
-	t.plan.Uplink(!t.swarm.closed.Load(), now)
+	t.plan.Uplink(!t.swarm.closed.Load() && !waits, now)
 	e := t.plan.Next(now)
+	if waits && (e.Wake.IsZero() || e.Wake.Sub(now) > lookAgain) {
+		e.Wake = now.Add(lookAgain)
+	}
 	for _, id := range e.Cancel {
 		if src := t.sources[id]; src != nil {
 			src.drop()
@@ -203,10 +213,14 @@ func (t *task) step() (wake time.Time, idle, done bool, err error) {
 	}
 	for _, r := range e.Requests {
 		if m := t.mirror(r.Peer); m != nil {
+			t.crosses(now)
 			m.request(t, r.Runs)
 			continue
 		}
 		src := t.sources[r.Peer] // the plan knows the same peers
+		if !src.n.local {
+			t.crosses(now)
+		}
 		if src.fetcher == nil {
 			src.fetcher = newFetcher(t, src.n)
 		}
@@ -308,6 +322,9 @@ func (t *task) count(n *neighbour, bytes int) {
 
 // alive takes note that a peer is sending.
 func (t *task) alive(n *neighbour, now time.Time) {
+	if !n.local {
+		t.crosses(now)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.plan.Alive(n.id, now)

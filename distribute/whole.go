@@ -30,6 +30,7 @@ var wholeRun = []planner.Run{{First: 0, Count: 1}}
 // wholeMirror picks the mirror from which the whole blob is to be got now; nil if it is not this node's to do. The turn
 // is this node's place among the mates that want it.
 func (t *task) wholeMirror(turn int) *mirror {
+	shut := t.shut(time.Now())
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
@@ -41,7 +42,7 @@ func (t *task) wholeMirror(turn int) *mirror {
 			return nil
 		}
 	}
-	if t.swarm.closed.Load() {
+	if shut {
 		t.unlisted = now
 	}
 	if now.Sub(t.unlisted) < planner.MirrorPatience*time.Duration(1+turn) {
@@ -142,6 +143,7 @@ func (t *task) wholeFrom(m *mirror, p *store.Prefix) error {
 	looked := time.Now()
 	r := &pulse{r: body, told: time.Now(), every: func(now time.Time) {
 		stall.Reset(wholeStall)
+		t.crosses(now)
 		t.stillWhole(now)
 		if t.lister() != nil {
 			cancel(errListed)
@@ -153,6 +155,10 @@ func (t *task) wholeFrom(m *mirror, p *store.Prefix) error {
 	}}
 	buf := make([]byte, wholeBuffer)
 	for p.Len() < o.Size {
+		for t.shut(time.Now()) && ctx.Err() == nil {
+			stall.Reset(wholeStall)
+			sleep(ctx, lookAgain)
+		}
 		n, err := r.Read(buf[:min(wholeBuffer, o.Size-p.Len())])
 		t.mirrorBytes(n)
 		if _, werr := p.Write(buf[:n]); werr != nil {
@@ -189,6 +195,6 @@ func (t *task) stillWhole(now time.Time) {
 // tellTaking has mates told what is taken over the uplink. The caller holds mu.
 func (t *task) tellTaking() {
 	for _, src := range t.sources {
-		src.n.tellTaking(t.object.Digest)
+		src.n.tellTaking(t.object.Digest, !t.later.Load())
 	}
 }

@@ -32,6 +32,7 @@ const (
 	msgGot    = 5
 	msgShare  = 6
 	msgTaking = 7
+	msgLater  = 8
 )
 
 // message is one message on a have stream.
@@ -77,7 +78,7 @@ func readMessage(r *bufio.Reader) (message, error) {
 		return m, err
 	}
 	switch m.kind {
-	case msgWant, msgUnwant, msgWhole:
+	case msgWant, msgUnwant, msgWhole, msgLater:
 	case msgBitmap:
 		m.bitmap, err = readBitmap(r)
 	case msgGot, msgTaking:

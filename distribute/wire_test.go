@@ -27,6 +27,7 @@ func messages() []message {
 		{kind: msgGot, digest: Digest{5}, runs: []planner.Run{{First: 0, Count: 3}, {First: 3, Count: 1}, {First: 1000, Count: 1 << 20}}},
 		{kind: msgTaking, digest: Digest{5}, runs: []planner.Run{{First: 7, Count: 2}}},
 		{kind: msgTaking, digest: Digest{5}},
+		{kind: msgLater, digest: Digest{7}},
 		{kind: msgShare, digest: Digest{6}, share: planner.Share{Place: 2, Of: 3}},
 	}
 }

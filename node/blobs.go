@@ -38,17 +38,18 @@ func (b blobs) Fetch(ctx context.Context, a deploy.Artifact, ahead bool) error {
 	if err != nil {
 		return fmt.Errorf("root of %s: %w", a.Digest, err)
 	}
-	return b.n.fetch(ctx, store.Want{Digest: d, Size: a.Size, Root: root})
+	return b.n.fetch(ctx, store.Want{Digest: d, Size: a.Size, Root: root}, ahead)
 }
 
-// fetch gets a blob in the way that takes the fewest bytes. Where a patch does not work out, chunks do.
-func (n *Node) fetch(ctx context.Context, want store.Want) error {
+// fetch gets a blob in the way that takes the fewest bytes. Where a patch does not work out, chunks do. Ahead of its time it gives
+// way to what is wanted now.
+func (n *Node) fetch(ctx context.Context, want store.Want, ahead bool) error {
 	if n.complete(want.Digest) {
 		return nil
 	}
 	n.makeRoom(n.toCome(want) + want.Size) // a driver puts its own copy beside it
 	if p := n.cheapestPatch(want); p != nil {
-		err := n.fetchPatched(ctx, want, *p)
+		err := n.fetchPatched(ctx, want, *p, ahead)
 		if err == nil {
 			n.noteWay(want.Digest, way{api.ByPatch, p.Size})
 			return nil
@@ -58,11 +59,18 @@ func (n *Node) fetch(ctx context.Context, want store.Want) error {
 		}
 		n.log.Warn("node: going on with chunks", "blob", want.Digest.String(), "err", err)
 	}
-	if err := n.swarm.Fetch(ctx, want); err != nil {
+	if err := n.swarmFetch(ctx, want, ahead); err != nil {
 		return err
 	}
 	n.noteWay(want.Digest, n.chunksWay(want.Digest))
 	return nil
+}
+
+func (n *Node) swarmFetch(ctx context.Context, want store.Want, ahead bool) error {
+	if ahead {
+		return n.swarm.Prefetch(ctx, want)
+	}
+	return n.swarm.Fetch(ctx, want)
 }
 
 // Open implements deploy.Blobs.

@@ -37,7 +37,7 @@ func (n *Node) mend(o *store.Object, d store.Damage) {
 		return
 	}
 	n.wg.Go(func() {
-		err := n.fetch(n.ctx, o.Want)
+		err := n.fetch(n.ctx, o.Want, false)
 		n.mu.Lock()
 		delete(n.mending, o.Digest)
 		n.mu.Unlock()

@@ -47,6 +47,8 @@ func hunts() map[mutant.Name]string {
 		mutant.WriteUnheard:          "restored-and-busy",
 		mutant.LockOutlivesLease:     "lock-moves",
 		mutant.ForgetRenewal:         "cut-off-for-long",
+		mutant.ActivateEarly:         "for-later",
+		mutant.LaterPushesIn:         "for-later",
 	}
 }
 

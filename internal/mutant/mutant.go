@@ -26,6 +26,7 @@ const (
 	LockOutlivesLease     Name = "lock-outlives-lease"
 	ForgetRenewal         Name = "forget-renewal"
 	ActivateEarly         Name = "activate-early"
+	LaterPushesIn         Name = "later-pushes-in"
 )
 
 // The mutants of the site lease. The first six are the variants that are known to be unsafe; the rest break what
@@ -65,6 +66,7 @@ func All() []Mutant {
 		{TurnsWithoutBound, "the leader of a site lets everybody change who asks"},
 		{ForgetRenewal, "who leads a site does not renew the credentials of its members"},
 		{ActivateEarly, "a node changes to what was declared for a later time as soon as it has it"},
+		{LaterPushesIn, "what is fetched for later does not give way to what is wanted now"},
 		{WriteUnheard, "a node that was restored from a backup writes before it has heard what it wrote"},
 		{LockOutlivesLease, "a lock is granted for as long as a lease lasts, whatever is left of the leader's"},
 	}
