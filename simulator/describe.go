@@ -61,5 +61,11 @@ func DescribeUplink(u scenario.UplinkWork) string {
 	if u.Down != nil {
 		words = append(words, fmt.Sprintf("down %d bit/s", *u.Down))
 	}
+	if u.Windows != nil {
+		words = append(words, fmt.Sprintf("windows %q", *u.Windows))
+	}
+	if u.Cap != nil {
+		words = append(words, fmt.Sprintf("cap %d bytes a month", *u.Cap))
+	}
 	return strings.Join(words, ", ")
 }

@@ -52,6 +52,8 @@ func invariants() map[string]invariant {
 		"led":                    {arg: scenario.Place, doc: "a node of the place leads its site, by its own word", all: led},
 		"all_know_leader":        {arg: scenario.Place, doc: "every node of the place that is up names the node that leads its site", all: allKnowLeader},
 		"changes_in_turn":        {doc: "of each site no more nodes change to a newer version at once than its deployment says (at_once)", all: changesInTurn},
+		"in_its_time":            {doc: "no node begins to run a release when its deployment says that it may not (windows, not_before)", each: inItsTime},
+		"all_have":               {arg: scenario.Release, doc: "every node that is up, meant, and not revoked, has the release's blob, whole", all: allHave},
 		"all_run":                {arg: scenario.Release, doc: "every node that is up, meant, and not revoked, runs the release and is ready; of a singleton, one of each site, and the others stand by", all: allRun},
 		"none_runs":              {arg: scenario.Release, doc: "no node runs the release", all: noneRuns},
 		"all_reachable_run":      {arg: scenario.Release, doc: "'rollout status' says at every node that all reachable targets run the release", all: allReachableRun},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"selvage/internal/calendar"
 	"selvage/simulator/scenario"
 )
 
@@ -22,6 +23,7 @@ type deploy struct {
 	selector      map[string]string
 	singleton     bool
 	atOnce        int
+	start         calendar.Start // when nodes may change to it
 	at            time.Duration
 	fetched       time.Duration // until every target had it; 0 until then
 	took          time.Duration // until every target ran it; 0 until then
@@ -170,7 +172,11 @@ func (t *story) deploy(d scenario.Deploy) error {
 	if err := t.Deploy(d); err != nil {
 		return fmt.Errorf("deploy %s: %w", d.Name, err)
 	}
-	t.deploys = append(t.deploys, &deploy{name: d.Name, release: d.Release, selector: d.Selector, singleton: d.Singleton, atOnce: d.AtOnce, at: t.trace.Now()})
+	start, err := Spec(d).Start()
+	if err != nil {
+		return fmt.Errorf("deploy %s: %w", d.Name, err)
+	}
+	t.deploys = append(t.deploys, &deploy{name: d.Name, start: start, release: d.Release, selector: d.Selector, singleton: d.Singleton, atOnce: d.AtOnce, at: t.trace.Now()})
 	t.trace.Note(d.From, "deploy", "%s: %s", d.Name, d.Release)
 	return nil
 }

@@ -104,8 +104,26 @@ type Timed interface {
 
 // Spec is what a declaration of a story says to the nodes.
 func Spec(d scenario.Deploy) manifest.Spec {
-	return manifest.Spec{Release: d.Release, Singleton: d.Singleton, Selector: manifest.Selector{MatchLabels: d.Selector},
+	spec := manifest.Spec{Release: d.Release, Windows: d.Windows, Singleton: d.Singleton, Selector: manifest.Selector{MatchLabels: d.Selector},
 		Health: manifest.Health{MinHealthyTime: manifest.Duration(d.Healthy)}, Strategy: manifest.Strategy{MaxUnavailable: d.AtOnce}}
+	if d.NotBefore > 0 {
+		spec.NotBefore = manifest.Time{Time: scenario.Epoch.Add(d.NotBefore)}
+	}
+	return spec
+}
+
+// UplinkChange is what work on an uplink tells the nodes.
+func UplinkChange(u scenario.UplinkWork) api.UplinkChange {
+	return api.UplinkChange{Held: u.Held, UpLimit: bytesOf(u.Up), DownLimit: bytesOf(u.Down), Windows: u.Windows, MonthCap: u.Cap}
+}
+
+// bytesOf turns bits a second into bytes.
+func bytesOf(bits *int64) *int64 {
+	if bits == nil {
+		return nil
+	}
+	n := *bits / 8
+	return &n
 }
 
 // BlobFile is the name of the one file in every release of a story.

@@ -223,7 +223,7 @@ func (w *world) Join(j scenario.Join) error {
 
 // Uplink implements simulator.Stage.
 func (w *world) Uplink(u scenario.UplinkWork) error {
-	change := api.UplinkChange{Held: u.Held, UpLimit: bytesOf(u.Up), DownLimit: bytesOf(u.Down)}
+	change := simulator.UplinkChange(u)
 	for _, m := range w.placed(u.On) {
 		n := m.node()
 		if n == nil {
@@ -236,15 +236,6 @@ func (w *world) Uplink(u scenario.UplinkWork) error {
 		})
 	}
 	return nil
-}
-
-// bytesOf turns bits a second into bytes.
-func bytesOf(bits *int64) *int64 {
-	if bits == nil {
-		return nil
-	}
-	n := *bits / 8
-	return &n
 }
 
 // placed returns the machines of a place: a node, or a site.

@@ -22,15 +22,27 @@ func check(s scenario.Scenario) error {
 		}
 	}
 	for _, k := range s.Work {
-		if k.Charter != nil {
-			return fmt.Errorf("line %d, work at %s: %w", k.Line, k.At, noCharter)
-		}
-		if k.Lock != nil {
-			return fmt.Errorf("line %d, work at %s: %w", k.Line, k.At, noLock)
+		if unable := checkWork(k); unable != nil {
+			return fmt.Errorf("line %d, work at %s: %w", k.Line, k.At, unable)
 		}
 	}
 	return nil
 }
+
+func checkWork(k scenario.Work) *lab.Unable {
+	switch {
+	case k.Charter != nil:
+		return noCharter
+	case k.Lock != nil:
+		return noLock
+	case k.Deploy != nil && (len(k.Deploy.Windows) > 0 || k.Deploy.NotBefore > 0), k.Uplink != nil && k.Uplink.Windows != nil && len(*k.Uplink.Windows) > 0:
+		return noCalendar
+	}
+	return nil
+}
+
+// noCalendar is why nothing waits for a time of day here.
+var noCalendar = &lab.Unable{What: "wait for a time of day (windows, not_before)", Lacks: "processes go by the machine's clock, and not by that of the story", Hint: "play it with --engine native"}
 
 // noCharter is why charters are not amended here.
 var noCharter = &lab.Unable{What: "amend the charter (charter)", Lacks: "the program has no command for that", Hint: "play it with --engine native"}

@@ -36,6 +36,13 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", more, err, want)
 		}
 	}
+	for _, work := range []string{"uplink: {on: a, windows: [0 0 * * * 1h]}", "deploy: {release: x@1, windows: [0 0 * * * 1h]}", "deploy: {release: x@1, not_before: 1m}"} {
+		err := check(parse(t, "sites: [{name: a, nodes: 1}]\nwork: [{at: 1s, seed: {size: 1B, name: x, version: 1}}, {at: 2s, "+work+"}]\n"))
+		var u *lab.Unable
+		if !errors.As(err, &u) || u.Hint == "" || !strings.HasPrefix(err.Error(), "line 2, work at 2s: cannot wait for a time of day (windows, not_before): ") {
+			t.Errorf("%s: got %v", work, err)
+		}
+	}
 	for _, site := range []string{"uplink: {nat: cone}", "lan: {loss: 1%}"} {
 		err := check(parse(t, "sites: [{name: a, nodes: 1, "+site+"}]\n"))
 		if err == nil || !strings.HasPrefix(err.Error(), "site a: cannot ") {

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"selvage/ledger/manifest"
-	"selvage/node/api"
 	"selvage/node/runtime"
 	"selvage/simulator"
 	"selvage/simulator/scenario"
@@ -110,7 +109,7 @@ func (st *stage) Join(j scenario.Join) error {
 
 // Uplink implements simulator.Stage.
 func (st *stage) Uplink(u scenario.UplinkWork) error {
-	change := api.UplinkChange{Held: u.Held, UpLimit: bytesOf(u.Up), DownLimit: bytesOf(u.Down)}
+	change := simulator.UplinkChange(u)
 	for _, m := range st.placed(u.On) {
 		if m.Agent() == nil {
 			continue // a node that is down is told nothing
@@ -185,12 +184,3 @@ func (st *stage) Issuer(i scenario.Issuer) error {
 
 // Charter implements simulator.Stage: it cannot be done, and check has said so.
 func (st *stage) Charter(scenario.Charter) (uint64, error) { return 0, noCharter }
-
-// bytesOf turns bits a second into bytes.
-func bytesOf(bits *int64) *int64 {
-	if bits == nil {
-		return nil
-	}
-	n := *bits / 8
-	return &n
-}

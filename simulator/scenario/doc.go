@@ -161,6 +161,9 @@
 //	        0, all of them
 //	    healthy: a duration, 0s to 1h; how long a node that changed has to stay healthy to count;
 //	        otherwise 0s
+//	    windows: a list of at most 16 of a window, MINUTE HOUR DAY MONTH WEEKDAY DURATION [ZONE]; when
+//	        nodes may change to it; they fetch it ahead; otherwise at any time
+//	    not_before: a duration, 0s to 366d; when they may at the earliest; otherwise 0s, at once
 //	  join: a mapping; a node joins a site
 //	    site: a name; which site; has to be given
 //	    name: a name; what the node is called; has to be given
@@ -169,6 +172,10 @@
 //	    held: true or false; whether nothing may use it; otherwise as it was
 //	    up: a rate, 0 to 1000gbit; limit, where 0 is none; otherwise as it was
 //	    down: a rate, 0 to 1000gbit; limit, where 0 is none; otherwise as it was
+//	    windows: a list of at most 16 of a window, MINUTE HOUR DAY MONTH WEEKDAY DURATION [ZONE]; when
+//	        blobs may cross it; [] is at any time; otherwise as it was
+//	    cap: a size, 0 to 1000TB; how much may cross it in a month, both ways together, before blobs
+//	        wait; 0 is no cap; otherwise as it was
 //	  charter: a mapping; the fleet's charter is amended: one more key may sign releases
 //	    from: a SITE/NODE; at which node; has to be given
 //	  lock: a mapping; programs take a lock of their site, over and over, from then on: one on each node

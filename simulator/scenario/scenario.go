@@ -155,6 +155,9 @@ type Deploy struct {
 	// it counts as changed.
 	AtOnce  int
 	Healthy time.Duration
+	// Windows and NotBefore are when nodes may change to it: windows as package calendar writes them, and the time since the start.
+	Windows   []string
+	NotBefore time.Duration
 }
 
 // Join adds a node to a site.
@@ -200,7 +203,9 @@ type Yield struct{ On string }
 type UplinkWork struct {
 	On       string
 	Held     *bool
-	Up, Down *int64 // bits a second
+	Up, Down *int64    // bits a second
+	Windows  *[]string // when blobs may cross, as package calendar writes it
+	Cap      *int64    // bytes a month
 }
 
 // Check is an invariant by name, with an argument where it takes one: "all_run: app@v1".

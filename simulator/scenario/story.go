@@ -10,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"selvage/internal/calendar"
 	"selvage/ledger/manifest"
 )
 
@@ -215,7 +216,18 @@ func deployFields() mapping[Deploy] {
 		of("singleton", boolean(), func(d *Deploy) *bool { return &d.Singleton }, "whether it runs in each site on the node that leads it alone").or("false"),
 		of("at_once", whole(0, maxAtOnce), func(d *Deploy) *int { return &d.AtOnce }, "how many nodes of a site may change to it at once").or("0, all of them"),
 		of("healthy", duration(0, time.Hour), func(d *Deploy) *time.Duration { return &d.Healthy }, "how long a node that changed has to stay healthy to count").or("0s"),
+		of("windows", windows(), func(d *Deploy) *[]string { return &d.Windows }, "when nodes may change to it; they fetch it ahead").or("at any time"),
+		of("not_before", duration(0, MaxDuration), func(d *Deploy) *time.Duration { return &d.NotBefore }, "when they may at the earliest").or("0s, at once"),
 	}}
+}
+
+// windows are when something may be, by the clock of a story, which begins at midnight.
+func windows() codec[[]string] {
+	check := func(s string) error {
+		_, err := calendar.ParseWindow(s)
+		return err
+	}
+	return list(word("a window, MINUTE HOUR DAY MONTH WEEKDAY DURATION [ZONE]", check), calendar.MaxWindows)
 }
 
 const maxAtOnce = 1000
@@ -293,5 +305,7 @@ func heldFields() mapping[UplinkWork] {
 		of("held", maybe(boolean()), func(u *UplinkWork) **bool { return &u.Held }, "whether nothing may use it").or("as it was"),
 		of("up", limit(), func(u *UplinkWork) **int64 { return &u.Up }, "limit, where 0 is none").or("as it was"),
 		of("down", limit(), func(u *UplinkWork) **int64 { return &u.Down }, "limit, where 0 is none").or("as it was"),
+		of("windows", maybe(windows()), func(u *UplinkWork) **[]string { return &u.Windows }, "when blobs may cross it; [] is at any time").or("as it was"),
+		of("cap", maybe(size(0, maxBytes)), func(u *UplinkWork) **int64 { return &u.Cap }, "how much may cross it in a month, both ways together, before blobs wait; 0 is no cap").or("as it was"),
 	}}
 }

@@ -1,0 +1,49 @@
+package simulator
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"selvage/node/api"
+	"selvage/simulator/scenario"
+)
+
+// What holds of deployments for later.
+
+// inItsTime looks at what runs for the first time on a machine. What began between two looks may have begun when its time was
+// about to be over.
+func inItsTime(t *story, m Machine, n Agent, _ string) string {
+	now := scenario.Epoch.Add(t.trace.Now())
+	for _, r := range n.Status().Deployments {
+		key := Place(m) + " " + r.Name + " " + r.Release
+		d := t.deployed(r.Release)
+		if r.Release == "" || d == nil || t.begun[key] {
+			continue
+		}
+		t.begun[key] = true
+		open, next := d.start.Open(now)
+		if before, _ := d.start.Open(now.Add(-time.Second)); !open && !before {
+			return fmt.Sprintf("began to run %s, which may run from %s on", r.Release, next.Sub(scenario.Epoch))
+		}
+	}
+	return ""
+}
+
+func allHave(t *story, ref string) string {
+	d, r := t.deployed(ref), t.releases[ref]
+	if d == nil {
+		return ref + " was not deployed"
+	}
+	for _, m := range t.Machines() {
+		n := t.member(m)
+		if n == nil || !t.meant(m, d.selector) {
+			continue
+		}
+		whole := func(b api.Blob) bool { return b.Digest == r.digest && b.Complete }
+		if !slices.ContainsFunc(n.Holdings(), whole) {
+			return fmt.Sprintf("%s does not have %s, or not the whole", Place(m), ref)
+		}
+	}
+	return ""
+}
