@@ -9,7 +9,7 @@ import (
 	"selvage/simulator/scenario"
 )
 
-// What holds of deployments for later.
+// What holds of deployments for later, and of uplinks that are closed for a time.
 
 // inItsTime looks at what runs for the first time on a machine. What began between two looks may have begun when its time was
 // about to be over.
@@ -25,6 +25,15 @@ func inItsTime(t *story, m Machine, n Agent, _ string) string {
 		open, next := d.start.Open(now)
 		if before, _ := d.start.Open(now.Add(-time.Second)); !open && !before {
 			return fmt.Sprintf("began to run %s, which may run from %s on", r.Release, next.Sub(scenario.Epoch))
+		}
+	}
+	return ""
+}
+
+func blobsWait(t *story, place string) string {
+	for _, m := range Placed(t.Machines(), place) {
+		if n := m.Agent(); n != nil && n.Status().Uplink.BulkHeld == "" {
+			return "at " + Place(m) + " blobs may cross the uplink"
 		}
 	}
 	return ""

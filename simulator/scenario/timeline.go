@@ -139,7 +139,8 @@ func (c *checker) work(now *state, e event) {
 	case w.Uplink != nil:
 		u := w.Uplink
 		c.place(e.path+".uplink.on", u.On, e.at)
-		c.want(u.Held != nil || u.Up != nil || u.Down != nil, e.path+".uplink", "says nothing to do: write held, up or down")
+		c.want(u.Held != nil || u.Up != nil || u.Down != nil || u.Windows != nil || u.Cap != nil, e.path+".uplink",
+			"says nothing to do: write held, up, down, windows or cap")
 	}
 }
 
