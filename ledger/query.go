@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -217,12 +218,21 @@ func (l *Ledger) Forks() []string { return l.view().forks }
 // Judge says why a statement does not count here: it cannot be read, or who signed it may not
 // say it. It returns the statement's digest otherwise. It waits for the change that is under way.
 func (l *Ledger) Judge(kind Kind, envelope []byte) (string, error) {
-	return l.JudgeWith(nil, kind, envelope)
+	return l.JudgeWith(Supposed{}, kind, envelope)
 }
 
-// JudgeWith is Judge as it would be if these charters were known too, which nobody has to know yet. Those that
-// do not follow on the fleet's chain change nothing.
-func (l *Ledger) JudgeWith(charters []trust.Envelope, kind Kind, envelope []byte) (string, error) {
+// Supposed is what a statement is judged with besides what is known.
+type Supposed struct {
+	// Charters nobody has to know yet. Those that do not follow on the fleet's chain change nothing.
+	Charters []trust.Envelope
+	// Revocations likewise, each an envelope as JSON. Those that do not count change nothing.
+	Revocations [][]byte
+	// Forgiving judges as if no key was revoked that is known to be.
+	Forgiving bool
+}
+
+// JudgeWith is Judge as it would be if more were known.
+func (l *Ledger) JudgeWith(with Supposed, kind Kind, envelope []byte) (string, error) {
 	s, err := readStatement(kind, envelope)
 	if err != nil {
 		return "", err
@@ -230,15 +240,33 @@ func (l *Ledger) JudgeWith(charters []trust.Envelope, kind Kind, envelope []byte
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	f := *l.fold
-	if len(charters) > 0 {
-		f.charters = f.charters.with(charters)
+	if len(with.Charters) > 0 {
+		f.charters = f.charters.with(with.Charters)
 	}
 	if f.chain() == nil {
 		return "", errNoCharter
 	}
+	if f.revoked = maps.Clone(f.revoked); with.Forgiving {
+		f.revoked = revoked{}
+	}
+	f.suppose(with.Revocations)
 	s.show("", f.charters.keys)
 	_, _, err = f.verify(s)
 	return s.digest, err
+}
+
+// suppose has those revocations of keys count that would. The fold's own are not to be shared with another.
+func (f *fold) suppose(revocations [][]byte) {
+	for _, envelope := range revocations {
+		s, err := readStatement(KindRevocation, envelope)
+		if err != nil || s.revocation.Subject != SubjectKey {
+			continue
+		}
+		s.show("", f.charters.keys)
+		if _, _, err := f.verify(s); err == nil {
+			f.revoked.put(s, true)
+		}
+	}
 }
 
 // Signed returns a statement with all of its signatures that hold. It waits for the change that is under way.

@@ -74,12 +74,16 @@ func (n *Node) layOut(w api.ExportWish) (*media.Plan, api.Media, error) {
 	if e.contents.Charters, err = charterDocuments(chain); err != nil {
 		return nil, api.Media{}, err
 	}
+	if e.contents.Revocations, err = n.revocationDocuments(); err != nil {
+		return nil, api.Media{}, err
+	}
 	plan, err := media.Lay(e.contents, e.sorted())
 	if err != nil {
 		return nil, api.Media{}, explainExport(err)
 	}
 	m := e.media
 	m.Fleet, m.Root, m.Bytes, m.Blocks, m.Charter = chain.Fleet().String(), plan.Root.String(), plan.Bytes, plan.Blocks, chain.Latest().Version
+	m.Revocations = len(e.contents.Revocations)
 	m.Blobs = mediaBlobs(e.wants(), e.contents.Releases)
 	return plan, m, nil
 }
@@ -90,12 +94,29 @@ func charterDocuments(chain *trust.Chain) (docs []media.Document, err error) {
 		if err != nil {
 			return nil, err
 		}
-		docs = append(docs, media.Document{Name: charterName(i + 1), Data: data})
+		docs = append(docs, media.Document{Name: numbered(i + 1), Data: data})
 	}
 	return docs, nil
 }
 
-func charterName(version int) string { return fmt.Sprintf("%05d.json", version) }
+// revocationDocuments are all that counts here, so that who is cut off does not go on trusting what others do not trust any more.
+func (n *Node) revocationDocuments() (docs []media.Document, err error) {
+	for i, r := range n.ledger.Revocations() {
+		env, ok := n.ledger.Signed(r.Digest)
+		if !ok {
+			return nil, fmt.Errorf("the revocation of %s %.12s is gone", r.Subject, r.ID)
+		}
+		data, err := json.Marshal(env)
+		if err != nil {
+			return nil, err
+		}
+		docs = append(docs, media.Document{Name: numbered(i + 1), Data: data})
+	}
+	return docs, nil
+}
+
+// numbered is the name of a document that goes by its place: of a charter that is its version.
+func numbered(place int) string { return fmt.Sprintf("%05d.json", place) }
 
 // releaseName is the name of a release's document.
 func releaseName(ref string) string { return strings.ReplaceAll(ref, "/", "~") + ".json" }

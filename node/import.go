@@ -18,7 +18,7 @@ import (
 )
 
 // Import implements api.Backend. A file is read to its end and found to be right before anything of it is kept; then
-// its blobs are, then the charters that are news, then the releases. What is kept of an import that fails
+// the charters and revocations are that are news, then its blobs, then the releases. What is kept of an import that fails
 // in between is what the file holds, and importing it again goes on from there.
 func (n *Node) Import(ctx context.Context, r io.Reader) (api.Imported, error) {
 	if err := n.refuseRevoked(); err != nil {
@@ -32,6 +32,10 @@ func (n *Node) Import(ctx context.Context, r io.Reader) (api.Imported, error) {
 		return api.Imported{}, explainImport(fmt.Errorf("import: %w", err))
 	}
 	defer in.Close()
+	revoked, err := n.takeTrust(j)
+	if err != nil {
+		return api.Imported{}, err
+	}
 	kept, err := in.Keep()
 	for _, o := range kept {
 		n.swarm.Tell(o.Digest)
@@ -40,10 +44,7 @@ func (n *Node) Import(ctx context.Context, r io.Reader) (api.Imported, error) {
 	if err != nil {
 		return api.Imported{}, explainStorage(fmt.Errorf("import: %w", err))
 	}
-	if err := n.takeCharters(j.charters); err != nil {
-		return api.Imported{}, err
-	}
-	out := api.Imported{Bytes: in.Bytes, Blocks: in.Blocks, Blobs: mediaBlobs(in.Blobs, in.Contents.Releases), Releases: []api.MediaRelease{}}
+	out := api.Imported{Bytes: in.Bytes, Blocks: in.Blocks, Revocations: len(j.revocations), NewRevocations: revoked, Blobs: mediaBlobs(in.Blobs, in.Contents.Releases), Releases: []api.MediaRelease{}}
 	for _, o := range kept {
 		out.NewBytes += o.Size
 	}
@@ -72,9 +73,10 @@ func explainImport(err error) error {
 
 // judging is how a file's documents are held against what this node knows of its fleet.
 type judging struct {
-	node     *Node
-	charters []trust.Envelope
-	listed   map[store.Digest]store.Want // by the file's releases
+	node        *Node
+	charters    []trust.Envelope
+	revocations [][]byte                    // envelopes
+	listed      map[store.Digest]store.Want // by the file's releases
 }
 
 // judge implements media's judge.
@@ -87,6 +89,9 @@ func (j *judging) judge(c media.Contents) ([]store.Want, error) {
 		return nil, api.Refuse(fmt.Errorf("the file is of another fleet, %.40q (%.12s); this node's is %.12s", a.Name, a.Fleet, fleet), "export it at a node of this fleet")
 	}
 	if err := j.readCharters(c.Charters); err != nil {
+		return nil, err
+	}
+	if err := j.readRevocations(c.Revocations); err != nil {
 		return nil, err
 	}
 	j.listed = map[store.Digest]store.Want{}
@@ -127,7 +132,7 @@ func (n *Node) makeRoomFor(all []store.Want) {
 func (j *judging) readCharters(docs []media.Document) error {
 	for i, doc := range docs {
 		var env trust.Envelope
-		if err := json.Unmarshal(doc.Data, &env); err != nil || doc.Name != charterName(i+1) {
+		if err := json.Unmarshal(doc.Data, &env); err != nil || doc.Name != numbered(i+1) {
 			return fmt.Errorf("%w: charters/%.80s is no charter, or out of its place", media.ErrForm, doc.Name)
 		}
 		j.charters = append(j.charters, env)
@@ -138,9 +143,25 @@ func (j *judging) readCharters(docs []media.Document) error {
 	return nil
 }
 
+// readRevocations checks that operators have signed them. One by a key that this node knows to be revoked is none the less what an
+// export holds where that was not known.
+func (j *judging) readRevocations(docs []media.Document) error {
+	for i, doc := range docs {
+		if doc.Name != numbered(i+1) {
+			return fmt.Errorf("%w: revocations/%.80s is out of its place", media.ErrForm, doc.Name)
+		}
+		with := ledger.Supposed{Charters: j.charters, Forgiving: true}
+		if _, err := j.node.ledger.JudgeWith(with, ledger.KindRevocation, doc.Data); err != nil {
+			return api.Refuse(fmt.Errorf("revocations/%s in the file: %w", doc.Name, err), "nothing was changed; a revocation counts if keys signed it that a charter of this fleet gives the role")
+		}
+		j.revocations = append(j.revocations, doc.Data)
+	}
+	return nil
+}
+
 // readRelease judges a statement, and notes what it lists.
 func (j *judging) readRelease(doc media.Document, here map[store.Digest]bool) error {
-	if _, err := j.node.ledger.JudgeWith(j.charters, ledger.KindRelease, doc.Data); err != nil {
+	if _, err := j.node.ledger.JudgeWith(ledger.Supposed{Charters: j.charters, Revocations: j.revocations}, ledger.KindRelease, doc.Data); err != nil {
 		return api.Refuse(fmt.Errorf("releases/%.200s in the file: %w", doc.Name, err), "nothing was changed; a release counts if keys signed it that this fleet's charter gives the role")
 	}
 	r, err := decodeRelease(doc.Data)
@@ -215,6 +236,46 @@ func (n *Node) takeCharters(all []trust.Envelope) error {
 		if _, err := n.publishCharter(data); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// takeTrust makes those of a file's charters and revocations known that are news here, and returns how many of the latter were. If this
+// node is among what was revoked, that is all that it takes.
+func (n *Node) takeTrust(j *judging) (revoked int, err error) {
+	if err := n.takeCharters(j.charters); err != nil {
+		return 0, err
+	}
+	known := map[string]bool{}
+	for _, r := range n.ledger.Revocations() {
+		known[r.Digest] = true
+	}
+	for _, envelope := range j.revocations {
+		digest, err := n.ledger.Judge(ledger.KindRevocation, envelope)
+		if err != nil || known[digest] { // it does not count here: see readRevocations
+			continue
+		}
+		if err := n.takeRevocation(envelope); err != nil {
+			return revoked, err
+		}
+		revoked++
+	}
+	n.expel()
+	return revoked, n.refuseRevoked()
+}
+
+// takeRevocation writes a revocation down that counts; one of this node itself too.
+func (n *Node) takeRevocation(envelope []byte) error {
+	payload, err := payloadOf(envelope)
+	if err != nil {
+		return err
+	}
+	r, err := ledger.DecodeRevocation(payload)
+	if err != nil {
+		return err
+	}
+	if _, err := n.feeds.publish(ledger.KindRevocation, "", r.ID, envelope); err != nil {
+		return explainPublish(err)
 	}
 	return nil
 }

@@ -76,7 +76,7 @@ func (m *machine) said() (n int) {
 		m.t.Fatal(err)
 	}
 	for _, e := range all {
-		if e.Kind == "release" || e.Kind == "charter" || e.Kind == "deployment" {
+		if e.Kind == "release" || e.Kind == "charter" || e.Kind == "deployment" || e.Kind == "revocation" {
 			n++
 		}
 	}
@@ -138,6 +138,7 @@ func TestBadMedia(t *testing.T) {
 	t.Parallel()
 	f, g := found(t), found(t)
 	m := f.join("b", "b1")
+	second := f.amend(f.founder)
 	if _, err := f.seed(f.founder, "app@v1", content(1, 300<<10)); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +146,7 @@ func TestBadMedia(t *testing.T) {
 		t.Fatal(err)
 	}
 	good, foreign := f.file(f.founder, "app@v1"), g.file(g.founder, "app@v1")
-	eventually(t, "b1 knows the release", func() bool { return len(m.Releases()) == 1 })
+	eventually(t, "b1 knows the release", func() bool { return len(m.Releases()) == 1 && m.Status().Charter == 2 })
 	before := m.said()
 	damaged := bytes.Clone(good)
 	damaged[len(damaged)-9]++
@@ -161,6 +162,8 @@ func TestBadMedia(t *testing.T) {
 		"dressed up":    {f.dressUp(g.founder), "charters", "of this fleet"},
 		"unsigned":      {f.unsigned(content(3, 4000)), "not signed by a key that holds the role release", "signed"},
 		"a rival":       {f.rival(content(4, 4000)), "exists already, with other contents", "choose another"},
+		"not revoked":   {f.wronglyRevoked(), "revocations/00001.json in the file: ", "a revocation counts if keys signed it"},
+		"revoked by it": {f.revokedByItself(second), "releases/app@v9.json in the file: ", "a release counts if keys signed it"},
 		"without blobs": {f.empty(), "no blob of app@v1 is in it", "only what"},
 	} {
 		_, err := m.Import(t.Context(), bytes.NewReader(c.file))
@@ -178,7 +181,7 @@ func TestBadMedia(t *testing.T) {
 }
 
 // forged lays out a file as an export does, with some of its documents replaced.
-func (f *fleet) forged(of *trust.Chain, release *ledger.Release, signer ed25519.PrivateKey, data []byte) []byte {
+func (f *fleet) forged(of *trust.Chain, release *ledger.Release, signer ed25519.PrivateKey, data []byte, revocations ...trust.Envelope) []byte {
 	f.t.Helper()
 	s, err := store.Open(f.newDisk(), "store")
 	if err != nil {
@@ -201,6 +204,9 @@ func (f *fleet) forged(of *trust.Chain, release *ledger.Release, signer ed25519.
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	for i, env := range revocations {
+		c.Revocations = append(c.Revocations, media.Document{Name: numbered(i + 1), Data: marshalJSON(f.t, env)})
+	}
 	c.Releases = []media.Document{{Name: releaseName(release.Ref()), Data: marshalJSON(f.t, env)}}
 	p, err := media.Lay(c, blobs)
 	if err != nil {
@@ -211,6 +217,85 @@ func (f *fleet) forged(of *trust.Chain, release *ledger.Release, signer ed25519.
 		f.t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// wronglyRevoked is a file with a revocation that somebody signed to whom no charter gives that role.
+func (f *fleet) wronglyRevoked() []byte {
+	return f.forged(f.chain, appRelease("v8"), f.operator, content(6, 3000), f.revocation(ledger.SubjectNode, f.founder.Status().Node.String(), "a", newKey(f.t)))
+}
+
+// revokedByItself is a file with a release by a key that a revocation of the file puts out.
+func (f *fleet) revokedByItself(key ed25519.PrivateKey) []byte {
+	return f.forged(f.chain, appRelease("v9"), key, content(7, 3000), f.revocation(ledger.SubjectKey, trust.KeyID(key.Public().(ed25519.PublicKey)), "", f.operator))
+}
+
+func (f *fleet) revocation(subject ledger.Subject, id, site string, by ed25519.PrivateKey) trust.Envelope {
+	f.t.Helper()
+	env, err := ledger.SignRevocation(ledger.Revocation{Fleet: f.chain.Fleet(), Subject: subject, ID: id, Site: site, Keeps: []string{}, Declared: time.Now().UTC()}, by)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return env
+}
+
+// TestRevocationsAreCarried: a site that is cut off learns, with a release, whom and what the others do not trust any more.
+func TestRevocationsAreCarried(t *testing.T) {
+	t.Parallel()
+	f := found(t)
+	b1, b2, a2 := f.join("b", "b1"), f.join("b", "b2"), f.join("a", "a2")
+	second := f.amend(f.founder)
+	eventually(t, "all know all", func() bool {
+		return len(b1.Nodes()) == 4 && len(b2.Nodes()) == 4 && b1.Status().Charter == 2 && b2.Status().Charter == 2
+	})
+	cutOff(t, b1, b2)
+	eventually(t, "the site is alone", func() bool { return len(b1.Status().Peers) == 1 && len(b2.Status().Peers) == 1 })
+	key := trust.KeyID(second.Public().(ed25519.PublicKey))
+	f.revoke(f.founder, "key", key)
+	f.revoke(f.founder, "node", "a/a2")
+	if _, err := f.seed(f.founder, "app@v1", content(1, 100<<10)); err != nil {
+		t.Fatal(err)
+	}
+	file := f.file(f.founder, "app@v1")
+	got, err := b1.Import(t.Context(), bytes.NewReader(file))
+	if err != nil || got.Revocations != 2 || got.NewRevocations != 2 {
+		t.Fatalf("imported %+v, %v", got, err)
+	}
+	for _, m := range []*machine{b1, b2} {
+		eventually(t, "the site knows", func() bool { return len(m.Revocations()) == 2 && m.knowsRevoked(a2) })
+		if err := f.release(m, "app@v2", f.add(m, content(2, 5000)), nil, second); err == nil || !strings.Contains(err.Error(), "not signed by a key that holds the role release") {
+			t.Errorf("what the revoked key signs: %v", err)
+		}
+	}
+	before := b1.said()
+	if again, err := b1.Import(t.Context(), bytes.NewReader(file)); err != nil || again.NewRevocations != 0 || b1.said() != before {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+	if again := f.file(b1, "app@v1"); !bytes.Equal(again, file) {
+		t.Errorf("b1 exports %d other bytes", len(again))
+	}
+}
+
+// TestRevokedNodeImports: a node that was revoked while it was cut off learns it by a file, and takes no more of it.
+func TestRevokedNodeImports(t *testing.T) {
+	t.Parallel()
+	f := found(t)
+	b1 := f.join("b", "b1")
+	eventually(t, "b1 is known", func() bool { return len(f.founder.Nodes()) == 2 && b1.Status().Admitted })
+	cutOff(t, b1)
+	f.revoke(f.founder, "node", "b/b1")
+	if _, err := f.seed(f.founder, "app@v1", content(1, 10_000)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b1.Import(t.Context(), bytes.NewReader(f.file(f.founder, "app@v1"))); err == nil || !strings.Contains(err.Error(), "was revoked: stolen") {
+		t.Errorf("the import: %v", err)
+	}
+	if s := b1.Status(); s.Revoked == "" || len(b1.Releases()) > 0 || len(b1.Blobs()) > 0 {
+		t.Errorf("revoked %q, %d releases, %d blobs", s.Revoked, len(b1.Releases()), len(b1.Blobs()))
+	}
+}
+
+func (m *machine) knowsRevoked(o *machine) bool {
+	return slices.ContainsFunc(m.Nodes(), func(n api.Node) bool { return n.Name == o.Status().Name && n.Revoked })
 }
 
 func appRelease(version string) *ledger.Release {

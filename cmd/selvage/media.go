@@ -75,7 +75,11 @@ func tellExported(env *environment, m api.Media, path string) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(env.out, "%s: %s, %d blobs, root %s\n", path, size(m.Bytes), len(m.Blobs), m.Root)
+	more := ""
+	if m.Revocations > 0 {
+		more = fmt.Sprintf("%d revocations, ", m.Revocations)
+	}
+	_, err := fmt.Fprintf(env.out, "%s: %s, %d blobs, %sroot %s\n", path, size(m.Bytes), len(m.Blobs), more, m.Root)
 	return err
 }
 
@@ -119,6 +123,11 @@ func importFile(ctx context.Context, env *environment, path string) error {
 			word = "new"
 		}
 		if _, err := fmt.Fprintf(env.out, "imported %s: %s\n", r.Release, word); err != nil {
+			return err
+		}
+	}
+	if got.NewRevocations > 0 {
+		if _, err := fmt.Fprintf(env.out, "%d revocations were not known here; 'selvage get revocations' lists them\n", got.NewRevocations); err != nil {
 			return err
 		}
 	}

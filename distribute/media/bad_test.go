@@ -281,3 +281,37 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// A file without revocations has no directory for them, and one that has an empty one is no export's.
+func TestNoRevocations(t *testing.T) {
+	c := documents()
+	c.Revocations = nil
+	blob := add(t, open(t, memdisk.New(0)), content(1, 3000))
+	p, err := Lay(c, []*store.Object{blob})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := Read(t.Context(), open(t, memdisk.New(0)), bytes.NewReader(write(t, p)), wanting(p))
+	if err != nil || len(in.Contents.Revocations) != 0 {
+		t.Fatalf("%v", err)
+	}
+	in.Close()
+	root, err := decodeFolder(p.small[0].data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	none, noneBlock, err := newFolder(revocationsName, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rootBlock, err := newFolder("", slices.Insert(root, 3, none))
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := len(p.small) - 1 // the directory of blobs
+	p.small = slices.Insert(p.small, last, noneBlock)
+	p.small[0], p.Root = rootBlock, rootBlock.cid
+	if err := refuse(t, write(t, p), wanting(p)); !errors.Is(err, ErrForm) || !strings.Contains(err.Error(), "no revocations") {
+		t.Errorf("an empty directory: %v", err)
+	}
+}

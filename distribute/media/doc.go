@@ -8,6 +8,7 @@
 //	about.json                    what the file is, and of which fleet
 //	charters/00001.json ...       the chain of charters, each in its envelope
 //	releases/NAME@VERSION.json    signed release statements; a / in the name is written ~
+//	revocations/00001.json ...    signed revocations, the earliest first; no directory if there are none
 //	sha256/HEX                    blobs: artifacts and patches of those releases
 //
 // Directories and documents are one block each: dag-pb and raw, CIDv1, SHA-256. A blob is the DAG that package store

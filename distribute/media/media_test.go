@@ -79,9 +79,10 @@ func shelf(t testing.TB) (*Plan, [][]byte) {
 
 func documents() Contents {
 	return Contents{
-		About:    []byte(`{"about":1}`),
-		Charters: []Document{{"00001.json", []byte("one")}, {"00002.json", []byte("two")}},
-		Releases: []Document{{"b@1.json", []byte(`{"b":"release"}`)}, {"a@1.json", []byte(`{"a":"release"}`)}},
+		About:       []byte(`{"about":1}`),
+		Charters:    []Document{{"00001.json", []byte("one")}, {"00002.json", []byte("two")}},
+		Revocations: []Document{{"00002.json", []byte("he")}, {"00001.json", []byte("she")}},
+		Releases:    []Document{{"b@1.json", []byte(`{"b":"release"}`)}, {"a@1.json", []byte(`{"a":"release"}`)}},
 	}
 }
 
@@ -133,7 +134,7 @@ func TestThereAndBack(t *testing.T) {
 	if err != nil || len(kept) != len(contents)-1 || in.Bytes != p.Bytes || in.Blocks != p.Blocks {
 		t.Fatalf("kept %d, %d bytes, %d blocks, %v", len(kept), in.Bytes, in.Blocks, err)
 	}
-	if got := in.Contents; string(got.About) != `{"about":1}` || len(got.Charters) != 2 || got.Releases[0].Name != "a@1.json" || string(got.Releases[1].Data) != `{"b":"release"}` {
+	if got := in.Contents; string(got.About) != `{"about":1}` || len(got.Charters) != 2 || got.Releases[0].Name != "a@1.json" || len(got.Revocations) != 2 || string(got.Revocations[0].Data) != "she" || string(got.Releases[1].Data) != `{"b":"release"}` {
 		t.Errorf("contents %+v", got)
 	}
 	for range 2 { // and after a restart

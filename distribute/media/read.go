@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/ipfs/go-cid"
 
 	"selvage/distribute/store"
 )
 
-const aboutName = "about.json"
+const (
+	aboutName       = "about.json"
+	revocationsName = "revocations"
+)
 
 // Incoming is a file that was read and checked to its end, and of which nothing is in the store yet.
 type Incoming struct {
@@ -100,8 +104,16 @@ func (r *reader) contents(docs map[cid.Cid][]byte) (c Contents, err error) {
 	if c.Releases, err = r.documents(root[2], docs); err != nil {
 		return c, err
 	}
+	if len(root) > 4 {
+		if c.Revocations, err = r.documents(root[3], docs); err == nil && len(c.Revocations) == 0 {
+			err = r.fail(r.at, fmt.Errorf("%w: a directory of no revocations", ErrForm))
+		}
+		if err != nil {
+			return c, err
+		}
+	}
 	at := r.at
-	blobs, err := r.folder(root[3].cid)
+	blobs, err := r.folder(root[len(root)-1].cid)
 	if err != nil {
 		return c, err
 	}
@@ -127,6 +139,9 @@ func (r *reader) top() ([]entry, error) {
 		return nil, err
 	}
 	names := []string{aboutName, "charters", "releases", "sha256"}
+	if len(root) > len(names) {
+		names = slices.Insert(names, 3, revocationsName)
+	}
 	ok := len(root) == len(names)
 	for i := range min(len(root), len(names)) {
 		ok = ok && root[i].name == names[i]

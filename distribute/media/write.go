@@ -27,7 +27,9 @@ type Contents struct {
 	About    []byte
 	Charters []Document // by name
 	Releases []Document // likewise
-	Blobs    []Blob     // by digest
+	// Revocations are likewise; there may be none.
+	Revocations []Document
+	Blobs       []Blob // by digest
 }
 
 // Blob is a blob of a file.
@@ -82,6 +84,15 @@ func (p *Plan) lay(c Contents) error {
 	if err != nil {
 		return err
 	}
+	top := []entry{about, charters, releases}
+	small := slices.Concat([]block{aboutBlock}, charterBlocks, releaseBlocks)
+	if len(c.Revocations) > 0 {
+		revocations, blocks, err := folder(revocationsName, c.Revocations)
+		if err != nil {
+			return err
+		}
+		top, small = append(top, revocations), append(small, blocks...)
+	}
 	var entries []entry
 	for _, o := range p.blobs {
 		tree, err := treeOf(o)
@@ -94,12 +105,12 @@ func (p *Plan) lay(c Contents) error {
 	if err != nil {
 		return err
 	}
-	_, root, err := newFolder("", []entry{about, charters, releases, blobs})
+	_, root, err := newFolder("", append(top, blobs))
 	if err != nil {
 		return err
 	}
 	p.Root = root.cid
-	p.small = slices.Concat([]block{root, aboutBlock}, charterBlocks, releaseBlocks, []block{blobBlock})
+	p.small = slices.Concat([]block{root}, small, []block{blobBlock})
 	return nil
 }
 

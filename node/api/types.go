@@ -369,6 +369,8 @@ type Media struct {
 	Releases []MediaRelease `json:"releases"`
 	Blobs    []MediaBlob    `json:"blobs"`
 	LeftOut  []string       `json:"left_out,omitempty"` // digests of patches that are not here
+	// Revocations is how many are in it.
+	Revocations int `json:"revocations"`
 }
 
 // MediaRelease is a release in a file.
@@ -387,11 +389,14 @@ type MediaBlob struct {
 
 // Imported is what an import brought.
 type Imported struct {
-	Bytes    int64          `json:"bytes"` // of the file
-	Blocks   int            `json:"blocks"`
-	NewBytes int64          `json:"new_bytes"` // of blobs that were not here
-	Releases []MediaRelease `json:"releases"`
-	Blobs    []MediaBlob    `json:"blobs"`
+	Bytes    int64 `json:"bytes"` // of the file
+	Blocks   int   `json:"blocks"`
+	NewBytes int64 `json:"new_bytes"` // of blobs that were not here
+	// Revocations is how many are in the file, NewRevocations how many of these were not known here.
+	Revocations    int            `json:"revocations"`
+	NewRevocations int            `json:"new_revocations"`
+	Releases       []MediaRelease `json:"releases"`
+	Blobs          []MediaBlob    `json:"blobs"`
 }
 
 // Scrub is how far a scrub of the store has come, and in the end what it found.
