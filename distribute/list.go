@@ -45,7 +45,11 @@ func (t *task) list() error {
 			t.refused(n, err)
 		}
 		if m := t.wholeMirror(t.turn()); m != nil {
-			if err := t.whole(m); err != nil {
+			got, err := t.mirrorList(m)
+			if err == nil && !got {
+				err = t.whole(m)
+			}
+			if err != nil {
 				return err
 			}
 			continue

@@ -21,6 +21,9 @@ type Mirror interface {
 	// Read begins to read some bytes of a blob, of so many in all: no others than these, and no more. Whoever reads closes
 	// it. It fails where the mirror does not give them, with a reason that is short and, for the same cause, the same.
 	Read(ctx context.Context, d Digest, size, offset, length int64) (io.ReadCloser, error)
+	// List begins to read a blob's chunk list, as store.EncodeNodes writes it: most bytes at most. It fails, likewise, where the
+	// mirror has none, which is no fault.
+	List(ctx context.Context, d Digest, most int64) (io.ReadCloser, error)
 }
 
 // mirrorLanes is how many runs are got from a mirror at a time, so that one comes while the next is asked for.
@@ -32,6 +35,7 @@ type mirror struct {
 	id       ident.NodeID
 	exchange *mirrorExchange // nil while nothing is asked of it
 	named    bool            // it was said that it is asked
+	listed   bool            // it was asked for the chunk list
 	rests    int             // while there is no plan: how often it failed on end
 	after    time.Time       // likewise: not to be asked before
 }

@@ -19,6 +19,7 @@ type archive struct {
 	name   string
 	rate   float64 // bytes a second, of each answer
 	blobs  map[Digest][]byte
+	lists  map[Digest][]byte
 	manner archiveManner
 
 	mu    sync.Mutex
@@ -63,6 +64,31 @@ func (a *archive) Read(ctx context.Context, d Digest, size, offset, length int64
 		part = part[:len(part)/2]
 	}
 	return &answer{a: a, ctx: ctx, left: part, short: len(part) < int(length)}, nil
+}
+
+func (a *archive) List(ctx context.Context, d Digest, most int64) (io.ReadCloser, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list, ok := a.lists[d]
+	if !ok {
+		return nil, errors.New("it has no chunk list of the blob")
+	}
+	return &answer{a: a, ctx: ctx, left: slices.Clone(list[:min(most, int64(len(list)))])}, nil
+}
+
+// lays has the archive serve the chunk lists of its blobs too.
+func (a *archive) lays(w *world) {
+	a.lists = map[Digest][]byte{}
+	elsewhere := w.node("elsewhere")
+	for d, b := range a.blobs {
+		elsewhere.add(b)
+		o, _ := elsewhere.store.Object(d)
+		nodes, err := o.Nodes()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		a.lists[d] = nodes
+	}
 }
 
 func (a *archive) counts() (asked int, given int64) {
@@ -309,4 +335,53 @@ func TestMirrorOfAContradiction(t *testing.T) {
 			t.Errorf("something of it stays (%v), or the mirror is blamed: %q", ok, n.complaints())
 		}
 	})
+}
+
+// A site that has the version before, and nobody to ask but a mirror, gets what that lacks; where the mirror has the list only of
+// another blob, or one that is damaged, it is told of, and the whole comes.
+func TestMirrorHasTheList(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil       func(a *archive, d Digest)
+		least, most float64
+		complaint   bool
+	}{
+		"the list":        {func(*archive, Digest) {}, 0.02, 0.2, false},
+		"no list":         {func(a *archive, d Digest) { delete(a.lists, d) }, 1, 1, false},
+		"a damaged list":  {func(a *archive, d Digest) { a.lists[d][len(a.lists[d])/2]++ }, 1, 1.02, true},
+		"half a list":     {func(a *archive, d Digest) { a.lists[d] = a.lists[d][:len(a.lists[d])/2] }, 1, 1.02, false},
+		"an empty list":   {func(a *archive, d Digest) { a.lists[d] = nil }, 1, 1, true},
+		"another's list":  {func(a *archive, d Digest) { a.lists[d] = a.lists[digestOf(content(61, 1<<20))] }, 1, 1.02, true},
+		"an endless list": {func(a *archive, d Digest) { a.lists[d] = make([]byte, 64<<20) }, 1, 1.02, true},
+	} {
+		for _, nodes := range []int{1, 3} {
+			run(t, func(t *testing.T, w *world) {
+				v1 := content(60, 6<<20)
+				v2 := slices.Concat(v1[:3<<20], content(62, 256<<10), v1[3<<20:])
+				want := w.wantOf(v2)
+				m := newArchive("m", v2, content(61, 1<<20))
+				m.lays(w)
+				c.spoil(m, want.Digest)
+				w.mirrors = []Mirror{m}
+				site := w.site("b", nodes)
+				for i, a := range site {
+					a.add(v1)
+					for _, b := range site[:i] {
+						w.net.connect(a.port, b.port)
+					}
+				}
+				w.fetchAll(site, want, 10*time.Minute)
+				for _, n := range site {
+					n.holds(want, v2)
+				}
+				checkGiven(t, m, c.least, c.most, len(v2))
+				var told []string
+				for _, n := range site {
+					told = append(told, n.complaints()...)
+				}
+				if wrong := slices.Contains(told, "m: "+errWrongList.Error()); wrong != c.complaint || !wrong && len(told) > 0 {
+					t.Errorf("%s, %d nodes: told of %q", name, nodes, told)
+				}
+			})
+		}
+	}
 }

@@ -97,26 +97,50 @@ func (m *Mirror) Read(ctx context.Context, d distribute.Digest, size, offset, le
 	if length == 0 { // there is no Range of no bytes
 		return http.NoBody, nil
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, m.url.JoinPath("blobs", "sha256", d.String()).String(), nil)
+	part := http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", offset, offset+length-1)}}
+	answer, cancel, err := m.get(ctx, m.url.JoinPath("blobs", "sha256", d.String()), part, func(a *http.Response) error { return check(a, size, offset, length) })
 	if err != nil {
-		cancel()
 		return nil, err
 	}
-	r.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", offset, offset+length-1))
+	return &body{answer, length, cancel}, nil
+}
+
+// List implements distribute.Mirror.
+func (m *Mirror) List(ctx context.Context, d distribute.Digest, most int64) (io.ReadCloser, error) {
+	answer, cancel, err := m.get(ctx, m.url.JoinPath("dag", d.String()), http.Header{}, func(a *http.Response) error {
+		if a.StatusCode != http.StatusOK || a.ContentLength > most {
+			return errors.New("it has no chunk list of the blob")
+		}
+		return unencoded(a)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &list{answer, most, cancel}, nil
+}
+
+// get asks for something, and returns the body of an answer that a look at its headers has found right.
+func (m *Mirror) get(ctx context.Context, what *url.URL, header http.Header, right func(*http.Response) error) (io.ReadCloser, context.CancelFunc, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, what.String(), nil)
+	if err != nil {
+		cancel()
+		return nil, nil, err
+	}
+	r.Header = header
 	r.Header.Set("Accept-Encoding", "identity")
 	r.Header.Set("User-Agent", "selvage")
 	answer, err := m.client.Do(r)
 	if err == nil {
-		if err = check(answer, size, offset, length); err != nil {
+		if err = right(answer); err != nil {
 			_ = answer.Body.Close() // it was not read
 		}
 	}
 	if err != nil {
 		cancel()
-		return nil, plain(err)
+		return nil, nil, plain(err)
 	}
-	return &body{answer.Body, length, cancel}, nil
+	return answer.Body, cancel, nil
 }
 
 // check looks whether an answer is what was asked for, as far as its headers say.
@@ -137,11 +161,18 @@ func check(a *http.Response, size, offset, length int64) error {
 	default:
 		return fmt.Errorf("it answers with status %d", a.StatusCode)
 	}
-	if e := a.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return errors.New("it encodes what it sends, though it was asked not to")
+	if err := unencoded(a); err != nil {
+		return err
 	}
 	if a.ContentLength >= 0 && a.ContentLength != length {
 		return errors.New("it answers with another number of bytes")
+	}
+	return nil
+}
+
+func unencoded(a *http.Response) error {
+	if e := a.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return errors.New("it encodes what it sends, though it was asked not to")
 	}
 	return nil
 }
@@ -196,5 +227,31 @@ func (b *body) Close() error {
 	}
 	err := b.ReadCloser.Close()
 	b.cancel()
+	return err
+}
+
+// list reads a chunk list, and fails if there is more than there can be of it.
+type list struct {
+	io.ReadCloser
+	room   int64
+	cancel context.CancelFunc
+}
+
+// Read implements io.Reader.
+func (l *list) Read(p []byte) (int, error) {
+	n, err := l.ReadCloser.Read(p)
+	if l.room -= int64(n); l.room < 0 {
+		return 0, errLong
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = plain(err)
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (l *list) Close() error {
+	err := l.ReadCloser.Close()
+	l.cancel()
 	return err
 }

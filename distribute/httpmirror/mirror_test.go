@@ -300,3 +300,56 @@ func TestCancel(t *testing.T) {
 	}
 	_ = r.Close()
 }
+
+// A chunk list is what a server has beside the blob, whole, and no longer than it can be.
+func TestList(t *testing.T) {
+	d := distribute.Digest(sha256.Sum256(data))
+	list := bytes.Repeat([]byte("node"), 500)
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "dag"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "dag", d.String()), list, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	endless := func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			if _, err := w.Write(list); err != nil {
+				return
+			}
+		}
+	}
+	packed := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		_ = gzip.NewWriter(w).Close() // whoever asked may be gone
+	}
+	for name, c := range map[string]struct {
+		serve http.Handler
+		most  int64
+		want  string // "": the list
+	}{
+		"as it is":  {http.FileServer(http.Dir(dir)), int64(len(list)), ""},
+		"too long":  {http.FileServer(http.Dir(dir)), int64(len(list)) - 1, "it has no chunk list of the blob"},
+		"none":      {http.NotFoundHandler(), 5000, "it has no chunk list of the blob"},
+		"no end":    {http.HandlerFunc(endless), 5000, errLong.Error()},
+		"in a pack": {http.HandlerFunc(packed), 5000, "it encodes what it sends, though it was asked not to"},
+	} {
+		s := httptest.NewServer(c.serve)
+		m, err := New(s.URL, new(net.Dialer).DialContext)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []byte
+		r, err := m.List(t.Context(), d, c.most)
+		if err == nil {
+			got, err = io.ReadAll(r)
+			_ = r.Close() // it was read, or is of no use
+		}
+		if c.want == "" && (err != nil || !bytes.Equal(got, list)) || c.want != "" && (err == nil || err.Error() != c.want) {
+			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		}
+		m.Close()
+		s.CloseClientConnections()
+		s.Close()
+	}
+}
