@@ -16,10 +16,10 @@ const (
 	maxReport       = 16 << 10 // bytes
 	maxReportItems  = 64       // deployments, and blobs
 	maxReportAddrs  = 4
-	maxReportText   = 256     // bytes of one text
-	maxReportTime   = 1 << 37 // unix seconds, beyond the year 6000
-	blobPrefixBytes = 8       // enough of a digest to tell the fleet's blobs apart
-	statementPrefix = 16      // hex digits, likewise for statements
+	maxReportText   = 256          // bytes of one text
+	maxReportTime   = 253402300799 // unix seconds: the end of the year 9999
+	blobPrefixBytes = 8            // enough of a digest to tell the fleet's blobs apart
+	statementPrefix = 16           // hex digits, likewise for statements
 )
 
 // report is what a node says of itself to the fleet: the body of its one register entry of kind
@@ -74,7 +74,7 @@ func opensStamp(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
-	return t.Unix()
+	return min(t.Unix(), maxReportTime)
 }
 
 // reportCodec encodes alike on every machine, and refuses on reading what it would not write.

@@ -15,7 +15,7 @@ import (
 func fullReport() report {
 	return report{
 		Deployments: []reportedDeployment{{Name: "till", Release: "till@1", Target: "till@2", Phase: "starting", Ready: true,
-			Address: "127.0.0.1:8080", Why: "because", Statement: "0123456789abcdef", Aim: "fedcba9876543210"}},
+			Address: "127.0.0.1:8080", Why: "because", Statement: "0123456789abcdef", Aim: "fedcba9876543210", Opens: 1.8e9}},
 		Blobs: [][]byte{[]byte("12345678")}, Addrs: []string{"/ip4/10.0.0.1/udp/4747/quic-v1"}, Held: true, Platform: "linux/amd64", Version: "v1",
 	}
 }
@@ -106,6 +106,7 @@ func TestTally(t *testing.T) {
 	}{
 		"runs it":                   {seen{pos, on(reportedDeployment{Release: "till@2", Ready: true, Statement: now, Aim: now}), true, today}, 1, 1, 0, 0, 0},
 		"runs it, out of reach":     {seen{pos, on(reportedDeployment{Release: "till@2", Ready: true, Statement: now, Aim: now}), false, today}, 1, 1, 0, 0, 0},
+		"fetched ahead":             {seen{pos, on(reportedDeployment{Release: "till@1", Ready: true, Statement: "before", Aim: now, Phase: "scheduled", Opens: 1.8e9}), true, today}, 1, 0, 0, 1, 0},
 		"as declared before":        {seen{pos, on(reportedDeployment{Release: "till@2", Ready: true, Statement: "before", Aim: "before"}), true, today}, 1, 0, 0, 1, 0},
 		"not healthy":               {seen{pos, on(reportedDeployment{Release: "till@2", Statement: now, Aim: now, Phase: "degraded"}), true, today}, 1, 0, 0, 1, 0},
 		"given up":                  {seen{pos, on(reportedDeployment{Release: "till@1", Ready: true, Statement: "before", Aim: now, Phase: "failed"}), true, today}, 1, 0, 1, 1, 0},
@@ -119,10 +120,32 @@ func TestTally(t *testing.T) {
 		if r.Targets != c.targets || r.Ready != c.ready || r.Failed != c.failed || len(r.Behind) != c.behind || len(r.Unreachable) != c.unreachables || r.Done != (c.behind == 0) {
 			t.Errorf("%s: %+v", what, r)
 		}
+		if waits := what == "fetched ahead"; (r.Scheduled == 1) != waits || (r.OpensAt != nil && r.OpensAt.Unix() == 1.8e9) != waits {
+			t.Errorf("%s: %d wait, until %v", what, r.Scheduled, r.OpensAt)
+		}
 		for _, b := range r.Behind {
 			if b.Phase == "" {
 				t.Errorf("%s: nothing says what it does: %+v", what, b)
 			}
 		}
+	}
+}
+
+// A time that is none is not believed, and one that no report can hold is not told.
+func TestReportedTimes(t *testing.T) {
+	c := newCodec(t)
+	for _, opens := range []int64{-1, maxReportTime + 1} {
+		r := fullReport()
+		r.Deployments[0].Opens = opens
+		data, err := c.encode(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.decode(data); err == nil {
+			t.Errorf("it opens at %d", opens)
+		}
+	}
+	if far := opensStamp(time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC)); far != maxReportTime || opensStamp(time.Time{}) != 0 {
+		t.Errorf("the year 12000 is told as %d", far)
 	}
 }

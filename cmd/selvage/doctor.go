@@ -51,7 +51,7 @@ func findings(s api.Status, blobs []api.Blob) []finding {
 	add(due, why, "")
 	add(s.Uplink.Held, "the uplink is held", "'selvage uplink on' lets it go")
 	for _, d := range s.Deployments {
-		add(!d.Ready, fmt.Sprintf("%s is %s: %s", d.Name, phase(d), d.Why), "")
+		add(!d.Ready && d.Phase != phaseScheduled, fmt.Sprintf("%s is %s: %s", d.Name, phase(d), d.Why), "")
 	}
 	for _, b := range blobs {
 		add(!b.Complete && len(b.Releases) > 0, fmt.Sprintf("blob %s of %s is not whole: %d%%", short(b.Digest), sortedJoin(b.Releases), percent(b.HaveBytes, b.Size)), "")

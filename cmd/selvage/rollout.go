@@ -120,8 +120,11 @@ func printRolloutTable(env *environment, r api.Rollout) error {
 	return env.table([]string{"NODE", "SITE", "RUNS", "PHASE", "LAST SEEN", "WHY"}, rows)
 }
 
-// phaseStandby is rollout.Standby, as the API has it.
-const phaseStandby = "standby"
+// rollout.Standby and rollout.Scheduled, as the API has them.
+const (
+	phaseStandby   = "standby"
+	phaseScheduled = "scheduled"
+)
 
 // tallyText says how many run a release.
 func tallyText(r api.Rollout) string {
