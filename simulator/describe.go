@@ -44,6 +44,11 @@ func DescribeWitness(v scenario.Witness) string {
 	return v.Node + " may vote for site " + v.Site
 }
 
+// DescribeMirror says who has what from a web server.
+func DescribeMirror(m scenario.Mirror) string {
+	return fmt.Sprintf("a web server has what %s has of blobs, for %s", m.Of, m.On)
+}
+
 // DescribeIssuer says what a node may do.
 func DescribeIssuer(i scenario.Issuer) string {
 	return fmt.Sprintf("%s may renew credentials, for %v", i.Node, i.Life)

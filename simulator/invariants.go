@@ -54,6 +54,7 @@ func invariants() map[string]invariant {
 		"changes_in_turn":        {doc: "of each site no more nodes change to a newer version at once than its deployment says (at_once)", all: changesInTurn},
 		"in_its_time":            {doc: "no node begins to run a release when its deployment says that it may not (windows, not_before)", each: inItsTime},
 		"blobs_wait":             {arg: scenario.Place, doc: "every node of the place that is up says that blobs wait, for a window or for the next month's cap", all: blobsWait},
+		"mirrored_once":          {arg: scenario.Release, doc: "nodes of each site have what they could get from no node from a mirror: some of the release, and no more than it once", all: mirroredOnce},
 		"all_have":               {arg: scenario.Release, doc: "every node that is up, meant, and not revoked, has the release's blob, whole", all: allHave},
 		"all_run":                {arg: scenario.Release, doc: "every node that is up, meant, and not revoked, runs the release and is ready; of a singleton, one of each site, and the others stand by", all: allRun},
 		"none_runs":              {arg: scenario.Release, doc: "no node runs the release", all: noneRuns},

@@ -52,6 +52,8 @@ func (t *story) do(k scenario.Work) error {
 		return t.yield(*k.Yield)
 	case k.Issuer != nil:
 		return t.issuer(*k.Issuer)
+	case k.Mirror != nil:
+		return t.mirror(*k.Mirror)
 	case k.Uplink != nil:
 		t.trace.Note(k.Uplink.On, "uplink", "%s", DescribeUplink(*k.Uplink))
 		return t.Uplink(*k.Uplink)
@@ -161,6 +163,18 @@ func (t *story) issuer(i scenario.Issuer) error {
 		return fmt.Errorf("issuer %s: %w", i.Node, err)
 	}
 	t.trace.Note(i.From, "issuer", "%s", DescribeIssuer(i))
+	return nil
+}
+
+// mirror puts a copy of a node's blobs behind a web server.
+func (t *story) mirror(m scenario.Mirror) error {
+	if _, err := t.up(m.Of); err != nil {
+		return fmt.Errorf("mirror %s: %w", m.Of, err)
+	}
+	if err := t.Mirror(m); err != nil {
+		return fmt.Errorf("mirror %s: %w", m.Of, err)
+	}
+	t.trace.Note(m.Of, "mirror", "%s", DescribeMirror(m))
 	return nil
 }
 

@@ -46,6 +46,9 @@ type Stage interface {
 	// Issuer lets a machine's node renew the credentials of its site's members.
 	Issuer(scenario.Issuer) error
 
+	// Mirror puts a copy of a machine's store behind a web server, which those at a place have known from their start.
+	Mirror(scenario.Mirror) error
+
 	// Lock has programs at a place take a lock over and over, until the story ends.
 	Lock(scenario.Lock) error
 

@@ -9,7 +9,7 @@ import (
 	"selvage/simulator/scenario"
 )
 
-// What holds of deployments for later, and of uplinks that are closed for a time.
+// What holds of deployments for later, of uplinks that are closed for a time, and of mirrors.
 
 // inItsTime looks at what runs for the first time on a machine. What began between two looks may have begun when its time was
 // about to be over.
@@ -35,6 +35,35 @@ func blobsWait(t *story, place string) string {
 		if n := m.Agent(); n != nil && n.Status().Uplink.BulkHeld == "" {
 			return "at " + Place(m) + " blobs may cross the uplink"
 		}
+	}
+	return ""
+}
+
+// mirrorSlack is what may come twice from a mirror: what was on its way when a node crashed, or was told too late.
+const mirrorSlack = 0.05
+
+func mirroredOnce(t *story, ref string) string {
+	r, from := t.releases[ref], map[string]int64{}
+	for _, m := range t.Machines() {
+		n := m.Agent()
+		if n == nil {
+			continue
+		}
+		for _, b := range n.Holdings() {
+			if b.Digest == r.digest {
+				from[m.Site()] += b.FromMirrorBytes
+			}
+		}
+	}
+	any := false
+	for _, s := range t.scenario.Sites {
+		any = any || from[s.Name] > 0
+		if most := (1 + mirrorSlack) * float64(len(r.content)); float64(from[s.Name]) > most {
+			return fmt.Sprintf("%s had %d bytes of %s from mirrors, which has %d", s.Name, from[s.Name], ref, len(r.content))
+		}
+	}
+	if !any {
+		return "nobody has had any of " + ref + " from a mirror"
 	}
 	return ""
 }

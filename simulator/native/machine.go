@@ -244,7 +244,7 @@ func (m *machine) run() error {
 	n, err := node.Start(node.Config{
 		FS: fs, Log: log, Listen: []string{fmt.Sprintf("%s:%d", m.host.Addr(), port)},
 		Drivers: map[string]runtime.Driver{runtime.TypeBundle: bundle.New(bundle.Config{FS: fs, Keeper: keeper{l}})},
-		Sockets: m.host, Dial: noDial, Now: m.clock.now, Uptime: m.clock.uptime, Platform: "sim/sim", Version: "sim",
+		Sockets: m.host, Dial: m.world.mirrors.dial, Mirrors: m.world.mirrors.of(m), Now: m.clock.now, Uptime: m.clock.uptime, Platform: "sim/sim", Version: "sim",
 		Logger: m.world.trace.Logger(m.String()), Changed: m.world.changed,
 		Led:    func(t lease.Token) { m.world.leads(l, t) },
 		Verify: m.world.verified.check, Lies: func() bool { return m.poison.Load() > 0 },

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	mrand "math/rand/v2"
-	"net"
 	"sync"
 	"testing/synctest"
 	"time"
@@ -37,6 +36,7 @@ type world struct {
 
 	singletons exclusive
 	locks      exclusive
+	mirrors    *mirrors
 	ending     context.Context // ends when the story does
 	end        context.CancelFunc
 
@@ -83,6 +83,7 @@ func newWorld(s scenario.Scenario) (*world, error) {
 			}
 		}
 	}
+	w.mirrors = newMirrors(s)
 	return w, nil
 }
 
@@ -207,10 +208,7 @@ func (w *world) Close() error {
 		g.Go(func() { errs[i] = m.stop() })
 	}
 	g.Wait()
+	w.mirrors.close()
 	w.wg.Wait()
 	return errors.Join(append(errs, w.net.Close())...)
-}
-
-func noDial(context.Context, string, string) (net.Conn, error) {
-	return nil, errors.New("nothing listens in a simulation")
 }

@@ -35,11 +35,16 @@ func checkWork(k scenario.Work) *lab.Unable {
 		return noCharter
 	case k.Lock != nil:
 		return noLock
+	case k.Mirror != nil:
+		return noMirror
 	case k.Deploy != nil && (len(k.Deploy.Windows) > 0 || k.Deploy.NotBefore > 0), k.Uplink != nil && k.Uplink.Windows != nil && len(*k.Uplink.Windows) > 0:
 		return noCalendar
 	}
 	return nil
 }
+
+// noMirror is why there are no mirrors here.
+var noMirror = &lab.Unable{What: "have a web server with a node's blobs (mirror)", Lacks: "the namespaces have no server but the nodes", Hint: "play it with --engine native"}
 
 // noCalendar is why nothing waits for a time of day here.
 var noCalendar = &lab.Unable{What: "wait for a time of day (windows, not_before)", Lacks: "processes go by the machine's clock, and not by that of the story", Hint: "play it with --engine native"}

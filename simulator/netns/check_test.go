@@ -43,6 +43,10 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: got %v", work, err)
 		}
 	}
+	mirror := check(parse(t, "sites: [{name: a, nodes: 1}, {name: b, nodes: 1}]\nwork: [{at: 1s, mirror: {of: a/n0, on: b}}]\n"))
+	if u := (*lab.Unable)(nil); !errors.As(mirror, &u) || u.Hint == "" || !strings.HasPrefix(mirror.Error(), "line 2, work at 1s: cannot have a web server") {
+		t.Errorf("a mirror: got %v", mirror)
+	}
 	for _, site := range []string{"uplink: {nat: cone}", "lan: {loss: 1%}"} {
 		err := check(parse(t, "sites: [{name: a, nodes: 1, "+site+"}]\n"))
 		if err == nil || !strings.HasPrefix(err.Error(), "site a: cannot ") {

@@ -156,6 +156,9 @@ func (st *stage) Witness(v scenario.Witness) error {
 // Lock implements simulator.Stage: it cannot be done, and check has said so.
 func (st *stage) Lock(scenario.Lock) error { return noLock }
 
+// Mirror implements simulator.Stage: it cannot be done, and check has said so.
+func (st *stage) Mirror(scenario.Mirror) error { return noMirror }
+
 // Yield implements simulator.Stage.
 func (st *stage) Yield(name string) error {
 	m, err := st.at(name)

@@ -333,6 +333,8 @@ func describeWork(k scenario.Work) (class, label, title string) {
 		return "other", "lock " + k.Lock.Name, k.Lock.On + " begins to take lock " + k.Lock.Name + " over and over"
 	case k.Issuer != nil:
 		return "other", "issuer " + k.Issuer.Node, simulator.DescribeIssuer(*k.Issuer)
+	case k.Mirror != nil:
+		return "other", "mirror of " + k.Mirror.Of, simulator.DescribeMirror(*k.Mirror)
 	case k.Revoke != nil:
 		return "other", "revoke " + k.Revoke.Node, k.Revoke.Node + " is revoked at " + k.Revoke.From
 	case k.Yield != nil:

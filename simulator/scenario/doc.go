@@ -46,7 +46,7 @@
 //
 // Each field is given with its value and bounds, what it is for, and what holds where it is
 // not given; where nothing is said of that, it is nought, false or empty. A fault has exactly one of the
-// fields from partition to restore, and a piece of work exactly one from seed to yield.
+// fields from partition to restore, and a piece of work exactly one from seed to issuer.
 //
 //	name: a text of at most 200 characters; what the story is about
 //	seed: a whole number, 0 to 18446744073709551615; what all randomness comes from
@@ -196,6 +196,11 @@
 //	    node: as in work.revoke
 //	  yield: a mapping; the node that leads a site is told to give that up
 //	    on: a SITE or SITE/NODE; where; nothing happens if no node there leads; has to be given
+//	  mirror: a mapping; a web server has a copy of a node's blobs from then on, for who can get them
+//	      from no node; it is no part of the network, whose faults do not concern it
+//	    of: a SITE/NODE; whose blobs, as they are then; has to be given
+//	    on: a SITE or SITE/NODE; who may ask it; has to be given
+//	    rate: a rate, 0 to 1000gbit; of each connection; otherwise 0, which is no limit
 //	  issuer: a mapping; a node may renew the credentials of its site's members, while it leads
 //	    life: a duration, 1m to 400d; how long a renewed credential is good for; otherwise 90d
 //	    node, from: as in work.witness

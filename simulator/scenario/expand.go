@@ -95,6 +95,8 @@ func (d *drawer) reserve() {
 			d.hold(downKind, w.Witness.From, at)
 		case w.Issuer != nil:
 			d.hold(downKind, w.Issuer.From, at)
+		case w.Mirror != nil:
+			d.hold(downKind, w.Mirror.Of, at)
 		}
 	}
 }

@@ -128,6 +128,7 @@ type Work struct {
 	Lock    *Lock
 	Yield   *Yield
 	Issuer  *Issuer
+	Mirror  *Mirror
 }
 
 // Seed makes a release at a node.
@@ -187,6 +188,14 @@ type Issuer struct {
 	Node string
 	From string        // the node at which it is said
 	Life time.Duration // of a renewed credential
+}
+
+// Mirror puts a copy of what a node has of blobs behind a web server, which nodes of a place ask last. They know its address from
+// the start.
+type Mirror struct {
+	Of   string // a node
+	On   string // a node or a site
+	Rate int64  // bits a second of each connection; 0 is no limit
 }
 
 // Revoke puts a node out of the fleet.

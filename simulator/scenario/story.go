@@ -187,6 +187,7 @@ func workFields() mapping[Work] {
 		job("revoke", revokeFields(), func(w *Work) **Revoke { return &w.Revoke }, "a node is revoked: put out of the fleet"),
 		job("witness", witnessFields(), func(w *Work) **Witness { return &w.Witness }, "a node of another site may vote on who leads a site, or not any more"),
 		job("yield", yieldFields(), func(w *Work) **Yield { return &w.Yield }, "the node that leads a site is told to give that up"),
+		job("mirror", mirrorFields(), func(w *Work) **Mirror { return &w.Mirror }, "a web server has a copy of a node's blobs from then on, for who can get them from no node; it is no part of the network, whose faults do not concern it"),
 		job("issuer", issuerFields(), func(w *Work) **Issuer { return &w.Issuer }, "a node may renew the credentials of its site's members, while it leads"),
 	}}
 }
@@ -274,6 +275,14 @@ func witnessFields() mapping[Witness] {
 func yieldFields() mapping[Yield] {
 	return mapping[Yield]{fields: []field[Yield]{
 		needed("on", place(), func(y *Yield) *string { return &y.On }, "where; nothing happens if no node there leads"),
+	}}
+}
+
+func mirrorFields() mapping[Mirror] {
+	return mapping[Mirror]{fields: []field[Mirror]{
+		needed("of", node(), func(m *Mirror) *string { return &m.Of }, "whose blobs, as they are then"),
+		needed("on", place(), func(m *Mirror) *string { return &m.On }, "who may ask it"),
+		of("rate", rate(), func(m *Mirror) *int64 { return &m.Rate }, "of each connection").or("0, which is no limit"),
 	}}
 }
 

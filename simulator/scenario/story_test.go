@@ -132,6 +132,7 @@ func workGen() *rapid.Generator[[]Work] {
 			{Uplink: &UplinkWork{On: "s0/n0", Windows: &[]string{"* * * * * 1m"}, Cap: &limit}},
 			{Uplink: &UplinkWork{On: "s0/n0", Windows: &[]string{}}},
 			{Charter: &Charter{From: "s0/n0"}},
+			{Mirror: &Mirror{Of: "s0/n0", On: "s0", Rate: limit}},
 			{Lock: &Lock{Name: "db/backup", On: "s0", Hold: time.Second, Rest: times(time.Minute).Draw(t, "rest")}},
 			{Revoke: &Revoke{From: "s0/n0", Node: "s0/late", Reason: "it is 'gone': #1"}},
 			{Yield: &Yield{On: "s0"}},

@@ -136,6 +136,9 @@ func (c *checker) work(now *state, e event) {
 	case w.Issuer != nil:
 		c.acting(now, e.path+".issuer.from", w.Issuer.From, e.at)
 		c.place(e.path+".issuer.node", w.Issuer.Node, e.at)
+	case w.Mirror != nil:
+		c.acting(now, e.path+".mirror.of", w.Mirror.Of, e.at)
+		c.place(e.path+".mirror.on", w.Mirror.On, e.at)
 	case w.Uplink != nil:
 		u := w.Uplink
 		c.place(e.path+".uplink.on", u.On, e.at)
