@@ -137,15 +137,19 @@ func (s *Swarm) given(now time.Time) bool {
 }
 
 // give sends a peer some of a blob. To another site what it wants later goes when nothing goes that is wanted now, and anything a little at
-// a time, so that either is seen soon.
-func (s *Swarm) give(to ident.NodeID, conn net.Conn, d Digest, data []byte) error {
+// a time, so that either is seen soon. It waits no longer than somebody wants it: until left is closed.
+func (s *Swarm) give(to ident.NodeID, conn net.Conn, d Digest, data []byte, left <-chan struct{}) error {
 	for len(data) > 0 {
 		far, later := s.wantedBy(to, d)
 		if !far {
 			return write(conn, data)
 		}
 		if later && s.given(time.Now()) && s.ctx.Err() == nil {
-			sleep(s.ctx, lookAgain)
+			select {
+			case <-left:
+				return net.ErrClosed
+			case <-time.After(lookAgain):
+			}
 			continue
 		}
 		n := min(len(data), giveSlice)

@@ -154,6 +154,33 @@ func TestLaterDoesNotWaitForNothing(t *testing.T) {
 	})
 }
 
+// What waits at a seed ends when nobody wants it any more: it takes none of the streams that a peer may have.
+func TestLaterIsGivenUp(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		origin, b, c := thin(w)
+		urgent, bulk := origin.add(content(58, 12<<20)), origin.add(content(59, 4<<20))
+		ctx, giveUp := context.WithCancel(context.Background())
+		w.net.wg.Go(func() { _ = c[0].swarm.Prefetch(ctx, bulk) })
+		time.Sleep(2 * time.Second)
+		w.net.wg.Go(func() { _ = b[0].fetch(urgent, time.Hour) })
+		time.Sleep(15 * time.Second)
+		streams := func() int {
+			origin.swarm.mu.Lock()
+			defer origin.swarm.mu.Unlock()
+			return origin.swarm.serving[c[0].port.id]
+		}
+		if n := streams(); n != 2 {
+			t.Errorf("%d streams of who waits; want that which tells, and that which waits", n)
+		}
+		giveUp()
+		time.Sleep(time.Second)
+		if n := streams(); n != 1 {
+			t.Errorf("%d streams of who has given up", n)
+		}
+		b[0].swarm.Close()
+	})
+}
+
 // until waits, in virtual time, for what has to come about within a time.
 func (w *network) until(t *testing.T, within time.Duration, ok func() bool) {
 	t.Helper()

@@ -137,7 +137,9 @@ func (s *Swarm) serveFetch(from ident.NodeID, conn net.Conn) {
 	gone := make(chan struct{})
 	defer close(gone)
 	requests, portions := make(chan []planner.Run, maxQueued), make(chan portion)
+	left := make(chan struct{}) // closed when the peer asks nothing more: it is gone, or has given this up
 	wg.Go(func() {
+		defer close(left)
 		defer close(requests)
 		s.misbehaved(from, readRequests(conn, &open, requests, gone))
 	})
@@ -150,7 +152,7 @@ func (s *Swarm) serveFetch(from ident.NodeID, conn net.Conn) {
 	for p := range portions {
 		data, err := pack.of(p, o.Chunks())
 		if err == nil {
-			err = s.give(from, conn, o.Digest, data)
+			err = s.give(from, conn, o.Digest, data, left)
 		}
 		p.release()
 		if err = errors.Join(err, p.err); err != nil {
