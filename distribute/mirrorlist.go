@@ -12,7 +12,8 @@ import (
 var errWrongList = errors.New("its chunk list is another blob's, or damaged")
 
 // mirrorList gets the chunk list from a mirror, once; it reports false if there is none to be had there. With the list, what older blobs
-// have need not come, and the nodes of a site share the rest out. An error is this node's.
+// have need not come, and the nodes of a site share the rest out. An error is this node's, or the
+// release's.
 func (t *task) mirrorList(m *mirror) (got bool, err error) {
 	t.mu.Lock()
 	asked := m.listed
@@ -36,7 +37,7 @@ func (t *task) mirrorList(m *mirror) (got bool, err error) {
 		return true, nil
 	case t.ctx.Err() != nil:
 		return false, t.ctx.Err()
-	case errors.Is(err, errLocal):
+	case errors.Is(err, errLocal), errors.Is(err, store.ErrContradiction):
 		return false, err
 	case errors.Is(err, store.ErrDAG):
 		t.complain(m, errWrongList)
