@@ -6,9 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
-
-	"selvage/internal/canon"
 	"selvage/internal/ident"
 )
 
@@ -77,35 +74,18 @@ func (b beacon) life() time.Duration {
 	return 3 * min(max(time.Duration(b.Pace)*time.Second, minPace), maxPace)
 }
 
-// beaconCodec encodes alike on every machine, and refuses on reading what it would not write.
-type beaconCodec struct {
-	enc cbor.EncMode
-	dec cbor.DecMode
+func newBeacons() (body[beacon], error) {
+	return newBody("beacon", maxBeacon, maxBeaconEnds, beacon.bounded)
 }
 
-func newBeaconCodec() (beaconCodec, error) {
-	enc, dec, err := canon.Modes(canon.Bounds{Array: maxBeaconEnds, Depth: 4})
-	return beaconCodec{enc, dec}, err
-}
-
-func (c beaconCodec) encode(b beacon) ([]byte, error) { return c.enc.Marshal(b) }
-
-// decode reads another node's beacon. Unknown fields are passed over: they are a newer version's.
-func (c beaconCodec) decode(data []byte) (beacon, error) {
-	var b beacon
-	if len(data) > maxBeacon {
-		return b, fmt.Errorf("decode beacon: longer than %d bytes", maxBeacon)
-	}
-	if err := c.dec.Unmarshal(data, &b); err != nil {
-		return beacon{}, fmt.Errorf("decode beacon: %w", err)
-	}
+func (b beacon) bounded() error {
 	if len(b.Alive)%shortID != 0 || len(b.Alive) > maxBeaconAlive*shortID {
-		return beacon{}, fmt.Errorf("decode beacon: members of %d bytes", len(b.Alive))
+		return fmt.Errorf("members of %d bytes", len(b.Alive))
 	}
 	for _, e := range b.Ends {
 		if len(e.Author) != shortID {
-			return beacon{}, fmt.Errorf("decode beacon: an author is named with %d bytes", len(e.Author))
+			return fmt.Errorf("an author is named with %d bytes", len(e.Author))
 		}
 	}
-	return b, nil
+	return nil
 }

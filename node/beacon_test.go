@@ -14,9 +14,9 @@ import (
 	"selvage/ledger"
 )
 
-func beaconCodecFor(t testing.TB) beaconCodec {
+func beaconBodyFor(t testing.TB) body[beacon] {
 	t.Helper()
-	c, err := newBeaconCodec()
+	c, err := newBeacons()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func mates(is ...byte) (out []ident.NodeID) {
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
 func TestBeaconRoundTrip(t *testing.T) {
-	c := beaconCodecFor(t)
+	c := beaconBodyFor(t)
 	b := beacon{Alive: shorts(mates(3, 1)), Ends: []beaconEnd{{Author: short(mate(2)), Seq: 7}}, Pace: 60, Epoch: 1 << 40}
 	data, err := c.encode(b)
 	if err != nil {
@@ -53,7 +53,7 @@ func TestBeaconRoundTrip(t *testing.T) {
 
 // TestBeaconOfMany: the largest site's beacon fits into an entry, and others believe it.
 func TestBeaconOfMany(t *testing.T) {
-	c := beaconCodecFor(t)
+	c := beaconBodyFor(t)
 	b := beacon{Pace: 600}
 	var all []ident.NodeID
 	for i := range 2 * maxBeaconAlive {
@@ -73,7 +73,7 @@ func TestBeaconOfMany(t *testing.T) {
 }
 
 func FuzzBeacon(f *testing.F) {
-	c := beaconCodecFor(f)
+	c := beaconBodyFor(f)
 	for _, b := range []beacon{{}, {Alive: shorts(mates(1, 2)), Ends: []beaconEnd{{Author: short(mate(3)), Seq: 9}}, Pace: 10}} {
 		data, err := c.encode(b)
 		if err != nil {

@@ -12,12 +12,6 @@ import (
 const heraldEvery = 5 * time.Second
 
 // decodedBeacon is a beacon that was read once; seq tells whether it is the newest still.
-type decodedBeacon struct {
-	seq uint64
-	beacon
-	ok bool
-}
-
 // beacons reads the newest beacons of all sites; within a site they are in the order of authors.
 func (n *Node) beacons() map[string][]heardBeacon {
 	out := map[string][]heardBeacon{}
@@ -40,12 +34,7 @@ func (n *Node) appendBeacon(to []heardBeacon, r ledger.Report) []heardBeacon {
 func (n *Node) decodedBeacon(r ledger.Report) (beacon, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if d, ok := n.heard[r.Node]; ok && d.seq == r.Seq {
-		return d.beacon, d.ok
-	}
-	b, err := n.beaconCodec.decode(r.Body)
-	n.heard[r.Node] = decodedBeacon{r.Seq, b, err == nil}
-	return b, err == nil
+	return n.heard.read(n.beaconBody, r)
 }
 
 // siteView is what this node sees of its site now.
@@ -96,7 +85,7 @@ func (n *Node) publishBeacon(b beacon) {
 	if fence, leads := n.lead.Fence(); leads {
 		b.Epoch = fence
 	}
-	body, err := n.beaconCodec.encode(b)
+	body, err := n.beaconBody.encode(b)
 	if err == nil {
 		_, err = n.feeds.publish(ledger.KindBeacon, "", "site", body)
 	}

@@ -99,13 +99,13 @@ func (c *Config) fill() {
 
 // Node is one running agent. It is safe for concurrent use.
 type Node struct {
-	cfg         Config
-	log         *slog.Logger
-	home        *home.Home
-	started     time.Time
-	reports     reportCodec
-	beaconCodec beaconCodec
-	termsCodec  termsCodec
+	cfg        Config
+	log        *slog.Logger
+	home       *home.Home
+	started    time.Time
+	reports    body[report]
+	beaconBody body[beacon]
+	termsBody  body[terms]
 
 	ledger     *ledger.Ledger
 	feeds      *feeds
@@ -152,8 +152,8 @@ type Node struct {
 	local    map[ident.NodeID]bool      // connected peers; true for those of the site
 	until    map[ident.NodeID]time.Time // until when the credential is good that a connected peer has shown
 	alerts   []alert                    // newest last, at most maxAlerts
-	decoded  map[ident.NodeID]decodedReport
-	heard    map[ident.NodeID]decodedBeacon
+	decoded  latest[report]
+	heard    latest[beacon]
 	ways     map[store.Digest]way // one for each blob that was fetched since the node came up
 	mending  map[store.Digest]bool
 	pins     []string       // never changed, only replaced
@@ -165,8 +165,8 @@ var _ api.Backend = (*Node)(nil)
 // Start brings a node up. On an error nothing of it is left running.
 func Start(cfg Config) (*Node, error) {
 	cfg.fill()
-	n := &Node{cfg: cfg, started: time.Now(), patchPause: patchPause, news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), leases: make(chan struct{}, 1), wanted: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, until: map[ident.NodeID]time.Time{}, decoded: map[ident.NodeID]decodedReport{},
-		heard: map[ident.NodeID]decodedBeacon{}, ways: map[store.Digest]way{}, mending: map[store.Digest]bool{}, faults: map[fault]bool{}}
+	n := &Node{cfg: cfg, started: time.Now(), patchPause: patchPause, news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), leases: make(chan struct{}, 1), wanted: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, until: map[ident.NodeID]time.Time{}, decoded: latest[report]{},
+		heard: latest[beacon]{}, ways: map[store.Digest]way{}, mending: map[store.Digest]bool{}, faults: map[fault]bool{}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openLead, n.openTurns, n.openLocks, n.openWork} {
 		if err := step(); err != nil {
@@ -207,13 +207,13 @@ func (n *Node) openState() (err error) {
 	if n.pins, err = n.home.Pins(); err != nil {
 		return err
 	}
-	if n.reports, err = newReportCodec(); err != nil {
+	if n.reports, err = newReports(); err != nil {
 		return err
 	}
-	if n.beaconCodec, err = newBeaconCodec(); err != nil {
+	if n.beaconBody, err = newBeacons(); err != nil {
 		return err
 	}
-	if n.termsCodec, err = newTermsCodec(); err != nil {
+	if n.termsBody, err = newTerms(); err != nil {
 		return err
 	}
 	if n.store, err = store.Open(n.cfg.FS, "store"); err != nil {

@@ -5,9 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
-
-	"selvage/internal/canon"
 	"selvage/node/api"
 )
 
@@ -77,58 +74,37 @@ func opensStamp(t time.Time) int64 {
 	return min(t.Unix(), maxReportTime)
 }
 
-// reportCodec encodes alike on every machine, and refuses on reading what it would not write.
-type reportCodec struct {
-	enc cbor.EncMode
-	dec cbor.DecMode
+func newReports() (body[report], error) {
+	return newBody("report", maxReport, maxReportItems, report.bounded)
 }
 
-func newReportCodec() (reportCodec, error) {
-	enc, dec, err := canon.Modes(canon.Bounds{Array: maxReportItems, Depth: 4})
-	return reportCodec{enc, dec}, err
-}
-
-// encode cuts what is too long rather than failing: a report with less is better than none.
-func (c reportCodec) encode(r report) ([]byte, error) {
+// trimmed leaves out what is too long rather than nothing: a report with less is better than none.
+func (r report) trimmed() report {
 	r.Deployments = r.Deployments[:min(len(r.Deployments), maxReportItems)]
 	for i := range r.Deployments {
 		r.Deployments[i].Why = cut(r.Deployments[i].Why)
 	}
 	r.Blobs = r.Blobs[:min(len(r.Blobs), maxReportItems)]
 	r.Addrs = r.Addrs[:min(len(r.Addrs), maxReportAddrs)]
-	return c.enc.Marshal(r)
-}
-
-// decode reads another node's report. Unknown fields are passed over: they are a newer version's.
-func (c reportCodec) decode(data []byte) (report, error) {
-	var r report
-	if len(data) > maxReport {
-		return r, fmt.Errorf("decode report: longer than %d bytes", maxReport)
-	}
-	if err := c.dec.Unmarshal(data, &r); err != nil {
-		return report{}, fmt.Errorf("decode report: %w", err)
-	}
-	for _, b := range r.Blobs {
-		if len(b) != blobPrefixBytes {
-			return report{}, fmt.Errorf("decode report: a blob is named with %d bytes", len(b))
-		}
-	}
-	return r, r.bounded()
+	return r
 }
 
 func (r report) bounded() error {
+	for _, b := range r.Blobs {
+		if len(b) != blobPrefixBytes {
+			return fmt.Errorf("a blob is named with %d bytes", len(b))
+		}
+	}
 	texts := append([]string{r.Platform, r.Version}, r.Addrs...)
 	for _, d := range r.Deployments {
 		texts = append(texts, d.Name, d.Release, d.Target, d.Phase, d.Address, d.Why, d.Statement, d.Aim)
-	}
-	for _, d := range r.Deployments {
 		if d.Opens < 0 || d.Opens > maxReportTime {
-			return fmt.Errorf("decode report: %d is no time", d.Opens)
+			return fmt.Errorf("%d is no time", d.Opens)
 		}
 	}
 	for _, t := range texts {
 		if len(t) > maxReportText {
-			return fmt.Errorf("decode report: a text of %d bytes", len(t))
+			return fmt.Errorf("a text of %d bytes", len(t))
 		}
 	}
 	return nil

@@ -20,9 +20,9 @@ func fullReport() report {
 	}
 }
 
-func newCodec(t testing.TB) reportCodec {
+func reportBody(t testing.TB) body[report] {
 	t.Helper()
-	c, err := newReportCodec()
+	c, err := newReports()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func newCodec(t testing.TB) reportCodec {
 }
 
 func TestReportRoundTrip(t *testing.T) {
-	c := newCodec(t)
+	c := reportBody(t)
 	data, err := c.encode(fullReport())
 	if err != nil {
 		t.Fatal(err)
@@ -42,14 +42,14 @@ func TestReportRoundTrip(t *testing.T) {
 
 // TestReportOfTooMuch: what a node has to say is cut to what its peers believe.
 func TestReportOfTooMuch(t *testing.T) {
-	c := newCodec(t)
+	c := reportBody(t)
 	var r report
 	for range 200 {
 		r.Deployments = append(r.Deployments, reportedDeployment{Name: "till", Phase: "failed", Why: strings.Repeat("\xff\xfeö", 400)})
 		r.Blobs = append(r.Blobs, make([]byte, blobPrefixBytes))
 		r.Addrs = append(r.Addrs, "/ip4/10.0.0.1/udp/4747/quic-v1")
 	}
-	data, err := c.encode(r)
+	data, err := c.encode(r.trimmed())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestReportOfTooMuch(t *testing.T) {
 }
 
 func FuzzReport(f *testing.F) {
-	c := newCodec(f)
+	c := reportBody(f)
 	good, err := c.encode(fullReport())
 	if err != nil {
 		f.Fatal(err)
@@ -133,11 +133,11 @@ func TestTally(t *testing.T) {
 
 // A time that is none is not believed, and one that no report can hold is not told.
 func TestReportedTimes(t *testing.T) {
-	c := newCodec(t)
+	c := reportBody(t)
 	for _, opens := range []int64{-1, maxReportTime + 1} {
 		r := fullReport()
 		r.Deployments[0].Opens = opens
-		data, err := c.encode(r)
+		data, err := c.encode(r.trimmed())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -43,23 +43,11 @@ func (r report) holds(d store.Digest) bool {
 	return slices.ContainsFunc(r.Blobs, func(b []byte) bool { return string(b) == string(d[:blobPrefixBytes]) })
 }
 
-// decodedReport is a report that was read once; seq tells whether it is the newest still.
-type decodedReport struct {
-	seq uint64
-	report
-	ok bool
-}
-
 // decodedReport reads a report, or remembers that it did. A report that cannot be read is passed over.
 func (n *Node) decodedReport(r ledger.Report) (report, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if d, ok := n.decoded[r.Node]; ok && d.seq == r.Seq {
-		return d.report, d.ok
-	}
-	rep, err := n.reports.decode(r.Body)
-	n.decoded[r.Node] = decodedReport{r.Seq, rep, err == nil}
-	return rep, err == nil
+	return n.decoded.read(n.reports, r)
 }
 
 // learnReports tells the mesh where nodes say that they can be reached; told has the reports that
@@ -99,7 +87,7 @@ func (n *Node) report() {
 	var last string
 	for {
 		next := reportEvery
-		body, err := n.reports.encode(n.ownReport())
+		body, err := n.reports.encode(n.ownReport().trimmed())
 		if err == nil && string(body) != last {
 			if err = n.publishReport(body); err == nil {
 				last = string(body)

@@ -6,9 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
-
-	"selvage/internal/canon"
 	"selvage/internal/ident"
 	"selvage/ledger"
 	"selvage/node/api"
@@ -18,8 +15,10 @@ import (
 // termsKey is the key of a node's record of its terms in the ledger: a register entry of the site's scope.
 const termsKey = "terms"
 
-// maxTerms is how many terms of its own a node keeps a record of: the latest.
-const maxTerms = 32
+const (
+	maxTerms      = 32      // of its own that a node keeps a record of: the latest
+	maxTermsBytes = 4 << 10 // of a record; a term has 75 at most
+)
 
 // terms are the latest terms in which its author led the site, the earliest first: the body of a register entry of kind Terms, deterministic CBOR.
 //
@@ -40,33 +39,21 @@ type term struct {
 	Yielded uint8
 }
 
-type termsCodec struct {
-	enc cbor.EncMode
-	dec cbor.DecMode
+func newTerms() (body[terms], error) {
+	return newBody("terms", maxTermsBytes, maxTerms, terms.right)
 }
 
-func newTermsCodec() (termsCodec, error) {
-	enc, dec, err := canon.Modes(canon.Bounds{Array: maxTerms, Depth: 4})
-	return termsCodec{enc, dec}, err
-}
-
-func (c termsCodec) encode(t terms) ([]byte, error) { return c.enc.Marshal(t) }
-
-// decode reads a record. One that no node writes is not believed.
-func (c termsCodec) decode(data []byte) (terms, error) {
-	var out terms
-	if err := c.dec.Unmarshal(data, &out); err != nil {
-		return nil, fmt.Errorf("decode terms: %w", err)
-	}
-	for i, t := range out {
+// right says what there is in a record that no node writes.
+func (all terms) right() error {
+	for i, t := range all {
 		switch {
 		case len(t.Before) != 0 && len(t.Before) != len(ident.NodeID{}), t.Yielded > 1:
-			return nil, fmt.Errorf("decode terms: term %d follows %d bytes, which ended by %d", t.Epoch, len(t.Before), t.Yielded)
-		case i > 0 && t.Epoch <= out[i-1].Epoch:
-			return nil, fmt.Errorf("decode terms: %d after %d", t.Epoch, out[i-1].Epoch)
+			return fmt.Errorf("term %d follows %d bytes, which ended by %d", t.Epoch, len(t.Before), t.Yielded)
+		case i > 0 && t.Epoch <= all[i-1].Epoch:
+			return fmt.Errorf("%d after %d", t.Epoch, all[i-1].Epoch)
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // recordTerm adds a term that has begun to this node's record. It does not wait while the node is held.
@@ -85,11 +72,11 @@ func (n *Node) recordTerm(b lead.Begun) error {
 	var own terms
 	for _, r := range n.ledger.TermsOf(n.home.Site) {
 		if r.Node == n.home.Node {
-			own, _ = n.termsCodec.decode(r.Body) // what cannot be read is replaced
+			own, _ = n.termsBody.decode(r.Body) // what cannot be read is replaced
 		}
 	}
 	own = append(slices.DeleteFunc(own, func(t term) bool { return t.Epoch >= next.Epoch }), next)
-	body, err := n.termsCodec.encode(own[max(0, len(own)-maxTerms):])
+	body, err := n.termsBody.encode(own[max(0, len(own)-maxTerms):])
 	if err == nil {
 		_, err = n.feeds.publish(ledger.KindTerms, n.home.Site, termsKey, body)
 	}
@@ -100,7 +87,7 @@ func (n *Node) recordTerm(b lead.Begun) error {
 func (n *Node) Terms() []api.Term {
 	out := []api.Term{}
 	for _, r := range n.ledger.TermsOf(n.home.Site) {
-		all, err := n.termsCodec.decode(r.Body)
+		all, err := n.termsBody.decode(r.Body)
 		if err != nil {
 			continue // a newer version's, or no node's of ours
 		}

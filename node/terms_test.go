@@ -7,8 +7,8 @@ import (
 	"selvage/internal/ident"
 )
 
-func termsIn(t testing.TB) termsCodec {
-	c, err := newTermsCodec()
+func termsBody(t testing.TB) body[terms] {
+	c, err := newTerms()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -17,7 +17,7 @@ func termsIn(t testing.TB) termsCodec {
 
 // FuzzTerms: what is read as a record of terms is written and read again as the same.
 func FuzzTerms(f *testing.F) {
-	c := termsIn(f)
+	c := termsBody(f)
 	id := ident.NodeID{1}
 	data, err := c.encode(terms{{Began: 1, Epoch: 7, Config: 1, Voters: 3, Before: []byte{}}, {Began: 2, Epoch: 8, Config: 1, Voters: 3, Before: id[:], Last: 7, Yielded: 1}})
 	if err != nil {
@@ -45,7 +45,7 @@ func FuzzTerms(f *testing.F) {
 }
 
 func TestTermsThatNobodyWrites(t *testing.T) {
-	c := termsIn(t)
+	c := termsBody(t)
 	long := make(terms, maxTerms+1)
 	for i := range long {
 		long[i].Epoch = uint64(i)
