@@ -3,12 +3,12 @@ package node
 import (
 	"io"
 	"math/rand/v2"
-	"syscall"
 	"testing"
 	"time"
 
 	"selvage/internal/disk"
 	"selvage/internal/disk/osdisk"
+	"selvage/internal/worked"
 	"selvage/mesh/meshtest"
 )
 
@@ -34,16 +34,16 @@ func BenchmarkBlob(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.StartTimer()
-		spent := processorTime(b)
+		spent := worked.Time()
 		streams += raw(io.Discard)
-		streamsCPU += processorTime(b) - spent
-		spent = processorTime(b)
+		streamsCPU += worked.Time() - spent
+		spent = worked.Time()
 		begin := time.Now()
 		if err := m.swarm.Fetch(b.Context(), o.Want); err != nil {
 			b.Fatal(err)
 		}
 		blobs += time.Since(begin)
-		blobsCPU += processorTime(b) - spent
+		blobsCPU += worked.Time() - spent
 	}
 	total := float64(blobBytes) * float64(b.N) / 1e6
 	b.ReportMetric(total/blobs.Seconds(), "blob-MB/s")
@@ -52,15 +52,6 @@ func BenchmarkBlob(b *testing.B) {
 	b.ReportMetric(blobsCPU.Seconds()*1e3/total, "blob-cpu-ns/B")
 	b.ReportMetric(streamsCPU.Seconds()*1e3/total, "raw-cpu-ns/B")
 	b.ReportMetric(streamsCPU.Seconds()/blobsCPU.Seconds(), "cpu-blob/raw")
-}
-
-// processorTime is what this process has taken so far.
-func processorTime(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func newDisk(b *testing.B) *osdisk.FS {

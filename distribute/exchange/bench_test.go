@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"context"
-	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"selvage/distribute/store"
+	"selvage/internal/worked"
 )
 
 const (
@@ -62,7 +62,7 @@ func compare(b *testing.B, source *store.Object, all []blocks.Block, fleet func(
 		b.StopTimer()
 		exs, counted := fleet(b, source, all)
 		b.StartTimer()
-		began, spent := time.Now(), processorTime()
+		began, spent := time.Now(), worked.Time()
 		var g errgroup.Group
 		for _, ex := range exs {
 			g.Go(func() error { return take(ex, source.Root, cids) })
@@ -71,7 +71,7 @@ func compare(b *testing.B, source *store.Object, all []blocks.Block, fleet func(
 			b.Fatal(err)
 		}
 		took += time.Since(began)
-		busy += processorTime() - spent
+		busy += worked.Time() - spent
 		sent += counted()
 	}
 	moved := float64(rounds * benchFetcher * benchSize)
@@ -173,12 +173,4 @@ func swarms(tb testing.TB, source *store.Object, _ []blocks.Block) ([]exchange.I
 		exs = append(exs, m.ex)
 	}
 	return exs, func() uint64 { return uint64(all[0].sent.Load()) }
-}
-
-func processorTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -68,13 +68,19 @@ func text(seed uint64, n int) []byte {
 	return b[:n]
 }
 
-func TestSizes(t *testing.T) {
-	a, b := noise(1, 300_000), noise(2, 300_000)
-	moved := bytes.Join([][]byte{a[200_000:], a[:100_000], a[100_000:200_000]}, nil)
-	addresses := bytes.Clone(a)
+// examples returns bytes, others, the first in another order, and the first with a little added in many places, as a linker does.
+func examples() (a, b, moved, addresses []byte) {
+	a, b = noise(1, 300_000), noise(2, 300_000)
+	moved = bytes.Join([][]byte{a[200_000:], a[:100_000], a[100_000:200_000]}, nil)
+	addresses = bytes.Clone(a)
 	for i := 0; i+4 < len(addresses); i += 100 {
 		addresses[i] += 16
 	}
+	return a, b, moved, addresses
+}
+
+func TestSizes(t *testing.T) {
+	a, b, moved, addresses := examples()
 	for _, c := range []struct {
 		name     string
 		old, new []byte

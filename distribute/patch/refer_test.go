@@ -28,13 +28,8 @@ const (
 
 // A large file is told in few bytes wherever its parts were, and made again from end to end.
 func TestLarge(t *testing.T) {
-	a, b := noise(1, 300_000), noise(2, 300_000)
-	moved := bytes.Join([][]byte{a[200_000:], a[:100_000], a[100_000:200_000]}, nil)
+	a, b, moved, addresses := examples()
 	far := append(bytes.Clone(b), a...)
-	addresses := bytes.Clone(a)
-	for i := 0; i+4 < len(addresses); i += 100 {
-		addresses[i] += 16
-	}
 	for _, c := range []struct {
 		name          string
 		old, new      []byte

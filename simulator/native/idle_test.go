@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"selvage/internal/worked"
 	"selvage/simulator/scenario"
 )
 
@@ -28,13 +29,6 @@ func wall() time.Duration {
 	var tv syscall.Timeval
 	_ = syscall.Gettimeofday(&tv) // it fails on a bad pointer only
 	return time.Duration(tv.Nano())
-}
-
-// work is how long processors have worked for this process, which tells more than wall on a busy machine.
-func work() time.Duration {
-	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // likewise
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // idleFigures are what a fleet costs that does nothing.
@@ -94,10 +88,10 @@ func (w *world) measureIdle(span time.Duration) (f idleFigures) {
 		before[s.Name()] = bytes{c.Up.Bytes, c.Down.Bytes}
 		packets -= c.LAN.Packets
 	}
-	begin, worked := wall(), work()
+	begin, spent := wall(), worked.Time()
 	time.Sleep(span)
 	f.speed = span.Seconds() / (wall() - begin).Seconds()
-	f.yield = span.Seconds() / (work() - worked).Seconds()
+	f.yield = span.Seconds() / (worked.Time() - spent).Seconds()
 	for _, s := range w.net.Sites() {
 		c, b := s.Counters(), before[s.Name()]
 		up, down := kbits(c.Up.Bytes-b.up, span), kbits(c.Down.Bytes-b.down, span)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"selvage/internal/worked"
 	"selvage/simulator"
 	"selvage/simulator/scenario"
 )
@@ -42,7 +43,7 @@ func largeFleet(b *testing.B, sites, nodes int) {
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
 			packets, bytes := w.crossed()
-			b.Logf("%4.0f s, %d CPU-s, %d MiB, %d packets and %d MB over uplinks so far: %s after %v", (wall() - begin).Seconds(), work()/time.Second, m.Sys>>20,
+			b.Logf("%4.0f s, %d CPU-s, %d MiB, %d packets and %d MB over uplinks so far: %s after %v", (wall() - begin).Seconds(), worked.Time()/time.Second, m.Sys>>20,
 				packets, bytes/1e6, what, time.Since(from))
 			b.ReportMetric(time.Since(from).Seconds(), unit)
 		}
