@@ -57,9 +57,13 @@ func (p *Planner) PeerTakes(id ident.NodeID, runs []Run, now time.Time) {
 	}
 }
 
-// heed finds out what mates that are to be waited for are getting. One that claimed something for too long is
-// heeded no more.
-func (p *Planner) heed(keen []*peer, now time.Time) {
+// heed finds out what mates are getting that brought something not long ago, or said that they were getting it. Nothing could be
+// brought before since. One that claimed something for too long is heeded no more.
+func (p *Planner) heed(since, now time.Time) {
+	keen := p.keen(since, now)
+	if !slices.Equal(keen, p.heeded) {
+		p.heeded, p.unheeded = keen, true
+	}
 	for _, q := range keen {
 		for _, c := range q.claims {
 			if !q.boasts && now.Sub(c.since) >= claimMost && !p.here(c.Run) {
@@ -90,6 +94,17 @@ func (p *Planner) heed(keen []*peer, now time.Time) {
 		}
 	}
 	p.eachTaken(func(*piece) {})
+}
+
+// keen returns the mates that brought something not long ago.
+func (p *Planner) keen(since, now time.Time) (keen []*peer) {
+	patience := p.takeOver()
+	for _, q := range p.order {
+		if q.mate() && now.Sub(latest(q.progress, since)) < patience {
+			keen = append(keen, q)
+		}
+	}
+	return keen
 }
 
 // eachTaken makes a change to each piece of which mates are getting something.

@@ -3,8 +3,6 @@ package planner
 import (
 	"slices"
 	"time"
-
-	"selvage/internal/mutant"
 )
 
 // mate reports whether the peer may get pieces for the site.
@@ -21,53 +19,32 @@ func (p *Planner) takeOver() time.Duration {
 	return max(TakeOver, p.slow(rate))
 }
 
-// keen returns the mates that may be waited for: they brought something not long ago.
-func (p *Planner) keen(now time.Time) []*peer { return p.keenSince(p.opened, now) }
-
-// keenSince is keen, where nothing could be brought before a time.
-func (p *Planner) keenSince(since, now time.Time) []*peer {
-	patience := p.takeOver()
-	var keen []*peer
-	for _, q := range p.order {
-		last := q.progress
-		if last.Before(since) {
-			last = since
-		}
-		if q.mate() && (now.Sub(last) < patience || mutant.On(mutant.DropTakeover)) {
-			keen = append(keen, q)
+// assign finds out for each piece whose duty it is to get it over the uplink, and who helps: of the crew, the first and the second in
+// rank for the piece. One that a local peer offers is nobody's duty; if none does, the crew lack it too.
+func (p *Planner) assign(c crew) {
+	if c.self != p.crewed.self {
+		p.dismiss(nil)
+		p.crewed.self = c.self
+	}
+	p.dismiss(c.mates)
+	for _, q := range c.mates {
+		if !slices.Contains(p.crewed.mates, q) {
+			p.enlist(q)
 		}
 	}
-	return keen
+	p.crewed.mates = c.mates
 }
 
-// assign finds out for each piece whose duty it is to get it over the uplink, and who helps: among this node and the
-// keen mates, the first and the second in rank. A piece that a local peer offers is nobody's duty; if none does, the keen lack it too.
-func (p *Planner) assign(keen []*peer) {
-	if slices.Equal(keen, p.keenest) {
-		return
-	}
-	for _, q := range keen {
-		q.keen = true
-	}
-	for k := 0; k < len(p.keenest); {
-		if q := p.keenest[k]; !q.keen {
-			p.keenest = slices.Delete(p.keenest, k, k+1)
+// dismiss has those resign who are not to stay.
+func (p *Planner) dismiss(stay []*peer) {
+	for k := 0; k < len(p.crewed.mates); {
+		if q := p.crewed.mates[k]; !slices.Contains(stay, q) {
+			p.crewed.mates = slices.Delete(p.crewed.mates, k, k+1)
 			p.resign(q)
 			continue
 		}
 		k++
 	}
-	for _, q := range p.keenest {
-		q.keen = false // it is assigned
-	}
-	for _, q := range keen {
-		if q.keen {
-			q.keen = false
-			p.enlist(q)
-		}
-	}
-	p.keenest = append(p.keenest[:0], keen...)
-	p.unheeded = true
 }
 
 // enlist assigns to one more.
@@ -82,12 +59,12 @@ func (p *Planner) enlist(q *peer) {
 	}
 }
 
-// resign assigns what was of one who is not among the keenest any more.
+// resign assigns what was of one who is not of the crew any more.
 func (p *Planner) resign(q *peer) {
 	for at := range p.pieces {
 		if pc := &p.pieces[at]; p.behind(q, at) {
 			if pc.before--; pc.before == 1 {
-				pc.duty = p.keenest[slices.IndexFunc(p.keenest, func(o *peer) bool { return p.behind(o, at) })]
+				pc.duty = p.crewed.mates[slices.IndexFunc(p.crewed.mates, func(o *peer) bool { return p.behind(o, at) })]
 			}
 			p.sortEarly(pc)
 		}
@@ -101,5 +78,7 @@ func (p *Planner) sortEarly(pc *piece) {
 	}
 }
 
-// behind reports whether this node comes after a mate in getting a piece.
-func (p *Planner) behind(q *peer, at int) bool { return rank(q.seed, at) > rank(p.self, at) }
+// behind reports whether this node comes after a mate of the crew in getting a piece.
+func (p *Planner) behind(q *peer, at int) bool {
+	return !p.crewed.self || rank(q.seed, at) > rank(p.self, at)
+}

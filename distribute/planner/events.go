@@ -20,6 +20,10 @@ func (p *Planner) PeerUp(id ident.NodeID, site string, now time.Time) {
 	p.peers[id] = q
 	at, _ := slices.BinarySearchFunc(p.order, id, func(o *peer, id ident.NodeID) int { return o.id.Compare(id) })
 	p.order = slices.Insert(p.order, at, q)
+	if q.rank = crewRank(q.seed); q.local {
+		at, _ := slices.BinarySearchFunc(p.ranks, q, byRank)
+		p.ranks = slices.Insert(p.ranks, at, q)
+	}
 }
 
 // PeerGone forgets a peer; what was asked of it may be asked of others.
@@ -36,7 +40,8 @@ func (p *Planner) PeerGone(id ident.NodeID) {
 		}
 	}
 	delete(p.peers, id)
-	p.order = slices.DeleteFunc(p.order, func(o *peer) bool { return o == q })
+	gone := func(o *peer) bool { return o == q }
+	p.order, p.ranks = slices.DeleteFunc(p.order, gone), slices.DeleteFunc(p.ranks, gone)
 }
 
 // PeerWants notes whether a peer is fetching the blob. When it begins, it is given the time to

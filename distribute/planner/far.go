@@ -7,21 +7,21 @@ import (
 
 // askUplink asks other sites for the pieces that no local peer has and no mate is getting: those that are this
 // node's duty, and if there is room for more, those of the mate that it helps.
-func (p *Planner) askUplink(keen []*peer, now time.Time, e *Effects) {
+func (p *Planner) askUplink(now time.Time, e *Effects) {
 	p.deal()
 	p.trade.withheld = false
 	if p.closed || !p.anyUsable(farPeer, now) || p.hears(now) {
 		return
 	}
 	p.look(now)
-	for k, q := range keen {
+	for k, q := range p.crewed.mates {
 		q.turn = k
 	}
 	far := &p.sets.far
 	p.askInTurn(&far[farMine+1], p.able(fromTraders, now), now, e)
 	p.askInTurn(&far[farMine], p.able(fromOwers, now), now, e)
-	p.help(&far[farHelped+1], (*peer).trader, p.able(fromDryTraders, now), len(keen), now, e)
-	p.help(&far[farHelped], (*peer).seeds, p.able(fromDryOwers, now), len(keen), now, e)
+	p.help(&far[farHelped+1], (*peer).trader, p.able(fromDryTraders, now), now, e)
+	p.help(&far[farHelped], (*peer).seeds, p.able(fromDryOwers, now), now, e)
 	p.askSooner(now, e)
 }
 

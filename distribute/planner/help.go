@@ -10,12 +10,12 @@ const aheadBytes = minPiece
 
 // help asks peers that will soon have sent all for pieces that are the duty of a mate, and that the mate will not ask for soon. It begins
 // at the other end than the mate.
-func (p *Planner) help(s *turns, givers func(q *peer) bool, of *able, keen int, now time.Time, e *Effects) {
+func (p *Planner) help(s *turns, givers func(q *peer) bool, of *able, now time.Time, e *Effects) {
 	at := of.last(s, len(p.pieces)-1, now)
 	if at < 0 {
 		return
 	}
-	kept := p.keep(s, givers, keen)
+	kept := p.keep(s, givers)
 	for ; at >= 0; at = of.last(s, at-1, now) {
 		if pc := &p.pieces[p.sets.order[0][at]]; !pc.kept && pc.idle > pc.claimed {
 			p.askAll(pc, of, now, e)
@@ -28,11 +28,12 @@ func (p *Planner) help(s *turns, givers func(q *peer) bool, of *able, keen int, 
 
 // keep finds out what mates will ask for soon of the pieces of a set that are their duty, of peers that have them: in their turn, until
 // each mate has enough to ask each peer for.
-func (p *Planner) keep(s *turns, givers func(q *peer) bool, keen int) (kept []*piece) {
+func (p *Planner) keep(s *turns, givers func(q *peer) bool) (kept []*piece) {
+	mates := len(p.crewed.mates)
 	var some []*peer
 	for _, q := range p.order {
 		if givers(q) {
-			q.next, q.ahead = slices.Grow(q.next[:0], keen)[:keen], 0
+			q.next, q.ahead = slices.Grow(q.next[:0], mates)[:mates], 0
 			clear(q.next)
 			some = append(some, q)
 		}
@@ -47,7 +48,7 @@ func (p *Planner) keep(s *turns, givers func(q *peer) bool, keen int) (kept []*p
 			pc.kept = true
 			kept = append(kept, pc)
 		}
-		open = slices.DeleteFunc(open, func(q *peer) bool { return q.ahead == keen })
+		open = slices.DeleteFunc(open, func(q *peer) bool { return q.ahead == mates })
 	}
 	return kept
 }
@@ -81,5 +82,5 @@ func (p *Planner) spare(pc *piece, givers []*peer) bool {
 	return false
 }
 
-// enough reports whether one of the keen has enough to ask the peer for.
+// enough reports whether one of the crew has enough to ask the peer for.
 func (q *peer) enough(turn int) bool { return q.next[turn] >= q.window()+aheadBytes }

@@ -50,9 +50,8 @@ func (p *Planner) askMirrors(now time.Time, e *Effects) {
 	if p.forlorn.IsZero() {
 		return
 	}
-	keen := p.keenSince(p.forlorn, now)
-	p.assign(keen)
-	p.heed(keen, now)
+	p.assign(p.crew(p.forlorn, now))
+	p.heed(p.forlorn, now)
 	p.askInTurn(&p.sets.left, p.able(goodMirror, now), now, e)
 }
 

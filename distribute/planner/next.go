@@ -23,10 +23,9 @@ func (p *Planner) Next(now time.Time) Effects {
 	}
 	p.freshen()
 	p.askLocal(now, &e)
-	keen := p.keen(now)
-	p.assign(keen)
-	p.heed(keen, now)
-	p.askUplink(keen, now, &e)
+	p.assign(p.crew(p.opened, now))
+	p.heed(p.opened, now)
+	p.askUplink(now, &e)
 	p.askMirrors(now, &e)
 	p.askLast(now, &e)
 	p.hedge(now, &e)
@@ -70,40 +69,54 @@ func (p *Planner) anyUsable(of kind, now time.Time) bool {
 	return slices.ContainsFunc(p.order, func(q *peer) bool { return of.may(q) && q.usable(now) })
 }
 
+// alarm is the first moment that is still to come, of those that it is told; the zero time if there is none.
+type alarm struct{ now, at time.Time }
+
+func (a *alarm) by(t time.Time) {
+	if t.After(a.now) && (a.at.IsZero() || t.Before(a.at)) {
+		a.at = t
+	}
+}
+
 // wake returns the next moment at which time alone changes what Next says.
 func (p *Planner) wake(now time.Time) time.Time {
-	var next time.Time
-	sooner := func(t time.Time) {
-		if t.After(now) && (next.IsZero() || t.Before(next)) {
-			next = t
-		}
-	}
+	a := alarm{now: now}
 	patience := p.takeOver()
-	sooner(p.cfg.Began.Add(hearTime))
-	sooner(p.mirrorAt)
-	sooner(p.hedgeAt)
+	a.by(p.cfg.Began.Add(hearTime))
+	a.by(p.mirrorAt)
+	a.by(p.hedgeAt)
 	for _, t := range []time.Time{p.forlorn, p.opened} {
 		if !t.IsZero() {
-			sooner(t.Add(patience))
+			a.by(t.Add(patience))
 		}
 	}
 	if p.trade.withheld {
-		sooner(now.Add(incomeTime))
+		a.by(now.Add(incomeTime))
 	}
 	for _, q := range p.order {
-		if q.flight > 0 && !p.shut(q) {
-			sooner(p.nextLook(q))
-			sooner(q.alive.Add(q.stall()))
-		}
-		if !q.banned {
-			sooner(q.rest)
-		}
-		if q.mate() {
-			for _, c := range q.claims {
-				sooner(c.since.Add(claimMost))
-			}
-			sooner(q.progress.Add(patience))
+		p.wakeFor(q, patience, &a)
+	}
+	return a.at
+}
+
+// wakeFor is wake for what is known of a peer.
+func (p *Planner) wakeFor(q *peer, patience time.Duration, a *alarm) {
+	if q.flight > 0 && !p.shut(q) {
+		a.by(p.nextLook(q))
+		a.by(q.alive.Add(q.stall()))
+		if !q.local { // mates may have to be told again that it is coming
+			a.by(p.told.Add(tellAgain))
+			a.by(a.now.Add(tellAgain))
 		}
 	}
-	return next
+	if !q.banned {
+		a.by(q.rest)
+	}
+	if q.mate() {
+		for _, c := range q.claims {
+			a.by(c.since.Add(claimMost))
+		}
+		a.by(q.progress.Add(patience))
+		a.by(q.joined.Add(joinTime))
+	}
 }

@@ -15,10 +15,10 @@
 //     busy. Of pieces that are equally rare, each mate begins with others; a node without mates
 //     takes them in their order. Once all that is missing was asked for, what a late one was asked for last is asked of
 //     another too, and whoever is overtaken is asked to send no more: see hedge.go. That is not done over the uplink.
-//  2. The uplink, for a piece that no local peer has, only if it is this node's duty: of
-//     all mates and this node, the one with the highest hash of (piece, node). The others wait for
-//     it to come to the site. If the one on duty brings nothing new to the site for TakeOver, it is
-//     passed over; what it gets from its mates does not count. Nodes tell their mates what they asked for over
+//  2. The uplink, for a piece that no local peer has, only if it is this node's duty. A blob has a crew at each site,
+//     the two nodes with the highest hash of (blob, node), and of them the one with the highest hash of (piece, node) is on duty. The
+//     others wait for the piece to come to the site. If one of the crew brings nothing new to the site for TakeOver, the next takes
+//     its place; what it gets from its mates does not count. Nodes tell their mates what they asked for over
 //     the uplink, and nobody asks for what a mate is getting: so mates that begin one after the other do not get
 //     it twice, and one that has little left to do helps another, the next in rank for a piece, with what that
 //     will not ask for soon.
@@ -40,7 +40,7 @@
 // # Cost
 //
 // Every event keeps up to date what peers offer, in count.go, and by that which pieces may be asked for, in sets.go. So Next is linear in
-// peers, again for each piece that it asks for, and in pieces only when a mate comes, goes or is passed over, a peer is the first
+// peers, again for each piece that it asks for, and in pieces only when one comes to the crew or leaves it, a peer is the first
 // or the last that has all, or a seed deals anew; and once a second where there are mirrors. The other calls are linear in peers, and in
 // pieces where a peer comes, goes or fails. 'go test -run ^$ -bench Cost' shows it.
 package planner
@@ -100,6 +100,7 @@ type Planner struct {
 	left     int   // chunks that are not here
 	idle     int   // of these, chunks that were not requested
 	self     uint64
+	rank     uint64 // among those of the site: who gets the blob over the uplink
 	peers    map[ident.NodeID]*peer
 	order    []*peer // by ID
 	wholes   offers  // trusted peers that have every chunk
@@ -108,7 +109,9 @@ type Planner struct {
 	flown    bool  // that is to be told
 	told     time.Time
 	taken    []Run     // what mates are getting over the uplink
-	keenest  []*peer   // for whom assign was done last
+	ranks    []*peer   // local, by rank: the highest first
+	crewed   crew      // for whom assign was done last
+	heeded   []*peer   // whose claims were looked at last
 	closed   bool      // nobody beyond the uplink is to be asked
 	opened   time.Time // when that ended last; zero: it never began
 	mirrors  int       // how many there are
@@ -132,7 +135,7 @@ type piece struct {
 	partly              offers    // trusted peers that have an idle chunk of it, but not the whole blob
 	place               int       // in an order that is the same at all sites
 	claimed             int       // idle chunks that mates are getting over the uplink, since heed
-	before              int       // keen mates that are before this node in getting it over the uplink
+	before              int       // mates of the crew that are before this node in getting it over the uplink
 	bare                time.Time // since when no trusted peer offers or sends anything of it; zero: one does
 	forsaken            bool      // it is left to mirrors
 	duty                *peer     // one of the mates before, if there is one
@@ -153,6 +156,7 @@ type chunk struct {
 type peer struct {
 	id     ident.NodeID
 	seed   uint64 // of its ranks
+	rank   uint64 // among those of the site
 	local  bool
 	mirror bool // it is no node
 	wants  bool // it is fetching the blob
@@ -160,9 +164,8 @@ type peer struct {
 	share  Share
 	claims []claim
 	boasts bool    // it claimed something, and did not get it: its claims do not count
-	keen   bool    // scratch
-	turn   int     // scratch: its place among the keen
-	next   []int64 // scratch: bytes that each of the keen asks it for next, before this node may help
+	turn   int     // scratch: its place in the crew
+	next   []int64 // scratch: bytes that each of the crew asks it for next, before this node may help
 	ahead  int     // scratch: of these, how many have enough
 	all    bool    // it has every chunk
 	has    bitset
@@ -185,6 +188,7 @@ type peer struct {
 	look     time.Time     // not to be looked before whether another peer can take over
 	gathered int64         // bytes that it delivered since the rate was last measured
 	progress time.Time     // when it was last seen to bring something new to the site
+	joined   time.Time     // since when it is of the crew, or was passed over there; zero: it is not
 	rest     time.Time     // not to be asked before
 	rests    int           // on end
 	rate     float64       // bytes a second, smoothed; 0 while unknown
@@ -215,6 +219,7 @@ type Effects struct {
 func New(cfg Config) *Planner {
 	p := &Planner{cfg: cfg, chunks: make([]chunk, len(cfg.Sizes)), of: make([]int, len(cfg.Sizes)), peers: map[ident.NodeID]*peer{}}
 	p.self = seed("duty", cfg.Self[:], cfg.Blob[:])
+	p.rank = crewRank(p.self)
 	p.cut()
 	p.sets = newSets(len(p.pieces))
 	p.reorder(1, p.lie)

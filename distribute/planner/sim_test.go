@@ -103,6 +103,7 @@ type simNode struct {
 	dead    bool
 	mutes   bool // its mates hear nothing of what it gets
 	cutOff  bool // it reaches no other site
+	carried int  // chunks that it got over the uplink
 	done    time.Time
 }
 
@@ -410,6 +411,7 @@ func (n *simNode) arrives(i int, id ident.NodeID, local bool, m manner, l *lane)
 	l.queue = l.queue[1:]
 	if !local {
 		n.s.uplink += int64(n.s.sizes[i])
+		n.carried++
 	}
 	if n.have[i] {
 		n.s.again += int64(n.s.sizes[i])

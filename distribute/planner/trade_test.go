@@ -104,7 +104,7 @@ func TestRareFirst(t *testing.T) {
 	now, mate := time.Unix(1, 0), ident.NodeID{3}
 	p.PeerUp(mate, "s", now)
 	p.PeerWants(mate, true, now)
-	p.assign(p.keen(now))
+	p.assign(p.crew(p.opened, now))
 	traded, taken := map[int]bool{}, []Run{}
 	for i := range p.chunks {
 		if traded[i] = p.pieces[p.of[i]].before == 0; traded[i] {
