@@ -375,19 +375,6 @@ func allRun(t *story, ref string) string {
 	return ""
 }
 
-// allHave reports whether every machine that a deployment is meant for has what it is to run, whether or not it runs yet.
-func (t *story) allHave(d *deploy) bool {
-	return !slices.ContainsFunc(t.Machines(), func(m Machine) bool {
-		n := t.member(m)
-		if n == nil || !t.meant(m, d.selector) {
-			return false
-		}
-		r := running(n, d.name)
-		waits := r.Phase == string(rollout.Absent) || r.Phase == string(rollout.Waiting) || r.Phase == string(rollout.Fetching)
-		return r.Target != d.release || waits
-	})
-}
-
 func noneRuns(t *story, ref string) string {
 	for _, m := range t.Machines() {
 		if n := m.Agent(); n != nil {

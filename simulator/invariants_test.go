@@ -14,6 +14,7 @@ import (
 // agent is a node that says what a test wants.
 type agent struct {
 	status api.Status
+	blobs  []api.Blob
 	asked  func() // when its status is
 	nodes  []api.Node
 }
@@ -24,7 +25,7 @@ func (a *agent) Status() api.Status {
 	}
 	return a.status
 }
-func (a *agent) Holdings() []api.Blob                { return nil }
+func (a *agent) Holdings() []api.Blob                { return a.blobs }
 func (a *agent) Nodes() []api.Node                   { return a.nodes }
 func (a *agent) Rollout(string) (api.Rollout, error) { return api.Rollout{}, nil }
 
@@ -171,6 +172,32 @@ func TestFetchedBeforeItRuns(t *testing.T) {
 	}
 }
 
+// TestFetchedBeforeItIsSeen: nodes that are looked at only now and then tell when they had the release; one may have had it before.
+func TestFetchedBeforeItIsSeen(t *testing.T) {
+	const digest = "d1"
+	d := &deploy{name: "till", release: "till@v2", at: 10 * time.Second}
+	for what, c := range map[string]struct {
+		had  []time.Duration
+		want time.Duration
+	}{
+		"one after the other":   {[]time.Duration{12 * time.Second, 13 * time.Second}, 3 * time.Second},
+		"before it was to run":  {[]time.Duration{time.Second, 2 * time.Second}, 0},
+		"by a clock that is on": {[]time.Duration{12 * time.Second, time.Hour}, 20 * time.Second},
+	} {
+		st := &timedStage{}
+		for i, had := range c.had {
+			m := &timedMachine{machine: machine{name: "n" + string(rune('0'+i))}, agent: &timedAgent{}}
+			at, never := scenario.Epoch.Add(had), scenario.Epoch.Add(2*time.Hour)
+			m.agent.blobs = []api.Blob{{Digest: "other", CompletedAt: &never}, {Digest: digest, CompletedAt: &at}, {Digest: digest}}
+			st.machines = append(st.machines, m)
+		}
+		s := &story{Stage: st, trace: NewTrace(), releases: map[string]release{"till@v2": {digest: digest}}}
+		if got := s.fetchedAt(d, 30*time.Second) - d.at; got != c.want {
+			t.Errorf("%s: fetched after %s, want %s", what, got, c.want)
+		}
+	}
+}
+
 // TestBusyMachinesAreWaitedFor: what has to hold of all in the end does not hold of those alone who happen to answer,
 // until the time is up.
 func TestBusyMachinesAreWaitedFor(t *testing.T) {
@@ -208,6 +235,9 @@ type timedAgent struct {
 }
 
 func (a *timedAgent) Asked() (from, to time.Duration) { return a.from, a.to }
+
+// When takes the node's clock to show the story's time.
+func (a *timedAgent) When(at time.Time) time.Duration { return at.Sub(scenario.Epoch) }
 
 // timedMachine has a timedAgent.
 type timedMachine struct {

@@ -17,7 +17,7 @@ type Result struct {
 	WallSeconds     float64  `json:"wall_seconds"`
 	TraceSHA256     string   `json:"trace_sha256"`
 	Checks          []Check  `json:"checks"`
-	FetchedSeconds  float64  `json:"fetched_seconds"`  // of the last deployment, until every node that is meant had the release, and all were up; 0 if that did not come about
+	FetchedSeconds  float64  `json:"fetched_seconds"`  // of the last deployment, until the last node that is meant had the release; 0 if not all of them had, and were up, at one moment
 	MakespanSeconds float64  `json:"makespan_seconds"` // of the last deployment, until every node that is meant ran it, and all were up; 0 if that did not come about
 	BoundSeconds    float64  `json:"bound_seconds"`    // what its links allowed at best
 	Uplinks         []Uplink `json:"uplinks"`

@@ -100,9 +100,11 @@ type Agent interface {
 	Rollout(deployment string) (api.Rollout, error)
 }
 
-// Timed is an Agent whose Status is of some moment between two of the story.
+// Timed is an Agent whose Status is of some moment between two of the story, and who is looked at only now and then.
 type Timed interface {
 	Asked() (from, to time.Duration)
+	// When is the story's time at a time that the node tells.
+	When(at time.Time) time.Duration
 }
 
 // Spec is what a declaration of a story says to the nodes.

@@ -334,21 +334,6 @@ func (t *story) broken() bool {
 	})
 }
 
-// measure notes which deployments have got everywhere. A machine that is down has not got one.
-func (t *story) measure(now time.Duration) {
-	for i, d := range t.deploys {
-		newest := !slices.ContainsFunc(t.deploys[i+1:], func(o *deploy) bool { return o.name == d.name })
-		if d.fetched == 0 && newest && allUp(t, "") == "" && t.allHave(d) {
-			d.fetched = now - d.at
-			t.trace.Note("", "fetched", "%s is everywhere after %s", d.release, d.fetched)
-		}
-		if d.took == 0 && newest && allUp(t, "") == "" && allRun(t, d.release) == "" {
-			d.took = now - d.at
-			t.trace.Note("", "deployed", "%s runs everywhere after %s", d.release, d.took)
-		}
-	}
-}
-
 // show notes how far the story is.
 func (t *story) show(now time.Duration, open bool) {
 	up, waiting := 0, ""

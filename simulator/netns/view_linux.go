@@ -42,6 +42,11 @@ func ask(ctx context.Context, m *machine) (*view, error) {
 // Asked implements simulator.Timed.
 func (v *view) Asked() (from, to time.Duration) { return v.asked, v.came }
 
+// When implements simulator.Timed: all processes of a machine share its clock.
+func (v *view) When(at time.Time) time.Duration {
+	return v.m.stage.trace.Now() - time.Since(at)
+}
+
 func get(ctx context.Context, m *machine, noun string, query url.Values, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
