@@ -12,9 +12,11 @@ import (
 	"selvage/internal/ident"
 )
 
-// How long news of chunks are gathered before they are told.
+// How long news of chunks are gathered before they are told: to another site firstTell at first, since it has nothing to get here
+// before, and twice as long each time.
 const (
 	localTell  = 50 * time.Millisecond
+	firstTell  = 100 * time.Millisecond
 	uplinkTell = time.Second
 )
 
@@ -58,6 +60,7 @@ type neighbour struct {
 	takes map[Digest]bool  // of which it is to be told what is taken over the uplink
 	deals map[Digest]deal  // what its site gets of the blobs that it wants and this node has
 	spoke time.Time        // when it was told something last
+	rests time.Duration    // of another site: how long it is told nothing then
 }
 
 // deal is a peer's share of a blob.
@@ -70,7 +73,7 @@ func newNeighbour(s *Swarm, id ident.NodeID, site string) *neighbour {
 	n := &neighbour{
 		swarm: s, id: id, site: site, local: site == s.cfg.Site, wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
 		wants: map[Digest]bool{}, asks: map[Digest]byte{}, all: map[Digest]bool{}, news: map[Digest][]int{},
-		takes: map[Digest]bool{}, deals: map[Digest]deal{},
+		takes: map[Digest]bool{}, deals: map[Digest]deal{}, rests: firstTell,
 	}
 	n.ctx, n.cancel = context.WithCancel(s.ctx)
 	return n
@@ -118,18 +121,24 @@ func (n *neighbour) tellGot(d Digest, chunks []int) {
 	n.poke()
 }
 
-// paced is how long news are gathered for it.
+// paced is how long news are gathered for it. The caller holds mu.
 func (n *neighbour) paced() time.Duration {
 	if !n.local {
-		return uplinkTell
+		return n.rests
 	}
 	return min(uplinkTell, max(localTell, localTell*time.Duration(n.swarm.mates.Load())/fewMates))
 }
 
 // pace is how long it is told nothing after some messages, unless something is urgent.
 func (n *neighbour) pace(told []message) time.Duration {
-	if n.local && !slices.ContainsFunc(told, func(m message) bool { return m.kind == msgGot || m.kind == msgTaking }) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	news := slices.ContainsFunc(told, func(m message) bool { return m.kind == msgGot || m.kind == msgTaking })
+	if n.local && !news {
 		return localTell // it may be about to ask
+	}
+	if news {
+		n.rests = min(2*n.rests, uplinkTell)
 	}
 	return n.paced()
 }
@@ -152,6 +161,7 @@ func (n *neighbour) want(d Digest, wants bool) {
 	delete(n.news, d)
 	if wants {
 		n.wants[d], n.all[d], n.takes[d] = true, true, n.local
+		n.rests = firstTell
 		n.poke()
 	} else {
 		delete(n.wants, d)
