@@ -78,6 +78,7 @@ bench-patch: ## patches between real versions, beside bsdiff, xdelta3 and zstd; 
 	SELVAGE_OLD=$(PAIRS)/nats-2.15.1 SELVAGE_NEW=$(PAIRS)/nats-2.15.2 $(GO) test -run '^$$' -bench Patch -benchtime 1x -timeout 20m ./distribute/patch
 	SELVAGE_OLD=$(PAIRS)/go-1.26.6.tar SELVAGE_NEW=$(PAIRS)/go-1.26.7.tar $(GO) test -run '^$$' -bench Patch -benchtime 1x -timeout 20m ./distribute/patch
 	SELVAGE_OLD=$(PAIRS)/large-1 SELVAGE_NEW=$(PAIRS)/large-2 $(GO) test -run '^$$' -bench 'Patch|Reference' -benchtime 1x -timeout 20m ./distribute/patch
+	SELVAGE_OLD=$(PAIRS)/nats-2.15.0 SELVAGE_NEW=$(PAIRS)/nats-2.15.2 $(GO) test -count=1 -run VersionAfterTheNext -v ./distribute
 
 fuzz: ## every fuzz target for FUZZTIME
 	@for pkg in $$($(GO) list ./...); do \

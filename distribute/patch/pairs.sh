@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the pairs that BenchmarkPatch is run on in a directory, from the Go module proxy: two builds of
+# Makes the pairs that BenchmarkPatch is run on in a directory, from the Go module proxy: builds of three versions of
 # nats-server, two Go toolchains as tar, and a larger file of both, whose parts move. Installs bsdiff, xdelta3 and zstd where they are missing.
 set -eu
 dir=$1
@@ -7,7 +7,7 @@ mkdir -p "$dir"
 for tool in bsdiff xdelta3 zstd; do
 	command -v $tool >/dev/null || apt-get install -y $tool
 done
-for v in 2.15.1 2.15.2; do
+for v in 2.15.0 2.15.1 2.15.2; do
 	[ -f "$dir/nats-$v" ] && continue
 	src=$(go mod download -json github.com/nats-io/nats-server/v2@v$v | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
 	copy=$(mktemp -d)
