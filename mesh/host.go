@@ -193,7 +193,7 @@ func (h *Host) build() error {
 
 func (h *Host) reuseOptions() []quicreuse.Option {
 	if h.cfg.Sockets == nil {
-		return nil
+		return []quicreuse.Option{quicreuse.OverrideListenUDP(openSocket)}
 	}
 	return []quicreuse.Option{
 		quicreuse.OverrideListenUDP(h.cfg.Sockets.ListenUDP),
