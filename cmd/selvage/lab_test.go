@@ -159,30 +159,37 @@ func pair(t *testing.T, exe string) []figure {
 		return strings.TrimSpace(string(out))
 	}
 	run("--dir", from, "init", "--fleet", "pair", "--name", "from")
-	upNode(t, exe, from)
+	seed := upNode(t, exe, from)
 	run("--dir", from, "seed", file, "--name", "app", "--version", "v1", "--type", "bundle", "--patches", "0")
 	run("--dir", to, "join", run("--dir", from, "invite", "--site", "main", "--label", "gets=it"), "--name", "to")
 	pid := upNode(t, exe, to)
 	client := api.NewClient(filepath.Join(to, "selvage.sock"))
 	awaitPeer(t, client)
 
-	bare, within := bareStream(t), meshtest.Stream(t, pairSize)
+	bare, source := bareStream(t)
+	within := meshtest.Stream(t, pairSize)
 	bare(io.Discard) // the first is slower
+	worked := processorTime(t, os.Getpid(), source)
 	limit := bare(io.Discard)
+	bareWork := processorTime(t, os.Getpid(), source) - worked
 	within(io.Discard)
 	manifest := filepath.Join(dir, "app.yaml")
 	if err := os.WriteFile(manifest, []byte("apiVersion: selvage/v1\nkind: Deployment\nmetadata: {name: app}\nspec: {release: app@v1, selector: {matchLabels: {gets: it}}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	worked = processorTime(t, pid, seed)
 	run("--dir", from, "apply", "-f", manifest)
 	took := awaitBlob(t, client)
+	blobWork := processorTime(t, pid, seed) - worked
 	memory := peakMemory(t, pid)
 	limit = min(limit, bare(io.Discard))
 	written := onDisk(t, filepath.Join(dir, "copy"), bare)
 	t.Logf("1 GiB: blob in %v; bare stream in %v, in %v onto the disk, in %v with both ends in one process", took, limit, written, within(io.Discard))
+	t.Logf("processor time of both ends: blob %v, bare stream %v", blobWork, bareWork)
 	return []figure{
 		{of: "pair", what: "speed of a blob of 1 GiB / of a bare stream", target: 0.7, actual: limit.Seconds() / took.Seconds(), least: true},
 		{of: "pair", what: "the same / of one onto the disk", target: 0.7, actual: written.Seconds() / took.Seconds(), least: true},
+		{of: "pair", what: "processor time of a bare stream / of a blob", target: 0.7, actual: bareWork.Seconds() / blobWork.Seconds(), least: true},
 		{of: "pair", what: "resident while it gets it", target: 120, actual: memory / 1e6, unit: " MB"},
 	}
 }
@@ -199,7 +206,7 @@ func bare() {
 }
 
 // bareStream is meshtest.Stream between two processes.
-func bareStream(t *testing.T) func(to io.Writer) time.Duration {
+func bareStream(t *testing.T) (stream func(to io.Writer) time.Duration, source int) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Args[0], cmd.Stderr = bareSource, os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -218,7 +225,7 @@ func bareStream(t *testing.T) func(to io.Writer) time.Duration {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return meshtest.StreamFrom(t, line, pairSize)
+	return meshtest.StreamFrom(t, line, pairSize), cmd.Process.Pid
 }
 
 // onDisk returns what a bare stream takes that is written to a file, and is durable at the end, as a blob is.
@@ -306,6 +313,26 @@ func awaitBlob(t *testing.T, client *api.Client) time.Duration {
 		return slices.ContainsFunc(list, func(b api.Blob) bool { return b.Complete })
 	})
 	return time.Since(began)
+}
+
+// processorTime returns how long processors have worked for some processes so far, to a hundredth of a second.
+func processorTime(t *testing.T, pids ...int) (sum time.Duration) {
+	t.Helper()
+	for _, pid := range pids {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:])) // from the state on, as proc_pid_stat(5) has them
+		for _, f := range fields[11:13] {                                         // in user mode, and in the kernel
+			ticks, err := strconv.Atoi(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum += time.Duration(ticks) * time.Second / 100
+		}
+	}
+	return sum
 }
 
 // peakMemory returns the most bytes of memory that a process has taken so far.
