@@ -28,6 +28,8 @@
 // ends dial at once, the one with the smaller ID refuses the other's connection with the code
 // "twice", of which nobody is told.
 //
+// On Linux packets are read from the kernel in trains, see gather_linux.go.
+//
 // QUIC sends something every 15 s on an idle connection, and gives a silent one up after 30 s.
 //
 // # Who connects to whom
