@@ -189,7 +189,6 @@ func pair(t *testing.T, exe string) []figure {
 	return []figure{
 		{of: "pair", what: "speed of a blob of 1 GiB / of a bare stream", target: 0.7, actual: limit.Seconds() / took.Seconds(), least: true},
 		{of: "pair", what: "the same / of one onto the disk", target: 0.7, actual: written.Seconds() / took.Seconds(), least: true},
-		{of: "pair", what: "processor time of a bare stream / of a blob", target: 0.7, actual: bareWork.Seconds() / blobWork.Seconds(), least: true},
 		{of: "pair", what: "resident while it gets it", target: 120, actual: memory / 1e6, unit: " MB"},
 	}
 }
