@@ -22,9 +22,10 @@ func (s *Swarm) said(to ident.NodeID, m message) {
 	if !s.log.Enabled(s.ctx, slog.LevelDebug) {
 		return
 	}
+	if class, wants := m.wanted(); wants {
+		s.debug(to, "distribute: want", m.digest, "class", class.String())
+	}
 	switch m.kind {
-	case msgWant:
-		s.debug(to, "distribute: want", m.digest)
 	case msgUnwant:
 		s.debug(to, "distribute: unwant", m.digest)
 	case msgBitmap:
@@ -35,6 +36,8 @@ func (s *Swarm) said(to ident.NodeID, m message) {
 		s.debug(to, "distribute: share", m.digest, "place", m.share.Place, "of", m.share.Of)
 	case msgTaking:
 		s.debug(to, "distribute: taking", m.digest, "chunks", chunksOf(m.runs))
+	case msgWaits:
+		s.debug(to, "distribute: waits", m.digest)
 	case msgGot:
 		s.debug(to, "distribute: got", m.digest, "chunks", chunksOf(m.runs))
 	}

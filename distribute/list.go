@@ -153,6 +153,9 @@ func (t *task) listFrom(n *neighbour) error {
 	if err := write(conn, t.object.Digest[:]); err != nil {
 		return err
 	}
+	if !n.local {
+		t.crosses(time.Now()) // what is asked for next
+	}
 	t.swarm.debug(n.id, "distribute: list request", t.object.Digest)
 	r := &patient{conn: conn, room: 1 + store.MaxList(t.object.Size)}
 	var status [1]byte

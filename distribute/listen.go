@@ -20,10 +20,9 @@ var (
 // heard is what a peer said on the have stream that it has open. It outlives what the network
 // says of connections: a stream may be served before the news that its peer is there.
 type heard struct {
-	wants map[Digest]bool // at most maxWants; true for what it wants now, and not for later; guarded by swarm.mu
-	// takes is when it said last that it is getting something over the uplink, of what it wants now; guarded by swarm.mu.
-	takes map[Digest]time.Time
-	given map[Digest]time.Time // when it was given something last of what it wants now; likewise
+	wants map[Digest]Class     // at most maxWants; guarded by swarm.mu, like the rest
+	takes map[Digest]time.Time // when it said last that it is getting something over the uplink
+	given map[Digest]time.Time // when it was given something last of what it wants
 }
 
 // serveHave takes in what a peer says that it has and wants.
@@ -46,7 +45,7 @@ func (s *Swarm) serveHave(from ident.NodeID, conn net.Conn) {
 
 // listen begins a have stream, on which nothing is wanted yet. It takes the place of an older one.
 func (s *Swarm) listen(from ident.NodeID) *heard {
-	h := &heard{wants: map[Digest]bool{}, takes: map[Digest]time.Time{}, given: map[Digest]time.Time{}}
+	h := &heard{wants: map[Digest]Class{}, takes: map[Digest]time.Time{}, given: map[Digest]time.Time{}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.heard[from] = h
@@ -73,10 +72,11 @@ func (s *Swarm) unlisten(from ident.NodeID, h *heard) {
 
 // hear acts on one message; an error ends the stream.
 func (s *Swarm) hear(from ident.NodeID, h *heard, m message) error {
-	switch m.kind {
-	case msgWant, msgUnwant, msgLater:
-		return s.hearWant(from, h, m.digest, m.kind)
-	case msgTaking:
+	class, wants := m.wanted()
+	switch {
+	case wants, m.kind == msgUnwant:
+		return s.hearWant(from, h, m.digest, class, wants)
+	case m.kind == msgTaking:
 		s.hearTaking(h, m)
 	}
 	t := s.task(m.digest)
@@ -93,23 +93,26 @@ func (s *Swarm) hear(from ident.NodeID, h *heard, m message) error {
 	return nil
 }
 
-func (s *Swarm) hearWant(from ident.NodeID, h *heard, d Digest, kind byte) error {
+// hearWant notes that a peer wants a blob, or no more.
+func (s *Swarm) hearWant(from ident.NodeID, h *heard, d Digest, class Class, wants bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.heard[from] != h {
 		return errStale
 	}
-	wants := kind != msgUnwant
 	delete(h.takes, d)
 	delete(h.given, d)
 	if !wants {
 		delete(h.wants, d)
-	} else if h.wants[d] = kind == msgWant; len(h.wants) > maxWants {
+	} else if h.wants[d] = class; len(h.wants) > maxWants {
 		return errTooMany
 	}
 	if n := s.peers[from]; n != nil {
 		n.want(d, wants)
 		s.dealOut(d)
+		if wants {
+			s.expects(n, h, d)
+		}
 	}
 	if t := s.tasks[d]; t != nil {
 		t.peerWants(from, wants)

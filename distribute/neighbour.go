@@ -58,6 +58,7 @@ type neighbour struct {
 	all   map[Digest]bool  // of which it is to be told all that is here
 	news  map[Digest][]int // new chunks that it is to be told
 	takes map[Digest]bool  // of which it is to be told what is taken over the uplink
+	waits map[Digest]bool  // of which it is to be told that what it asked for waits
 	deals map[Digest]deal  // what its site gets of the blobs that it wants and this node has
 	spoke time.Time        // when it was told something last
 	rests time.Duration    // of another site: how long it is told nothing then
@@ -73,7 +74,7 @@ func newNeighbour(s *Swarm, id ident.NodeID, site string) *neighbour {
 	n := &neighbour{
 		swarm: s, id: id, site: site, local: site == s.cfg.Site, wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
 		wants: map[Digest]bool{}, asks: map[Digest]byte{}, all: map[Digest]bool{}, news: map[Digest][]int{},
-		takes: map[Digest]bool{}, deals: map[Digest]deal{}, rests: firstTell,
+		takes: map[Digest]bool{}, waits: map[Digest]bool{}, deals: map[Digest]deal{}, rests: firstTell,
 	}
 	n.ctx, n.cancel = context.WithCancel(s.ctx)
 	return n
@@ -95,7 +96,7 @@ func (n *neighbour) hurry() {
 	n.poke()
 }
 
-// ask has the peer asked to tell of a blob, or to tell no more: by msgWant, msgLater or msgUnwant.
+// ask has the peer asked to tell of a blob, or to tell no more: by msgUnwant, or one of wants.
 func (n *neighbour) ask(d Digest, kind byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -167,18 +168,27 @@ func (n *neighbour) want(d Digest, wants bool) {
 		delete(n.wants, d)
 		delete(n.all, d)
 		delete(n.takes, d)
+		delete(n.waits, d)
 		delete(n.deals, d)
 	}
 }
 
 // tellTaking has the peer told what is taken of a blob over the uplink, if it is of this site, and wants to know or has to give way.
-func (n *neighbour) tellTaking(d Digest, now bool) {
+func (n *neighbour) tellTaking(d Digest, presses bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.local && (now || n.wants[d]) {
+	if n.local && (presses || n.wants[d]) {
 		n.takes[d] = true
 		n.poke()
 	}
+}
+
+// tellWaits has the peer told that what it asked for of a blob waits for what is of a higher class.
+func (n *neighbour) tellWaits(d Digest) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.waits[d] = true
+	n.hurry()
 }
 
 // deal has the peer told its share of a blob, if that is another than before.
@@ -199,6 +209,7 @@ func (n *neighbour) wantNothing() {
 	clear(n.all)
 	clear(n.news)
 	clear(n.takes)
+	clear(n.waits)
 	clear(n.deals)
 }
 
@@ -224,6 +235,9 @@ func (n *neighbour) take() []message {
 	for _, d := range sortedDigests(n.asks) {
 		out = append(out, message{kind: n.asks[d], digest: d})
 	}
+	for _, d := range sortedDigests(n.waits) {
+		out = append(out, message{kind: msgWaits, digest: d})
+	}
 	all := sortedDigests(n.all)
 	for _, d := range sortedDigests(n.news) {
 		for runs := range slices.Chunk(runsOf(n.news[d]), maxGotRuns) {
@@ -238,6 +252,7 @@ func (n *neighbour) take() []message {
 		}
 	}
 	clear(n.asks)
+	clear(n.waits)
 	clear(n.all)
 	clear(n.news)
 	n.mu.Unlock() // the store may be slow

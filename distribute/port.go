@@ -28,6 +28,9 @@ type Progress struct {
 	FromMirror           int64   // bytes of the blob that mirrors delivered
 	Peers                int     // that have any of it
 	Rate                 float64 // bytes a second, over the whole of this fetch
+	Fetching             bool    // it goes on; if so,
+	Class                Class   // at which this node's site wants the blob,
+	Waits                bool    // and whether it gives way to fetches of higher classes, here or at who was asked
 }
 
 // after adds what earlier fetches of the blob took.

@@ -18,6 +18,7 @@ type source struct {
 	took    time.Time     // when it said so
 	share   planner.Share // what it said it gives to this site first
 	whole   bool
+	waited  time.Time // when it said last that what it was asked for waits
 	refused int       // times that it did not give the chunk list
 	after   time.Time // not to be asked for it before
 	fetcher *fetcher  // nil while nothing is asked of it
@@ -144,6 +145,10 @@ func (t *task) peerHas(n *neighbour, m message) bool {
 		}
 	case msgGot:
 		ok = t.peerGot(src, m.runs, now)
+	case msgWaits:
+		if src.waited = now; t.plan != nil {
+			t.plan.Alive(n.id, now)
+		}
 	}
 	if !ok {
 		t.bad[n.id] = true

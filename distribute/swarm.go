@@ -173,15 +173,21 @@ func (s *Swarm) task(d Digest) *task {
 // Fetch returns when the blob is here, whole and checked. It goes on for as long as ctx lasts
 // when nobody has the blob. Errors are disk.ErrFull in the chain, store.ErrContradiction if the
 // release contradicts itself, which is not tried again for an hour, or ctx's. Several callers share one fetch.
-func (s *Swarm) Fetch(ctx context.Context, w store.Want) error { return s.Follow(ctx, w, nil) }
+func (s *Swarm) Fetch(ctx context.Context, w store.Want) error { return s.FetchAs(ctx, w, Normal) }
+
+// FetchAs is Fetch of a class: it takes of links what fetches of higher classes leave. A fetch that is shared is of the highest
+// class at which anybody of this node's site wants the blob.
+func (s *Swarm) FetchAs(ctx context.Context, w store.Want, class Class) error {
+	return s.follow(ctx, w, nil, class)
+}
 
 // Follow is Fetch, and tells of chunks as they come: more is called with their numbers, and with nil when the chunk list
 // is known and what older blobs had of it is here. It must not block, and may be called from several goroutines at once.
 func (s *Swarm) Follow(ctx context.Context, w store.Want, more func(chunks []int)) error {
-	return s.follow(ctx, w, more, false)
+	return s.follow(ctx, w, more, Normal)
 }
 
-func (s *Swarm) follow(ctx context.Context, w store.Want, more func(chunks []int), later bool) error {
+func (s *Swarm) follow(ctx context.Context, w store.Want, more func(chunks []int), class Class) error {
 	s.mu.Lock()
 	err := s.refuted.of(w)
 	s.mu.Unlock()
@@ -195,11 +201,11 @@ func (s *Swarm) follow(ctx context.Context, w store.Want, more func(chunks []int
 	if o.Complete() {
 		return nil
 	}
-	t, err := s.join(o, later)
+	t, err := s.join(o, class)
 	if err != nil {
 		return err
 	}
-	defer s.leave(t, later)
+	defer s.leave(t, class)
 	if more != nil {
 		t.follow(more)
 	}
@@ -212,7 +218,7 @@ func (s *Swarm) follow(ctx context.Context, w store.Want, more func(chunks []int
 }
 
 // join counts one more user of the task that fetches a blob, begun if need be.
-func (s *Swarm) join(o *store.Object, later bool) (*task, error) {
+func (s *Swarm) join(o *store.Object, class Class) (*task, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
@@ -222,16 +228,14 @@ func (s *Swarm) join(o *store.Object, later bool) (*task, error) {
 	if t == nil {
 		t = newTask(s, o)
 		s.tasks[o.Digest] = t
-		t.own = later
-		t.later.Store(later && !s.hurries(o.Digest))
+		t.own = class
+		t.site.Store(uint32(max(class, s.wantedInSite(o.Digest))))
 		for _, n := range s.peers {
 			t.peerUp(n)
 		}
 		s.wg.Go(t.run)
 	}
-	if t.users++; !later {
-		t.hurried++
-	}
+	t.users[class]++
 	s.classify(t)
 	return t, nil
 }
@@ -261,12 +265,10 @@ func (s *Swarm) ended(t *task) {
 }
 
 // leave ends a task that nobody waits for any more.
-func (s *Swarm) leave(t *task, later bool) {
+func (s *Swarm) leave(t *task, class Class) {
 	s.mu.Lock()
-	if t.users--; !later {
-		t.hurried--
-	}
-	last := t.users == 0
+	t.users[class]--
+	last := t.users.size() == 0
 	if !last {
 		s.classify(t)
 	}
@@ -289,7 +291,9 @@ func (s *Swarm) Progress(d Digest) (Progress, bool) {
 	if t == nil {
 		return past, past != Progress{}
 	}
-	return t.snapshot().after(past), true
+	p, now := t.snapshot().after(past), time.Now()
+	p.Fetching, p.Class, p.Waits = true, t.class(), t.givesWay(now) || t.keptWaiting(now)
+	return p, true
 }
 
 // Anew has Progress of a blob count from now on: what came of it before is not all here any more.

@@ -28,11 +28,10 @@ type task struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when err is set and no goroutine of the task is left
 	err    error
-	users  int // guarded by swarm.mu, like the next two
-	// hurried is how many of them want it now; own says that there are none, as other nodes of the site were told.
-	hurried int
-	own     bool
-	later   atomic.Bool  // nobody of the site wants it now
+	users  crowd // guarded by swarm.mu, like the next
+	own    Class // of the users, as other nodes of the site were told
+	// site is the highest class at which a node of the site wants it, as other sites were told; only changed with swarm.mu held.
+	site    atomic.Uint32
 	crossed atomic.Int64 // when something of it came over the uplink last, or was asked for: nanoseconds of Unix
 	wake    chan struct{}
 	wg      sync.WaitGroup // of fetchers, and the search for providers
@@ -203,7 +202,9 @@ func (t *task) step() (wake time.Time, idle, done bool, err error) {
 	for _, id := range e.Cancel {
 		if src := t.sources[id]; src != nil {
 			src.drop()
-			t.gaveNothing(src.n)
+			if !src.waits(now) {
+				t.gaveNothing(src.n)
+			}
 		} else if m := t.mirror(id); m != nil {
 			m.drop()
 		}

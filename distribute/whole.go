@@ -195,6 +195,6 @@ func (t *task) stillWhole(now time.Time) {
 // tellTaking has mates told what is taken over the uplink. The caller holds mu.
 func (t *task) tellTaking() {
 	for _, src := range t.sources {
-		src.n.tellTaking(t.object.Digest, !t.later.Load())
+		src.n.tellTaking(t.object.Digest, t.class() > Later)
 	}
 }

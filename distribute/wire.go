@@ -33,7 +33,22 @@ const (
 	msgShare  = 6
 	msgTaking = 7
 	msgLater  = 8
+	msgUrgent = 9
+	msgWaits  = 10
 )
+
+// wants are the kinds of messages that want a blob, by class.
+var wants = [classes]byte{Later: msgLater, Normal: msgWant, Urgent: msgUrgent}
+
+// wanted returns the class at which a message wants a blob; false if it wants none.
+func (m message) wanted() (Class, bool) {
+	for c, kind := range wants {
+		if m.kind == kind {
+			return Class(c), true
+		}
+	}
+	return 0, false
+}
 
 // message is one message on a have stream.
 type message struct {
@@ -78,7 +93,7 @@ func readMessage(r *bufio.Reader) (message, error) {
 		return m, err
 	}
 	switch m.kind {
-	case msgWant, msgUnwant, msgWhole, msgLater:
+	case msgWant, msgUnwant, msgWhole, msgLater, msgUrgent, msgWaits:
 	case msgBitmap:
 		m.bitmap, err = readBitmap(r)
 	case msgGot, msgTaking:

@@ -28,6 +28,8 @@ func messages() []message {
 		{kind: msgTaking, digest: Digest{5}, runs: []planner.Run{{First: 7, Count: 2}}},
 		{kind: msgTaking, digest: Digest{5}},
 		{kind: msgLater, digest: Digest{7}},
+		{kind: msgUrgent, digest: Digest{8}},
+		{kind: msgWaits, digest: Digest{9}},
 		{kind: msgShare, digest: Digest{6}, share: planner.Share{Place: 2, Of: 3}},
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ipfs/go-cid"
 
+	"selvage/distribute"
 	"selvage/distribute/store"
 	"selvage/internal/ident"
 	"selvage/node/api"
@@ -29,7 +30,7 @@ func (b blobs) Have(a deploy.Artifact) bool {
 }
 
 // Fetch implements deploy.Blobs.
-func (b blobs) Fetch(ctx context.Context, a deploy.Artifact, ahead bool) error {
+func (b blobs) Fetch(ctx context.Context, a deploy.Artifact, h deploy.Haste) error {
 	d, err := store.ParseDigest(a.Digest)
 	if err != nil {
 		return err
@@ -38,18 +39,28 @@ func (b blobs) Fetch(ctx context.Context, a deploy.Artifact, ahead bool) error {
 	if err != nil {
 		return fmt.Errorf("root of %s: %w", a.Digest, err)
 	}
-	return b.n.fetch(ctx, store.Want{Digest: d, Size: a.Size, Root: root}, ahead)
+	return b.n.fetch(ctx, store.Want{Digest: d, Size: a.Size, Root: root}, classOf(h))
 }
 
-// fetch gets a blob in the way that takes the fewest bytes. Where a patch does not work out, chunks do. Ahead of its time it gives
-// way to what is wanted now.
-func (n *Node) fetch(ctx context.Context, want store.Want, ahead bool) error {
+// classOf is how a fetch stands beside others.
+func classOf(h deploy.Haste) distribute.Class {
+	switch {
+	case h.Urgent:
+		return distribute.Urgent
+	case h.Ahead:
+		return distribute.Later
+	}
+	return distribute.Normal
+}
+
+// fetch gets a blob in the way that takes the fewest bytes. Where a patch does not work out, chunks do.
+func (n *Node) fetch(ctx context.Context, want store.Want, class distribute.Class) error {
 	if n.complete(want.Digest) {
 		return nil
 	}
 	n.makeRoom(n.toCome(want) + want.Size) // a driver puts its own copy beside it
 	if p := n.cheapestPatch(want); p != nil {
-		err := n.fetchPatched(ctx, want, *p, ahead)
+		err := n.fetchPatched(ctx, want, *p, class)
 		if err == nil {
 			n.noteWay(want.Digest, way{api.ByPatch, p.Size})
 			return nil
@@ -59,18 +70,11 @@ func (n *Node) fetch(ctx context.Context, want store.Want, ahead bool) error {
 		}
 		n.log.Warn("node: going on with chunks", "blob", want.Digest.String(), "err", err)
 	}
-	if err := n.swarmFetch(ctx, want, ahead); err != nil {
+	if err := n.swarm.FetchAs(ctx, want, class); err != nil {
 		return err
 	}
 	n.noteWay(want.Digest, n.chunksWay(want.Digest))
 	return nil
-}
-
-func (n *Node) swarmFetch(ctx context.Context, want store.Want, ahead bool) error {
-	if ahead {
-		return n.swarm.Prefetch(ctx, want)
-	}
-	return n.swarm.Fetch(ctx, want)
 }
 
 // Open implements deploy.Blobs.

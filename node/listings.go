@@ -76,6 +76,9 @@ func (n *Node) Deployments() []api.Deployment {
 			r := tally(d, spec, census)
 			item.Release, item.Targets, item.Ready, item.Unreachable = spec.Release, r.Targets, r.Ready, len(r.Unreachable)
 			item.Scheduled, item.OpensAt = r.Scheduled, r.OpensAt
+			if spec.Urgent() {
+				item.Priority = spec.Priority
+			}
 			item.Singleton, item.Standby = r.Singleton, len(r.Standby)
 			for _, on := range r.RunsOn {
 				item.RunsOn = append(item.RunsOn, on.Name)
@@ -144,6 +147,9 @@ func (n *Node) blob(o *store.Object) api.Blob {
 		b.FromSiteBytes, b.FromUplinkBytes, b.FromMirrorBytes = p.FromSite, p.FromUplink, p.FromMirror
 		if !i.Complete {
 			b.BytesPerSecond = p.Rate
+			if p.Fetching {
+				b.Class, b.Waits = p.Class.String(), p.Waits
+			}
 		}
 	}
 	n.mu.Lock()

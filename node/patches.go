@@ -160,8 +160,8 @@ func (n *Node) mateHas(d store.Digest) bool {
 
 // fetchPatched makes a blob from an older one and a patch. A patch that proves bad is not tried again
 // for this blob while the node is up.
-func (n *Node) fetchPatched(ctx context.Context, want store.Want, p listedPatch, ahead bool) error {
-	if err := n.fetchPatch(ctx, want.Digest, p.Want, ahead); err != nil {
+func (n *Node) fetchPatched(ctx context.Context, want store.Want, p listedPatch, class distribute.Class) error {
+	if err := n.fetchPatch(ctx, want.Digest, p.Want, class); err != nil {
 		return n.noteBad(want.Digest, p.Digest, err)
 	}
 	n.patching.Lock()
@@ -186,7 +186,7 @@ const (
 var errNoPatch = errors.New("nobody gives the patch")
 
 // fetchPatch gets a patch, and gives up with errNoPatch when it does not come while others have some of the blob.
-func (n *Node) fetchPatch(ctx context.Context, blob store.Digest, p store.Want, ahead bool) error {
+func (n *Node) fetchPatch(ctx context.Context, blob store.Digest, p store.Want, class distribute.Class) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -194,7 +194,7 @@ func (n *Node) fetchPatch(ctx context.Context, blob store.Digest, p store.Want, 
 			cancel(errNoPatch)
 		}
 	})
-	err := n.swarmFetch(ctx, p, ahead)
+	err := n.swarm.FetchAs(ctx, p, class)
 	cancel(nil)
 	wg.Wait()
 	if err != nil && errors.Is(context.Cause(ctx), errNoPatch) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"selvage/distribute"
 	"selvage/distribute/store"
 	"selvage/node/api"
 )
@@ -37,7 +38,7 @@ func (n *Node) mend(o *store.Object, d store.Damage) {
 		return
 	}
 	n.wg.Go(func() {
-		err := n.fetch(n.ctx, o.Want, false)
+		err := n.fetch(n.ctx, o.Want, distribute.Normal)
 		n.mu.Lock()
 		delete(n.mending, o.Digest)
 		n.mu.Unlock()

@@ -111,6 +111,9 @@ type Timed interface {
 func Spec(d scenario.Deploy) manifest.Spec {
 	spec := manifest.Spec{Release: d.Release, Windows: d.Windows, Singleton: d.Singleton, Selector: manifest.Selector{MatchLabels: d.Selector},
 		Health: manifest.Health{MinHealthyTime: manifest.Duration(d.Healthy)}, Strategy: manifest.Strategy{MaxUnavailable: d.AtOnce}}
+	if d.Urgent {
+		spec.Priority = manifest.PriorityUrgent
+	}
 	if d.NotBefore > 0 {
 		spec.NotBefore = manifest.Time{Time: scenario.Epoch.Add(d.NotBefore)}
 	}

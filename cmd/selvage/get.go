@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"selvage/ledger/manifest"
 	"selvage/node/api"
 )
 
@@ -192,6 +193,9 @@ func releaseRow(r api.Release) []string {
 func deploymentRow(d api.Deployment) []string {
 	ready := fmt.Sprintf("%d/%d", d.Ready, d.Targets)
 	var notes []string
+	if d.Priority != "" {
+		notes = append(notes, d.Priority)
+	}
 	if d.Singleton {
 		notes = append(notes, fmt.Sprintf("singleton: runs on %s, %d stand by", runsOn(d.RunsOn), d.Standby))
 	}
@@ -210,7 +214,7 @@ func deploymentRow(d api.Deployment) []string {
 func blobRow(b api.Blob) []string {
 	have := "complete"
 	if !b.Complete {
-		have = fmt.Sprintf("%d%%", percent(b.HaveBytes, b.Size))
+		have = fmt.Sprintf("%d%%", percent(b.HaveBytes, b.Size)) + classText(b)
 	}
 	speed := ""
 	if b.BytesPerSecond > 0 {
@@ -222,6 +226,17 @@ func blobRow(b api.Blob) []string {
 	}
 	return []string{short(b.Digest), size(b.Size), have, speed, sortedJoin(b.Releases), strings.Join(b.Kept, ", "),
 		size(b.FromSiteBytes), size(b.FromUplinkBytes), size(b.FromMirrorBytes), size(b.FromLocalBytes), size(b.SharedBytes), by}
+}
+
+// classText says what is not usual about how a blob is fetched.
+func classText(b api.Blob) (text string) {
+	if b.Class != "" && b.Class != manifest.PriorityNormal {
+		text = ", " + b.Class
+	}
+	if b.Waits {
+		text += ", waits"
+	}
+	return text
 }
 
 func entryRow(e api.Entry) []string {

@@ -49,6 +49,7 @@ func hunts() map[mutant.Name]string {
 		mutant.ForgetRenewal:         "cut-off-for-long",
 		mutant.ActivateEarly:         "for-later",
 		mutant.LaterPushesIn:         "for-later",
+		mutant.UrgentWaits:           "urgent",
 	}
 }
 

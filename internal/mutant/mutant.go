@@ -27,6 +27,7 @@ const (
 	ForgetRenewal         Name = "forget-renewal"
 	ActivateEarly         Name = "activate-early"
 	LaterPushesIn         Name = "later-pushes-in"
+	UrgentWaits           Name = "urgent-waits"
 )
 
 // The mutants of the site lease. The first six are the variants that are known to be unsafe; the rest break what
@@ -67,6 +68,7 @@ func All() []Mutant {
 		{ForgetRenewal, "who leads a site does not renew the credentials of its members"},
 		{ActivateEarly, "a node changes to what was declared for a later time as soon as it has it"},
 		{LaterPushesIn, "what is fetched for later does not give way to what is wanted now"},
+		{UrgentWaits, "what is urgent waits with what is not: nothing gives way to it"},
 		{WriteUnheard, "a node that was restored from a backup writes before it has heard what it wrote"},
 		{LockOutlivesLease, "a lock is granted for as long as a lease lasts, whatever is left of the leader's"},
 	}

@@ -90,6 +90,7 @@ func (s Spec) problems() []problem {
 		_, _, err := SplitRelease(s.Release)
 		c.err("release", err)
 	}
+	c.want(s.Priority == "" || s.Priority == PriorityNormal || s.Urgent(), "priority", "%q is not a priority: write %s or %s", s.Priority, PriorityNormal, PriorityUrgent)
 	c.labels(s.Selector.MatchLabels)
 	_, err := s.Start()
 	c.err("windows", err)

@@ -12,6 +12,7 @@
 //	  release: checkout@1.4.0                    # the release to run
 //	  selector: {matchLabels: {tier: pos}}       # which nodes; none means all
 //	  singleton: false                           # true: in each site on the node that leads it, and on no other
+//	  priority: normal                           # urgent: its blobs come before all others
 //	  notBefore: 2026-12-01T02:00:00Z            # when nodes may change to it at the earliest; they fetch it ahead
 //	  windows: ["0 22 * * 1-5 8h Europe/Berlin"] # and when they may begin to; none, or nothing: at any time
 //	  run: {args: [], env: {}, port: 0, timeout: 10s, resources: {memory: 128Mi}}

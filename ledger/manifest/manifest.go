@@ -40,6 +40,9 @@ type Spec struct {
 	// Singleton has one node of each site run the release: the one that leads the site, of those that are picked. The
 	// others keep it ready.
 	Singleton bool `yaml:"singleton" json:"singleton,omitempty"`
+	// Priority is how blobs of the release come beside others'; PriorityNormal if nothing is said. When nodes change to it, and how
+	// many at once, it says nothing of.
+	Priority string `yaml:"priority" json:"priority,omitempty"`
 	// NotBefore and Windows say when nodes may change to the release, which they fetch ahead; see Start.
 	NotBefore Time     `yaml:"notBefore" json:"notBefore,omitzero"`
 	Windows   []string `yaml:"windows" json:"windows,omitempty"` // as package calendar writes them; none: at any time
@@ -47,6 +50,15 @@ type Spec struct {
 	Health    Health   `yaml:"health" json:"health,omitzero"`
 	Strategy  Strategy `yaml:"strategy" json:"strategy,omitzero"`
 }
+
+// Priorities of deployments.
+const (
+	PriorityNormal = "normal"
+	PriorityUrgent = "urgent" // its blobs come before all others, which wait for as long as it takes
+)
+
+// Urgent reports whether the release's blobs come before all others.
+func (s Spec) Urgent() bool { return s.Priority == PriorityUrgent }
 
 // Timed reports whether there are times at which nodes may not change to the release.
 func (s Spec) Timed() bool { return !s.NotBefore.IsZero() || len(s.Windows) > 0 }
@@ -133,6 +145,7 @@ const (
 
 // Defaulted returns the spec with every value that was left out filled in.
 func (s Spec) Defaulted() Spec {
+	fill(&s.Priority, PriorityNormal)
 	fill(&s.Run.Timeout, Duration(DefaultTimeout))
 	fill(&s.Run.Resources.Memory, DefaultMemory)
 	fill(&s.Health.Deadline, Duration(DefaultDeadline))

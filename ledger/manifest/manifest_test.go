@@ -30,6 +30,7 @@ spec:
   strategy:
     steps: [{percent: 100}]
   singleton: false
+  priority: urgent
   notBefore: 2026-12-01T03:00:00+01:00
   windows: ["0 22 * * 1-5 8h Europe/Berlin", "0 2 * * * 1h"]
 `
@@ -46,6 +47,7 @@ func TestParse(t *testing.T) {
 		Health: Health{HTTP: &HTTPProbe{Port: 8080, Path: "/healthz"}, MinHealthyTime: Duration(10 * time.Second),
 			Deadline: Duration(2 * time.Minute)},
 		Strategy:  Strategy{Steps: []Step{{100}}},
+		Priority:  PriorityUrgent,
 		NotBefore: Time{time.Date(2026, 12, 1, 2, 0, 0, 0, time.UTC)},
 		Windows:   []string{"0 22 * * 1-5 8h Europe/Berlin", "0 2 * * * 1h"},
 	}
@@ -71,6 +73,7 @@ func TestParseNamesLineAndField(t *testing.T) {
 		"unknown top":     {"kind: Deployment", "kind: Deployment\nfoo: 1", "d.yaml:3: foo: unknown field"},
 		"wrong type":      {"port: 8080", "port: http", `d.yaml:12: spec.health.http.port: want a whole number, not "http"`},
 		"word for a bool": {"singleton: false", "singleton: once", `d.yaml:17: spec.singleton: want true or false, not "once"`},
+		"no priority":     {"priority: urgent", "priority: Urgent", `d.yaml:18: spec.priority: "Urgent" is not a priority: write normal or urgent`},
 		"lone and many":   {"steps: [{percent: 100}]\n  singleton: false", "maxUnavailable: 2\n  singleton: true", `d.yaml:16: spec.strategy.maxUnavailable: says nothing of a singleton`},
 		"too many":        {"steps: [{percent: 100}]", "maxUnavailable: -1", `d.yaml:16: spec.strategy.maxUnavailable: -1 is not a number of nodes`},
 		"list for text":   {"release: checkout@1.4.0", "release: [a]", "d.yaml:5: spec.release: want a text, not a list"},
@@ -87,11 +90,11 @@ func TestParseNamesLineAndField(t *testing.T) {
 		"late health":     {"minHealthyTime: 10s", "minHealthyTime: 3m", "d.yaml:13: spec.health.minHealthyTime"},
 		"alias":           {"args: [--fast]", "args: &a [--fast]", "d.yaml:8: anchors and aliases"},
 		"other kind":      {"kind: Deployment", "kind: Pod", `d.yaml:2: kind: want Deployment, not "Pod"`},
-		"no window":       {"0 2 * * * 1h", "0 2 * * * 1y", `d.yaml:19: spec.windows: window "0 2 * * * 1y": "1y" is not how long it stays open`},
-		"window no list":  {`["0 22 * * 1-5 8h Europe/Berlin", "0 2 * * * 1h"]`, "nightly", `d.yaml:19: spec.windows: want a list, not "nightly"`},
+		"no window":       {"0 2 * * * 1h", "0 2 * * * 1y", `d.yaml:20: spec.windows: window "0 2 * * * 1y": "1y" is not how long it stays open`},
+		"window no list":  {`["0 22 * * 1-5 8h Europe/Berlin", "0 2 * * * 1h"]`, "nightly", `d.yaml:20: spec.windows: want a list, not "nightly"`},
 		"no zone":         {"Europe/Berlin", "Europe/Bonn", `no time zone is called "Europe/Bonn"`},
-		"no time":         {"2026-12-01T03:00:00+01:00", "tomorrow", `d.yaml:18: spec.notBefore: "tomorrow" is not a time (like`},
-		"no clock time":   {"2026-12-01T03:00:00+01:00", "2026-12-01", `d.yaml:18: spec.notBefore: "2026-12-01" is not a time (like`},
+		"no time":         {"2026-12-01T03:00:00+01:00", "tomorrow", `d.yaml:19: spec.notBefore: "tomorrow" is not a time (like`},
+		"no clock time":   {"2026-12-01T03:00:00+01:00", "2026-12-01", `d.yaml:19: spec.notBefore: "2026-12-01" is not a time (like`},
 		"two documents":   {"apiVersion", "---\n{}\n---\napiVersion", "d.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -291,6 +291,7 @@ type Deployment struct {
 	Targets     int       `json:"targets"`
 	Ready       int       `json:"ready"`
 	Unreachable int       `json:"unreachable"`
+	Priority    string    `json:"priority,omitempty"`  // "urgent"; nothing: normal
 	Singleton   bool      `json:"singleton,omitempty"` // it runs on one node of each site
 	RunsOn      []string  `json:"runs_on,omitempty"`   // a singleton: names of nodes
 	Standby     int       `json:"standby,omitempty"`   // a singleton: how many nodes keep it ready
@@ -312,6 +313,8 @@ type Blob struct {
 	FromMirrorBytes int64      `json:"from_mirror_bytes,omitempty"`
 	FromLocalBytes  int64      `json:"from_local_bytes"`
 	BytesPerSecond  float64    `json:"bytes_per_second"`
+	Class           string     `json:"class,omitempty"` // while it is fetched: "later", "normal" or "urgent"
+	Waits           bool       `json:"waits,omitempty"` // for what is of a higher class
 	Releases        []string   `json:"releases"`
 	By              string     `json:"by,omitempty"`       // ByPatch, ByChunks or ByWhole: how it came, if it was fetched since the node came up
 	ByBytes         int64      `json:"by_bytes,omitempty"` // that had to come for it: of the patch, or of chunks; for what was mended, of these

@@ -47,10 +47,15 @@ type Status struct {
 type Blobs interface {
 	// Have reports whether the blob is here, whole.
 	Have(a Artifact) bool
-	// Fetch returns when the blob is here, whole, or it can be no use to go on. Ahead has it wait for what others fetch that is
-	// wanted now.
-	Fetch(ctx context.Context, a Artifact, ahead bool) error
+	// Fetch returns when the blob is here, whole, or it can be no use to go on.
+	Fetch(ctx context.Context, a Artifact, h Haste) error
 	Open(a Artifact) (runtime.BlobReader, error)
+}
+
+// Haste is how a fetch stands beside others.
+type Haste struct {
+	Ahead  bool // of its time: it waits for what is wanted now
+	Urgent bool // others wait for it, though it be ahead of its time
 }
 
 // Config is what a Deployer works with. All fields but Lead, Turns, Now and Logger must be set.

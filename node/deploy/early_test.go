@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,8 +43,25 @@ func TestFetchedAheadBegunInItsWindow(t *testing.T) {
 		if s = b.after(24 * time.Hour); s.Phase != rollout.Ready || s.Version != v2.ID {
 			t.Errorf("a day later: %+v", s)
 		}
-		if a := b.shelf.ahead; len(a) != 2 || a[0] || !a[1] {
+		if a := b.shelf.haste; !slices.Equal(a, []Haste{{}, {Ahead: true}}) {
 			t.Errorf("what was fetched ahead: %v", a)
+		}
+	})
+}
+
+// An urgent version is so ahead of its time too; and one that is declared anew, as urgent or not any more, is fetched as that.
+func TestUrgent(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.shelf.takes(time.Hour)
+		v := later("2", tenToEleven)
+		for _, priority := range []string{manifest.PriorityUrgent, manifest.PriorityNormal, "", manifest.PriorityUrgent} {
+			again := *v
+			again.Spec.Priority = priority
+			b.want(&again)
+			b.after(time.Minute)
+		}
+		if a := b.shelf.haste; !slices.Equal(a, []Haste{{true, true}, {true, false}, {true, true}}) {
+			t.Errorf("it was fetched as %v", a)
 		}
 	})
 }
@@ -63,7 +81,7 @@ func TestLateForItsWindow(t *testing.T) {
 		if s := b.after(time.Until(midnight.Add(34 * time.Hour))); s.Phase != rollout.Starting {
 			t.Errorf("in the next: %+v", s)
 		}
-		if a := b.shelf.ahead; len(a) != 3 || !a[0] || a[1] || !a[2] {
+		if a := b.shelf.haste; !slices.Equal(a, []Haste{{Ahead: true}, {}, {Ahead: true}}) {
 			t.Errorf("what was fetched ahead: %v", a)
 		}
 	})

@@ -164,7 +164,7 @@ func (d *driver) set(release string, c conduct) {
 type shelf struct {
 	mu    sync.Mutex
 	have  map[string]bool
-	ahead []bool // of each fetch that was begun
+	haste []Haste // of each fetch that was begun
 	delay time.Duration
 	err   error
 }
@@ -179,9 +179,9 @@ func (s *shelf) Have(a Artifact) bool {
 	return s.have[a.Digest]
 }
 
-func (s *shelf) Fetch(ctx context.Context, a Artifact, ahead bool) error {
+func (s *shelf) Fetch(ctx context.Context, a Artifact, h Haste) error {
 	s.mu.Lock()
-	s.ahead = append(s.ahead, ahead)
+	s.haste = append(s.haste, h)
 	delay := s.delay
 	s.mu.Unlock()
 	sleep(ctx, delay)

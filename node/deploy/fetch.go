@@ -8,7 +8,7 @@ import (
 // fetch gets one artifact, trying again for as long as it is wanted.
 type fetch struct {
 	artifact Artifact
-	ahead    bool
+	haste    Haste
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
 
@@ -17,12 +17,12 @@ type fetch struct {
 }
 
 // startFetch calls wake when the blob is here, and when there is something new to say.
-func startFetch(ctx context.Context, blobs Blobs, a Artifact, ahead bool, wake func()) *fetch {
+func startFetch(ctx context.Context, blobs Blobs, a Artifact, h Haste, wake func()) *fetch {
 	ctx, cancel := context.WithCancel(ctx)
-	f := &fetch{artifact: a, ahead: ahead, cancel: cancel}
+	f := &fetch{artifact: a, haste: h, cancel: cancel}
 	f.wg.Go(func() {
 		for n := 0; ctx.Err() == nil; n++ {
-			err := blobs.Fetch(ctx, a, ahead)
+			err := blobs.Fetch(ctx, a, h)
 			if err == nil {
 				wake()
 				return
@@ -45,6 +45,20 @@ func (f *fetch) reason() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.why
+}
+
+// tell says of a fetch what went wrong last; if nothing did, what is to be said of it besides.
+func (f *fetch) tell(why string) string {
+	if wrong := f.reason(); wrong != "" {
+		return wrong
+	}
+	if !f.haste.Urgent {
+		return why
+	}
+	if why != "" {
+		why = "; " + why
+	}
+	return "urgent" + why
 }
 
 // stop returns when nothing of the fetch goes on; what was fetched stays.

@@ -228,12 +228,13 @@ func (w *worker) save(rec record) error {
 
 // fetchFor keeps the one fetch that is wanted going, and ends any other.
 func (w *worker) fetchFor(ctx context.Context, d Desired, a rollout.Action) {
-	if w.fetch != nil && (!a.Fetch || w.fetch.artifact != d.Target.Artifact || w.fetch.ahead != a.Ahead) {
+	h := Haste{Ahead: a.Ahead, Urgent: a.Fetch && d.Target.Spec.Urgent()}
+	if w.fetch != nil && (!a.Fetch || w.fetch.artifact != d.Target.Artifact || w.fetch.haste != h) {
 		w.fetch.stop()
 		w.fetch = nil
 	}
 	if a.Fetch && w.fetch == nil {
-		w.fetch = startFetch(ctx, w.cfg.Blobs, d.Target.Artifact, a.Ahead, w.poke)
+		w.fetch = startFetch(ctx, w.cfg.Blobs, d.Target.Artifact, h, w.poke)
 	}
 }
 
@@ -324,8 +325,8 @@ func (w *worker) tell(d Desired, a rollout.Action) {
 	if d.Target != nil {
 		s.Target, s.Aim = d.Target.Release, d.Target.ID
 	}
-	if a.Phase == rollout.Fetching && w.fetch != nil && w.fetch.reason() != "" {
-		s.Why = w.fetch.reason()
+	if a.Phase == rollout.Fetching && w.fetch != nil {
+		s.Why = w.fetch.tell(s.Why)
 	}
 	if a.Phase == rollout.Scheduled || a.Ahead {
 		s.Opens = w.opens

@@ -156,6 +156,8 @@ type Deploy struct {
 	// it counts as changed.
 	AtOnce  int
 	Healthy time.Duration
+	// Urgent: its blobs come before all others.
+	Urgent bool
 	// Windows and NotBefore are when nodes may change to it: windows as package calendar writes them, and the time since the start.
 	Windows   []string
 	NotBefore time.Duration

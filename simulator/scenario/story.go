@@ -217,6 +217,7 @@ func deployFields() mapping[Deploy] {
 		of("singleton", boolean(), func(d *Deploy) *bool { return &d.Singleton }, "whether it runs in each site on the node that leads it alone").or("false"),
 		of("at_once", whole(0, maxAtOnce), func(d *Deploy) *int { return &d.AtOnce }, "how many nodes of a site may change to it at once").or("0, all of them"),
 		of("healthy", duration(0, time.Hour), func(d *Deploy) *time.Duration { return &d.Healthy }, "how long a node that changed has to stay healthy to count").or("0s"),
+		of("urgent", boolean(), func(d *Deploy) *bool { return &d.Urgent }, "whether its blobs come before all others").or("false"),
 		of("windows", windows(), func(d *Deploy) *[]string { return &d.Windows }, "when nodes may change to it; they fetch it ahead").or("at any time"),
 		of("not_before", duration(0, MaxDuration), func(d *Deploy) *time.Duration { return &d.NotBefore }, "when they may at the earliest").or("0s, at once"),
 	}}
