@@ -22,16 +22,18 @@ const (
 
 // lane is how bytes go to the peers of one kind.
 type lane struct {
-	fresh time.Duration // for so long after something was given it is taken to go on, until who gets it says that it wants no more
-	look  time.Duration // how often what gives way looks whether it has to
-	tell  time.Duration // how often who waits is told so: less than it may take for stuck
-	slice int           // bytes that go at once
+	// A slice is taken to be on its way for busy, since who gets it may be stuck; and what is given to go on for fresh after it, until
+	// who gets it says that it wants no more.
+	busy, fresh time.Duration
+	look        time.Duration // how often what gives way looks whether it has to
+	tell        time.Duration // how often who waits is told so: less than it may take for stuck
+	slice       int           // bytes that go at once
 }
 
 var (
-	farLane = lane{fresh: 5 * time.Second, look: lookAgain, tell: 10 * time.Second, slice: 16 << 10}
+	farLane = lane{busy: 5 * time.Second, fresh: 5 * time.Second, look: lookAgain, tell: 10 * time.Second, slice: 16 << 10}
 	// mateLane is for a LAN, on which what comes over an uplink leaves gaps: they are used.
-	mateLane = lane{fresh: 250 * time.Millisecond, look: 50 * time.Millisecond, tell: 1500 * time.Millisecond, slice: sendBuffer + 1}
+	mateLane = lane{busy: 2 * time.Second, fresh: 100 * time.Millisecond, look: 50 * time.Millisecond, tell: 1500 * time.Millisecond, slice: sendBuffer + 1}
 )
 
 func (n *neighbour) lane() lane {
@@ -159,8 +161,8 @@ func (s *Swarm) going(mates bool, now time.Time) (most Class) {
 		if n == nil || n.local != mates {
 			continue
 		}
-		for d, at := range h.given {
-			if now.Sub(at) < n.lane().fresh {
+		for d, until := range h.given {
+			if now.Before(until) {
 				most = max(most, h.wants[d])
 			}
 		}
@@ -172,7 +174,7 @@ func (s *Swarm) going(mates bool, now time.Time) (most Class) {
 // that as the links hold would go before the first of the blob. The caller holds mu.
 func (s *Swarm) expects(n *neighbour, h *heard, d Digest) {
 	if o, ok := s.cfg.Store.Object(d); ok && !n.local && o.Info().Have > 0 {
-		h.given[d] = time.Now()
+		h.given[d] = time.Now().Add(farLane.fresh)
 	}
 }
 
@@ -198,6 +200,7 @@ func (s *Swarm) give(to ident.NodeID, conn net.Conn, d Digest, data []byte, left
 		if err := write(conn, data[:n]); err != nil {
 			return err
 		}
+		s.gave(to, d)
 		data = data[n:]
 	}
 	return nil
@@ -228,7 +231,20 @@ func (s *Swarm) mayGive(id ident.NodeID, d Digest) (l lane, waits bool) {
 		return n.lane(), true
 	}
 	if wants {
-		h.given[d] = now
+		h.given[d] = now.Add(n.lane().busy)
 	}
 	return n.lane(), false
+}
+
+// gave notes that a peer was given something.
+func (s *Swarm) gave(id ident.NodeID, d Digest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, h := s.peers[id], s.heard[id]
+	if n == nil || h == nil {
+		return
+	}
+	if _, wants := h.wants[d]; wants {
+		h.given[d] = time.Now().Add(n.lane().fresh)
+	}
 }

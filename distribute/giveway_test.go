@@ -121,6 +121,40 @@ func TestGivesWay(t *testing.T) {
 	}
 }
 
+// A node gives its mates what is of a higher class first, too. What gave way goes on at once where there is a gap, comes once, and
+// nobody is taken for one who gives nothing.
+func TestGivesWayInSite(t *testing.T) {
+	const little, much, lan = 8 << 20, 16 << 20, 1 << 20
+	took := func(t *testing.T, class Class) (took time.Duration) {
+		run(t, func(t *testing.T, w *world) {
+			all := w.site("a", 3)
+			origin, quick, slow := all[0], all[1], all[2]
+			origin.port.out = &line{rate: lan}
+			w.mesh()
+			fix, bulk := origin.add(content(62, little)), origin.add(content(63, much))
+			began := time.Now()
+			slow.begin(bulk, Normal)
+			time.Sleep(2 * time.Second)
+			took = quick.fetchAs(fix, class)
+			w.net.until(t, time.Minute, func() bool { return slow.whole(bulk) })
+			t.Logf("%v took %v, and both %v", class, took, time.Since(began))
+			if most := time.Duration(1.1 * (little + much) / lan * float64(time.Second)); time.Since(began) > most {
+				t.Errorf("both took %v", time.Since(began))
+			}
+			if crossed := float64(origin.port.out.crossed()) / (little + much); crossed > 1.01 {
+				t.Errorf("%.3f times the blobs went out", crossed)
+			}
+			if len(slow.failing) > 0 {
+				t.Errorf("it is said that %q", slow.failing)
+			}
+		})
+		return took
+	}
+	if urgent, normal := took(t, Urgent), took(t, Normal); urgent > 10*time.Second || normal < 12*time.Second {
+		t.Errorf("it took %v, and %v if it was not urgent; 8 s is what the line takes", urgent, normal)
+	}
+}
+
 // What gives way for minutes at the seed to what goes to another site comes once too, and nobody is taken for one who gives nothing.
 func TestGivesWayForLong(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {

@@ -22,7 +22,7 @@ var (
 type heard struct {
 	wants map[Digest]Class     // at most maxWants; guarded by swarm.mu, like the rest
 	takes map[Digest]time.Time // when it said last that it is getting something over the uplink
-	given map[Digest]time.Time // when it was given something last of what it wants
+	given map[Digest]time.Time // until when it is taken to be given something of what it wants
 }
 
 // serveHave takes in what a peer says that it has and wants.

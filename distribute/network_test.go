@@ -206,7 +206,7 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// network joins nodes in memory. Nodes of one site are joined by lines of any speed; a site's
+// network joins nodes in memory. Nodes of one site are joined by lines of any speed, unless one has a slow way out; a site's
 // uplink has one line each way.
 type network struct {
 	t  *testing.T
@@ -232,6 +232,7 @@ type port struct {
 	handlers map[string]func(ident.NodeID, net.Conn)
 	peer     func(id ident.NodeID, up bool, site string) // told of connections; nil if it does not care
 	dials    bool                                        // Open connects
+	out      *line                                       // what goes to nodes of its site; nil: at any speed
 	late     time.Duration                               // it is told of connections so much later
 }
 
@@ -344,7 +345,7 @@ func (p *port) Open(_ context.Context, to ident.NodeID, protocol string) (net.Co
 	if l == nil || other == nil || other.handlers[protocol] == nil {
 		return nil, errors.New("cannot reach it")
 	}
-	var there, back []*line
+	there, back := p.toMates(), other.toMates()
 	if p.site != other.site {
 		there, back = []*line{w.up[p.site], w.down[other.site]}, []*line{w.up[other.site], w.down[p.site]}
 	}
@@ -355,6 +356,13 @@ func (p *port) Open(_ context.Context, to ident.NodeID, protocol string) (net.Co
 	serve := other.handlers[protocol]
 	w.wg.Go(func() { serve(p.id, theirs) })
 	return mine, nil
+}
+
+func (p *port) toMates() []*line {
+	if p.out == nil {
+		return nil
+	}
+	return []*line{p.out}
 }
 
 // Handle implements Network.
