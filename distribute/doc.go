@@ -10,16 +10,17 @@
 //
 // /selvage/have/1, control: one stream from each peer to the other, of messages
 //
-//	type     1 byte: 1 want, 2 unwant, 3 bitmap, 4 whole, 5 got, 6 share, 7 taking, 8 later
+//	type     1 byte: 1 want, 2 unwant, 3 bitmap, 4 whole, 5 got, 6 share, 7 taking, 8 later, 9 urgent, 10 waits
 //	digest
 //	bitmap:  length, a store.Bitmap's form      the sender has these chunks
 //	got:     count, then first and count of each run     the sender has these chunks too
 //	taking:  runs as of got                     the sender asked other sites for these chunks, and for no others
 //	share:   place, of      of all pieces the sender gives every of-th, from place on, to the receiver's site first
 //
-// Runs ascend and do not overlap. Later is a want of what may wait for all that others want now: see Swarm.Prefetch. A peer that sent want is told what this node has of the blob, now
-// and as it grows, until it sends unwant; one of its site is told too what it is getting over the uplink. Nothing
-// else is told of blobs that were not asked for, but to nodes of the site what is taken over the uplink of what is wanted now. News is
+// Runs ascend and do not overlap. Later, want and urgent all want the blob, each of its Class; the newest counts. A peer that sent one is told what this node has of the blob, now
+// and as it grows, until it sends unwant; one of its site is told too what it is getting over the uplink. Waits says that what the
+// receiver asked for of the blob comes when something of a higher class has gone. Nothing
+// else is told of blobs that were not asked for, but to nodes of the site what is taken over the uplink of what is not for later. News is
 // gathered: for 50 ms where it is for a peer of the site, longer if that has more than 16, and for 1 s where it is for others. On a new
 // stream nothing is wanted yet, and it takes the place of an older one: so whatever breaks a stream,
 // the next begins with all that there is to say. The opener reads the stream only to see its end.

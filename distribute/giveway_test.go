@@ -167,8 +167,14 @@ func TestGivesWayForLong(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		took := b[0].fetchAs(fix, Urgent)
 		done := c[0].whole(bulk)
+		if p, _ := c[0].swarm.Progress(bulk.Digest); !p.Fetching || p.Class != Normal || !p.Waits {
+			t.Errorf("it does not say that it waits: %+v", p)
+		}
 		ended := time.Now()
 		w.net.until(t, 2*time.Minute, func() bool { return c[0].whole(bulk) && c[1].whole(bulk) })
+		if p, _ := c[0].swarm.Progress(bulk.Digest); p.Fetching || p.Waits {
+			t.Errorf("it says that it waits: %+v", p)
+		}
 		crossed := float64(w.net.down["c"].crossed()) / much
 		t.Logf("it waited for %v, took %v after it, and crossed %.3f times", took, time.Since(ended), crossed)
 		if done {

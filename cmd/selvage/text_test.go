@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"selvage/node/api"
 	"time"
 )
 
@@ -30,6 +32,17 @@ func TestTexts(t *testing.T) {
 	} {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)
+		}
+	}
+}
+
+// TestClassText: what is fetched as most blobs are is not spoken of.
+func TestClassText(t *testing.T) {
+	for want, b := range map[string]api.Blob{
+		"": {Class: "normal"}, ", waits": {Class: "normal", Waits: true}, ", later, waits": {Class: "later", Waits: true}, ", urgent": {Class: "urgent"},
+	} {
+		if got := classText(b); got != want {
+			t.Errorf("%+v: got %q, want %q", b, got, want)
 		}
 	}
 }

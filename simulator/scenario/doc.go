@@ -161,6 +161,7 @@
 //	        0, all of them
 //	    healthy: a duration, 0s to 1h; how long a node that changed has to stay healthy to count;
 //	        otherwise 0s
+//	    urgent: true or false; whether its blobs come before all others; otherwise false
 //	    windows: a list of at most 16 of a window, MINUTE HOUR DAY MONTH WEEKDAY DURATION [ZONE]; when
 //	        nodes may change to it; they fetch it ahead; otherwise at any time
 //	    not_before: a duration, 0s to 366d; when they may at the earliest; otherwise 0s, at once
