@@ -95,7 +95,7 @@ func scrub(ctx context.Context, env *environment) error {
 	s, err := env.client().Scrub(ctx, func(s api.Scrub) {
 		text := portion(s.Read, s.Bytes)
 		if n := len(s.Damaged); n > 0 {
-			text += fmt.Sprintf(", %d blobs went bad", n)
+			text += ", " + count(n, "blob") + " went bad"
 		}
 		bar.Show(text)
 	})
@@ -119,7 +119,7 @@ func scrub(ctx context.Context, env *environment) error {
 }
 
 func tellScrubbed(env *environment, s api.Scrub) error {
-	if _, err := fmt.Fprintf(env.out, "%d blobs, %s read, %d went bad\n", s.Blobs, size(s.Read), len(s.Damaged)); err != nil {
+	if _, err := fmt.Fprintf(env.out, "%s, %s read, %d went bad\n", count(s.Blobs, "blob"), size(s.Read), len(s.Damaged)); err != nil {
 		return err
 	}
 	for _, d := range s.Damaged {
@@ -138,7 +138,7 @@ func wrongWith(d api.Damaged) (words []string) {
 	case d.Missing:
 		words = append(words, "its file was gone")
 	default:
-		words = append(words, fmt.Sprintf("%d chunks, %s", d.Chunks, size(d.Bytes)))
+		words = append(words, count(d.Chunks, "chunk")+", "+size(d.Bytes))
 	}
 	if d.Mended {
 		return append(words, "mended")

@@ -197,7 +197,7 @@ func deploymentRow(d api.Deployment) []string {
 		notes = append(notes, d.Priority)
 	}
 	if d.Singleton {
-		notes = append(notes, fmt.Sprintf("singleton: runs on %s, %d stand by", runsOn(d.RunsOn), d.Standby))
+		notes = append(notes, fmt.Sprintf("singleton: runs on %s, %s", runsOn(d.RunsOn), standbyText(d.Standby)))
 	}
 	if d.Scheduled > 0 {
 		notes = append(notes, scheduledText(d.Scheduled, d.OpensAt))

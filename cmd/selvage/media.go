@@ -52,7 +52,7 @@ func export(ctx context.Context, env *environment, wish api.ExportWish, path str
 		return env.explain(err)
 	}
 	if w.n != plan.Bytes {
-		return hinted(fmt.Errorf("%d bytes came, not %d: something of it changed meanwhile", w.n, plan.Bytes), "export it again")
+		return hinted(fmt.Errorf("%s came, not %d: something of it changed meanwhile", count(w.n, "byte"), plan.Bytes), "export it again")
 	}
 	if err := out.finish(); err != nil {
 		return err
@@ -61,8 +61,8 @@ func export(ctx context.Context, env *environment, wish api.ExportWish, path str
 }
 
 func tellExported(env *environment, m api.Media, path string) error {
-	if len(m.LeftOut) > 0 {
-		env.hint("%d patches are not on this node, and not in the file: whoever has the old version fetches what it lacks by chunks", len(m.LeftOut))
+	if n := len(m.LeftOut); n > 0 {
+		env.hint("%d %s not on this node, and not in the file: whoever has the old version fetches what it lacks by chunks", n, agree(n, "patch is", "patches are"))
 	}
 	if path == stdio {
 		return nil // that is where the answer went
@@ -77,9 +77,9 @@ func tellExported(env *environment, m api.Media, path string) error {
 	}
 	more := ""
 	if m.Revocations > 0 {
-		more = fmt.Sprintf("%d revocations, ", m.Revocations)
+		more = count(m.Revocations, "revocation") + ", "
 	}
-	_, err := fmt.Fprintf(env.out, "%s: %s, %d blobs, %sroot %s\n", path, size(m.Bytes), len(m.Blobs), more, m.Root)
+	_, err := fmt.Fprintf(env.out, "%s: %s, %s, %sroot %s\n", path, size(m.Bytes), count(len(m.Blobs), "blob"), more, m.Root)
 	return err
 }
 
@@ -126,8 +126,8 @@ func importFile(ctx context.Context, env *environment, path string) error {
 			return err
 		}
 	}
-	if got.NewRevocations > 0 {
-		if _, err := fmt.Fprintf(env.out, "%d revocations were not known here; 'selvage get revocations' lists them\n", got.NewRevocations); err != nil {
+	if n := got.NewRevocations; n > 0 {
+		if _, err := fmt.Fprintf(env.out, "%s not known here; 'selvage get revocations' lists %s\n", count(n, "revocation")+agree(n, " was", " were"), agree(n, "it", "them")); err != nil {
 			return err
 		}
 	}

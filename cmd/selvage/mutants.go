@@ -204,7 +204,7 @@ func (h *hunter) show(format string, args ...any) {
 func (r hunted) text() string {
 	switch {
 	case !r.Caught:
-		return fmt.Sprintf("survived %d seeds", r.Seed)
+		return "survived " + count(r.Seed, "seed")
 	case r.Without != "":
 		return "without it the story fails too: " + r.Without
 	}

@@ -138,7 +138,7 @@ func eventText(e simulator.Event) string {
 		text += " " + e.Peer
 	}
 	if e.Bytes > 0 {
-		text += fmt.Sprintf(" %d bytes", e.Bytes)
+		text += " " + count(e.Bytes, "byte")
 	}
 	return strings.Join(strings.Fields(text+" "+e.Text), " ")
 }

@@ -124,19 +124,21 @@ func serialOf(id, site string) (string, string, error) {
 
 // describe names what is revoked, for people.
 func describe(r ledger.Revocation, name string) string {
+	n := len(r.Keeps)
 	switch r.Subject {
 	case ledger.SubjectNode:
 		return fmt.Sprintf("node %s (%s)", name, r.ID)
 	case ledger.SubjectKey:
-		return fmt.Sprintf("key %s; %d statements and invites of it stay in force", r.ID, len(r.Keeps))
+		return fmt.Sprintf("key %s; %d %s in force", r.ID, n, agree(n, "statement or invite of it stays", "statements and invites of it stay"))
 	}
-	return fmt.Sprintf("invite %s; %d that joined with it stay", r.ID, len(r.Keeps))
+	return fmt.Sprintf("invite %s; %d that joined with it %s", r.ID, n, agree(n, "stays", "stay"))
 }
 
 // confirm asks a person; a script has to say --yes.
 func confirm(env *environment, yes bool, what string, left int) error {
 	if left > 0 {
-		env.hint("%d older statements of the key do not fit in: they go out of force, and have to be signed anew", left)
+		env.hint("%d older %s out of force, and %s to be signed anew", left,
+			agree(left, "statement of the key does not fit in: it goes", "statements of the key do not fit in: they go"), agree(left, "has", "have"))
 	}
 	if yes {
 		return nil

@@ -129,7 +129,7 @@ const (
 // tallyText says how many run a release.
 func tallyText(r api.Rollout) string {
 	if r.Singleton {
-		return fmt.Sprintf("%s runs on %s; %d stand by", r.Release, runsOn(names(r.RunsOn)), len(r.Standby))
+		return fmt.Sprintf("%s runs on %s; %s", r.Release, runsOn(names(r.RunsOn)), standbyText(len(r.Standby)))
 	}
 	text := fmt.Sprintf("%d of %d targets run %s", r.Ready, r.Targets, r.Release)
 	if r.Scheduled > 0 {
@@ -138,9 +138,12 @@ func tallyText(r api.Rollout) string {
 	return text
 }
 
+// standbyText says how many keep a singleton ready.
+func standbyText(n int) string { return fmt.Sprintf("%d %s by", n, agree(n, "stands", "stand")) }
+
 // scheduledText says how many have a release and wait for its time.
 func scheduledText(n int, opens *time.Time) string {
-	text := fmt.Sprintf("%d have fetched it and wait for its time", n)
+	text := fmt.Sprintf("%d %s for its time", n, agree(n, "has fetched it and waits", "have fetched it and wait"))
 	if opens != nil {
 		text += ", " + opens.UTC().Format(time.RFC3339)
 	}

@@ -84,7 +84,7 @@ func nameOf(s scenario.Scenario) string {
 }
 
 func progressText(p simulator.Progress) string {
-	text := fmt.Sprintf("%d%% %s of %s, %d nodes up", percent(int64(p.At), int64(p.Of)), p.At.Round(time.Second), p.Of.Round(time.Second), p.Nodes)
+	text := fmt.Sprintf("%d%% %s of %s, %s up", percent(int64(p.At), int64(p.Of)), p.At.Round(time.Second), p.Of.Round(time.Second), count(p.Nodes, "node"))
 	if p.Text != "" {
 		text += ", waiting: " + p.Text
 	}
@@ -115,8 +115,8 @@ func printResult(env *environment, r simulator.Result) error {
 	if r.Engine == "netns" {
 		time = "real"
 	}
-	_, err := fmt.Fprintf(env.out, "\n%d nodes, seed %d: %.1f %s s in %.1f s; last deployment fetched after %.1f s, running after %.1f s, %.1f s at best\n",
-		r.Nodes, r.Seed, r.VirtualSeconds, time, r.WallSeconds, r.FetchedSeconds, r.MakespanSeconds, r.BoundSeconds)
+	_, err := fmt.Fprintf(env.out, "\n%s, seed %d: %.1f %s s in %.1f s; last deployment fetched after %.1f s, running after %.1f s, %.1f s at best\n",
+		count(r.Nodes, "node"), r.Seed, r.VirtualSeconds, time, r.WallSeconds, r.FetchedSeconds, r.MakespanSeconds, r.BoundSeconds)
 	return err
 }
 

@@ -88,12 +88,12 @@ func explainSite(l api.SiteLease, self string) []string {
 		}
 	}
 	up := len(l.Voters) - len(missing)
-	out = append(out, fmt.Sprintf("%d of its nodes vote, %d of them have to be up, %d are", len(l.Voters), l.Majority, up))
+	out = append(out, fmt.Sprintf("%d of its nodes %s, %d of them %s to be up, %d %s", len(l.Voters), agree(len(l.Voters), "votes", "vote"), l.Majority, agree(l.Majority, "has", "have"), up, agree(up, "is", "are")))
 	if l.Muted > 0 {
 		out = append(out, fmt.Sprintf("%s takes part again in %s: it has just started, or its clock was wrong", self, seconds(l.Muted).Round(time.Second)))
 	}
 	if up < l.Majority {
-		out = append(out, fmt.Sprintf("no node can lead until %d of these are back: %s", l.Majority-up, strings.Join(missing, ", ")))
+		out = append(out, fmt.Sprintf("no node can lead until %d of these %s back: %s", l.Majority-up, agree(l.Majority-up, "is", "are"), strings.Join(missing, ", ")))
 	} else if len(missing) > 0 {
 		out = append(out, fmt.Sprintf("not seen: %s; a voter that is gone for a day is replaced, if another node can vote", strings.Join(missing, ", ")))
 	}

@@ -82,7 +82,7 @@ func newIssuerChange(env *environment, verb, short, long string, change func(*le
 			if env.json() {
 				return env.printJSON(map[string]any{"site": next.Site, "generation": next.Generation, "issuers": next.Issuers, "statement": p.Statement})
 			}
-			_, err = fmt.Fprintf(env.out, "site %s: %d of its nodes may renew credentials while they lead it\n", next.Site, len(next.Issuers))
+			_, err = fmt.Fprintf(env.out, "site %s: %d of its nodes may renew credentials while %s it\n", next.Site, len(next.Issuers), agree(len(next.Issuers), "it leads", "they lead"))
 			return err
 		},
 	}

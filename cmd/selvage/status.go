@@ -80,7 +80,7 @@ func problems(s api.Status) []string {
 func credentialLine(c api.Credential, now time.Time) string {
 	line := c.Expires.UTC().Format("2006-01-02 15:04 UTC")
 	if days := int(c.Expires.Sub(now).Hours() / 24); days > 0 {
-		line += fmt.Sprintf(", in %d days", days)
+		line += ", in " + count(days, "day")
 	}
 	switch {
 	case c.Problem != "":

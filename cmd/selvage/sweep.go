@@ -215,7 +215,7 @@ func (p *player) shrink(ctx context.Context, env *environment, s scenario.Scenar
 		if tries++; ctx.Err() != nil {
 			return false
 		}
-		bar.Show(fmt.Sprintf("%s: shrinking seed %d, try %d: %d faults", r.Scenario, s.Seed, tries, len(candidate.Faults)))
+		bar.Show(fmt.Sprintf("%s: shrinking seed %d, try %d: %s", r.Scenario, s.Seed, tries, count(len(candidate.Faults), "fault")))
 		if os.WriteFile(trial.Name(), candidate.Marshal(), 0o600) != nil {
 			return false
 		}

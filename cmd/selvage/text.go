@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -18,4 +19,17 @@ func shortAll(digests []string) []string {
 
 func sortedJoin(words []string) string {
 	return strings.Join(slices.Sorted(slices.Values(words)), " ")
+}
+
+// count writes how many of a thing there are: "1 blob", "2 blobs". Of a part of some ("1 of 3 targets") the noun is what the whole is, and stays.
+func count[N int | int64 | uint64](n N, noun string) string {
+	return fmt.Sprintf("%d %s", n, agree(n, noun, noun+"s"))
+}
+
+// agree picks the word that goes with a number.
+func agree[N int | int64 | uint64](n N, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
 }

@@ -36,6 +36,14 @@ func TestTexts(t *testing.T) {
 	}
 }
 
+func TestCount(t *testing.T) {
+	for n, want := range []string{"0 blobs were bad", "1 blob was bad", "2 blobs were bad"} {
+		if got := count(n, "blob") + agree(n, " was", " were") + " bad"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 // TestClassText: what is fetched as most blobs are is not spoken of.
 func TestClassText(t *testing.T) {
 	for want, b := range map[string]api.Blob{
