@@ -168,8 +168,12 @@ func (f *fetcher) next() (planner.Run, bool) {
 }
 
 func (f *fetcher) read(conn net.Conn, out chan<- batch) error {
-	r := bufio.NewReaderSize(&pulse{r: conn, every: func(now time.Time) { f.task.alive(f.n, now) }, told: time.Now()}, readAhead)
-	list := f.task.object.Chunks()
+	r := &pulse{r: conn, every: func(now time.Time) { f.task.alive(f.n, now) }, told: time.Now()}
+	return f.answers(bufio.NewReaderSize(r, readAhead), f.task.object.Chunks(), out)
+}
+
+// answers reads what comes until it ends, or is not what was asked for; it hands on the chunks of the list that come whole.
+func (f *fetcher) answers(r *bufio.Reader, list []store.Chunk, out chan<- batch) error {
 	var packed unpacker
 	defer packed.close()
 	for {
