@@ -57,7 +57,7 @@
 //	slow, stalls, has it not          asked of others; reported, stays           TestLiars, TestGivesNothing
 //	a list that is not the blob's     reported, put out; of another root, stays  TestLiars, TestListOfAnotherRoot, store.TestListThatCircles
 //	asks for all, or for too much     bounded; reported                          TestAsksForEverythingAtOnce, TestAsksForWhatItMayNotHave, TestDeafPeer, TestStreamsAreBounded
-//	a release that does not add up    the fetch fails, says so, and rests        TestReleaseContradictsItself, node.TestReleaseContradictsItself
+//	a release that does not add up    the fetch fails, says so, and rests        TestReleaseContradictsItself, node.TestReleaseContradictsItself, scenario contradicts
 //	a DAG deep, huge, of tiny chunks  the same, after few bytes                  store.TestHostileLists
 //	a full disk, at every write       the fetch fails, and goes on later         TestFetchOnAFullDisk, TestPatchOnAFullDisk, TestMendOnAFullDisk
 //	a blob altered, cut or gone       not handed out; reported, mended           store.TestScrub, store.TestRotIsNotHandedOut, TestPatchOfRottenBlobs, node.TestScrubMends

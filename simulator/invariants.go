@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"selvage/distribute/store"
 	"selvage/node/api"
 	"selvage/node/rollout"
 	"selvage/node/runtime"
@@ -58,6 +59,7 @@ func invariants() map[string]invariant {
 		"all_have":               {arg: scenario.Release, doc: "every node that is up, meant, and not revoked, has the release's blob, whole", all: allHave},
 		"all_run":                {arg: scenario.Release, doc: "every node that is up, meant, and not revoked, runs the release and is ready; of a singleton, one of each site, and the others stand by", all: allRun},
 		"none_runs":              {arg: scenario.Release, doc: "no node runs the release", all: noneRuns},
+		"refused":                {arg: scenario.Release, doc: "every node that is up and meant says that the release contradicts itself", all: refused},
 		"all_reachable_run":      {arg: scenario.Release, doc: "'rollout status' says at every node that all reachable targets run the release", all: allReachableRun},
 	}
 }
@@ -383,6 +385,23 @@ func noneRuns(t *story, ref string) string {
 					return fmt.Sprintf("%s runs %s", Place(m), ref)
 				}
 			}
+		}
+	}
+	return ""
+}
+
+func refused(t *story, ref string) string {
+	d := t.deployed(ref)
+	if d == nil {
+		return ref + " was not deployed"
+	}
+	for _, m := range t.Machines() {
+		n := t.member(m)
+		if n == nil || !t.meant(m, d.selector) {
+			continue
+		}
+		if r := running(n, d.name); r.Target != ref || !strings.Contains(r.Why, store.ErrContradiction.Error()) {
+			return fmt.Sprintf("%s is %s with %s: %s", Place(m), r.Phase, r.Target, r.Why)
 		}
 	}
 	return ""

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"selvage/internal/ident"
@@ -50,12 +53,32 @@ func (w *world) Seed(s scenario.Seed, content []byte) error {
 	if err != nil {
 		return err
 	}
+	says, err := w.says(n, s, added)
+	if err != nil {
+		return err
+	}
 	env, err := ledger.SignRelease(ledger.Release{Name: s.Name, Version: s.Version, Type: runtime.TypeBundle, Created: n.Status().Time.UTC(), Artifacts: []ledger.Artifact{
-		{Platform: ledger.AnyPlatform, Digest: added.Digest, Size: added.Size, Root: added.Root, File: simulator.BlobFile, Patches: api.Listing(patches)}}}, w.operator)
+		{Platform: ledger.AnyPlatform, Digest: says.Digest, Size: says.Size, Root: says.Root, File: simulator.BlobFile, Patches: api.Listing(patches)}}}, w.operator)
 	if err != nil {
 		return err
 	}
 	return publish(n, api.KindRelease, env)
+}
+
+// says is what a release says of its blob, which may be wrong.
+func (w *world) says(n *node.Node, s scenario.Seed, added api.Added) (api.Added, error) {
+	switch s.Wrong {
+	case scenario.WrongSize:
+		added.Size++
+	case scenario.WrongDigest:
+		sum := sha256.Sum256([]byte(added.Digest))
+		added.Digest = hex.EncodeToString(sum[:])
+	case scenario.WrongRoot:
+		other, err := n.AddBlob(context.Background(), strings.NewReader(added.Digest))
+		added.Root = other.Root
+		return added, err
+	}
+	return added, nil
 }
 
 // Deploy implements simulator.Stage.

@@ -31,6 +31,8 @@ func check(s scenario.Scenario) error {
 
 func checkWork(k scenario.Work) *lab.Unable {
 	switch {
+	case k.Seed != nil && k.Seed.Wrong != "":
+		return noWrong
 	case k.Charter != nil:
 		return noCharter
 	case k.Lock != nil:
@@ -42,6 +44,9 @@ func checkWork(k scenario.Work) *lab.Unable {
 	}
 	return nil
 }
+
+// noWrong is why releases say nothing wrong here.
+var noWrong = &lab.Unable{What: "sign a release that is wrong (wrong)", Lacks: "the program signs what it has seen only", Hint: "play it with --engine native"}
 
 // noMirror is why there are no mirrors here.
 var noMirror = &lab.Unable{What: "have a web server with a node's blobs (mirror)", Lacks: "the namespaces have no server but the nodes", Hint: "play it with --engine native"}

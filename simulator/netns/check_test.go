@@ -43,6 +43,10 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: got %v", work, err)
 		}
 	}
+	wrong := check(parse(t, "sites: [{name: a, nodes: 1}]\nwork: [{at: 1s, seed: {size: 1KB, name: x, version: v1, wrong: size}}]\n"))
+	if u := (*lab.Unable)(nil); !errors.As(wrong, &u) || u.Hint == "" || !strings.HasPrefix(wrong.Error(), "line 2, work at 1s: cannot sign a release that is wrong") {
+		t.Errorf("a wrong release: got %v", wrong)
+	}
 	mirror := check(parse(t, "sites: [{name: a, nodes: 1}, {name: b, nodes: 1}]\nwork: [{at: 1s, mirror: {of: a/n0, on: b}}]\n"))
 	if u := (*lab.Unable)(nil); !errors.As(mirror, &u) || u.Hint == "" || !strings.HasPrefix(mirror.Error(), "line 2, work at 1s: cannot have a web server") {
 		t.Errorf("a mirror: got %v", mirror)

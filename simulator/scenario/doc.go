@@ -150,6 +150,7 @@
 //	        can be; otherwise 1, at random
 //	    repeats: a share, 0% to 100% or 0 to 1; how much of what is new repeats what went before, as in
 //	        programs, and can be packed; otherwise 0, which is noise
+//	    wrong: one of digest, size, root; what its release says wrongly of it; otherwise nothing
 //	  deploy: a mapping; a release is declared to run
 //	    name: a name; of the deployment; otherwise the release's
 //	    release: a NAME@VERSION; which release; it was seeded before; has to be given

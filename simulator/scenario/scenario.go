@@ -142,7 +142,19 @@ type Seed struct {
 	Places int
 	// Repeats is the share of the new bytes that repeats what went before, 0 to 1, and so packs away.
 	Repeats float64
+	// Wrong is what the release says wrongly of its blob; empty: nothing.
+	Wrong Wrong
 }
+
+// Wrong is something that an operator's release says of its blob.
+type Wrong string
+
+// What a release can say wrongly.
+const (
+	WrongDigest Wrong = "digest" // that of a blob which nobody has
+	WrongSize   Wrong = "size"   // a byte too many
+	WrongRoot   Wrong = "root"   // that of the chunk list of another blob
+)
 
 // Deploy declares that a release run.
 type Deploy struct {

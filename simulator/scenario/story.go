@@ -204,6 +204,7 @@ func seedFields() mapping[Seed] {
 			"in how many places that is, as far from each other as they can be").or("1, at random"),
 		of("repeats", share(), func(s *Seed) *float64 { return &s.Repeats },
 			"how much of what is new repeats what went before, as in programs, and can be packed").or("0, which is noise"),
+		of("wrong", oneOf(WrongDigest, WrongSize, WrongRoot), func(s *Seed) *Wrong { return &s.Wrong }, "what its release says wrongly of it").or("nothing"),
 	}}
 }
 
