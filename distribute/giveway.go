@@ -87,10 +87,18 @@ func (s *Swarm) classifyAll() {
 func (s *Swarm) wantedInSite(d Digest) (most Class) {
 	for id, h := range s.heard {
 		if n := s.peers[id]; n != nil && n.local {
-			most = max(most, h.wants[d])
+			most = max(most, s.wantOfPeer(h, d))
 		}
 	}
 	return most
+}
+
+// wantOfPeer is the class at which a peer wants a blob, as far as it is believed. The caller holds mu.
+func (s *Swarm) wantOfPeer(h *heard, d Digest) Class {
+	if class := h.wants[d]; class < Urgent || s.cfg.Urgent(d) {
+		return class
+	}
+	return Normal
 }
 
 // hearTaking notes that a peer is getting something over the uplink.
@@ -145,7 +153,7 @@ func (s *Swarm) coming(now time.Time) (most Class) {
 			if now.Sub(at) >= takeFresh {
 				continue
 			}
-			most = max(most, h.wants[d])
+			most = max(most, s.wantOfPeer(h, d))
 			if t := s.tasks[d]; t != nil {
 				most = max(most, t.class()) // another mate may want it more
 			}
@@ -163,7 +171,7 @@ func (s *Swarm) going(mates bool, now time.Time) (most Class) {
 		}
 		for d, until := range h.given {
 			if now.Before(until) {
-				most = max(most, h.wants[d])
+				most = max(most, s.wantOfPeer(h, d))
 			}
 		}
 	}
@@ -226,8 +234,8 @@ func (s *Swarm) mayGive(id ident.NodeID, d Digest) (l lane, waits bool) {
 		return n.lane(), false
 	}
 	now := time.Now()
-	class, wants := h.wants[d]
-	if wants && class.yields(s.going(n.local, now)) {
+	_, wants := h.wants[d]
+	if wants && s.wantOfPeer(h, d).yields(s.going(n.local, now)) {
 		return n.lane(), true
 	}
 	if wants {

@@ -155,6 +155,26 @@ func TestGivesWayInSite(t *testing.T) {
 	}
 }
 
+// That a peer says that it wants something urgently, which nobody has declared to be so, holds up nothing.
+func TestFalseUrgency(t *testing.T) {
+	for _, declared := range []bool{false, true} {
+		run(t, func(t *testing.T, w *world) {
+			origin, b, c := thin(w)
+			origin.swarm.cfg.Urgent = func(Digest) bool { return declared }
+			fix, bulk := origin.add(content(64, 40<<20)), origin.add(content(65, 4<<20))
+			b[0].begin(fix, Urgent)
+			time.Sleep(5 * time.Second)
+			c[0].begin(bulk, Normal)
+			time.Sleep(time.Minute)
+			if c[0].whole(bulk) == declared {
+				t.Errorf("declared: %v, and the other site has its blob: %v", declared, !declared)
+			}
+			b[0].swarm.Close()
+			c[0].swarm.Close()
+		})
+	}
+}
+
 // What gives way for minutes at the seed to what goes to another site comes once too, and nobody is taken for one who gives nothing.
 func TestGivesWayForLong(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {

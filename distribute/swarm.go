@@ -39,6 +39,9 @@ type Config struct {
 	// Changed is called when a blob became complete. Like the others it must not block.
 	Changed func()
 	Logger  *slog.Logger
+	// Urgent reports whether anybody who may say so has said that a blob is urgent; what peers say of it counts only then. It must not
+	// block, nor call the swarm. nil: whatever peers say counts.
+	Urgent func(Digest) bool
 	// Mirrors are asked last, for what no peer gives.
 	Mirrors []Mirror
 	// MirrorFailed is told when one does not give what it should. It must not block.
@@ -84,6 +87,9 @@ func NewSwarm(cfg Config) *Swarm {
 	}
 	if cfg.MirrorFailed == nil {
 		cfg.MirrorFailed = func(string, string) {}
+	}
+	if cfg.Urgent == nil {
+		cfg.Urgent = func(Digest) bool { return true }
 	}
 	if cfg.Changed == nil {
 		cfg.Changed = func() {}

@@ -122,7 +122,8 @@ type Node struct {
 	turns      *turns
 	locks      *lockDesk
 
-	fleet atomic.Int64 // nodes in the ledger, when reconcile looked at them last
+	fleet    atomic.Int64                          // nodes in the ledger, when reconcile looked at them last
+	pressing atomic.Pointer[map[store.Digest]bool] // blobs that were declared to be urgent, likewise
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -304,7 +305,7 @@ func (n *Node) openWork() error {
 	n.swarm = distribute.NewSwarm(distribute.Config{
 		Network: n.mesh, Store: n.store, Self: n.home.Node, Site: n.home.Site, Providers: n.providers,
 		Misbehaved: n.misbehaved, Failing: n.failing, Changed: n.poke, Logger: n.log,
-		Mirrors: n.mirrors, MirrorFailed: n.mirrorFailed,
+		Mirrors: n.mirrors, MirrorFailed: n.mirrorFailed, Urgent: n.mayBeUrgent,
 	})
 	n.deployer = deploy.New(deploy.Config{
 		FS: n.cfg.FS, Blobs: blobs{n}, Drivers: n.cfg.Drivers, Node: n.home.Name, Site: n.home.Site,

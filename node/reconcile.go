@@ -100,6 +100,7 @@ func (n *Node) desired() []deploy.Desired {
 	for _, r := range n.ledger.Releases() {
 		releases[r.Ref()] = r
 	}
+	n.noteUrgent(releases)
 	var out []deploy.Desired
 	for _, d := range n.ledger.Deployments() {
 		out = append(out, n.desire(d, self, releases))
