@@ -31,7 +31,8 @@
 // /selvage/fetch/2, bulk: the opener sends a digest, and then requests: the number of runs,
 // and for each the first chunk and how many. The answers come in order, for each run a status
 // byte (0 ok, 1 not here, 2 packed) and, if ok, the bytes of its chunks; if packed, for each of its chunks a length,
-// at most 64 more than the chunk's, and as many bytes. The packed chunks of a stream are one frame of zstd (RFC 8878)
+// at most 64 more than the chunk's, and as many bytes; or 0 and the chunk, where that does not become smaller.
+// The packed chunks of a stream are one frame of zstd (RFC 8878)
 // with a window of at most 512 KiB, flushed after each, which is not ended. Other sites get them; mates get the bytes.
 //
 // /selvage/holder/1, control: the opener sends a digest and reads a status byte (0 whole, 1 in
@@ -72,7 +73,7 @@
 //	blobs that a peer wants      maxWants; it is reported, and its stream ended
 //	streams of a peer            maxStreams; the next is ended
 //	portions of a stream         2 of sendBuffer: one is sent while the next is read
-//	streams that are packed      maxPackers, 2.2 MB each; others get the bytes
+//	streams with packed chunks   maxPackers, 2.2 MB each; on others chunks go as they are
 //	chunks waiting to be stored  slabMost slabs in all, 32 MiB; the next is not read
 //	a chunk list                 store.MaxList of its blob's size; its sender is reported
 //	news for a peer              maxNews chunks a blob; beyond, a bitmap is sent

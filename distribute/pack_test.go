@@ -113,7 +113,7 @@ func TestPackersAreBounded(t *testing.T) {
 
 // packed returns chunks as a packer sends them.
 func packed(t testing.TB, chunks ...[]byte) []byte {
-	k := newPackers().take()
+	k := packing{packers: newPackers()}
 	for _, c := range chunks {
 		if err := k.append(c); err != nil {
 			t.Fatal(err)
@@ -140,6 +140,32 @@ func TestUnpack(t *testing.T) {
 	}
 }
 
+// TestNothingToPack: no packer is made for what does not become smaller, and no more than a byte told of it; nor where too many are in use.
+func TestNothingToPack(t *testing.T) {
+	p := newPackers()
+	noise, text := content(8, 64<<10), prose(8, 64<<10)
+	k := packing{packers: p}
+	if err := k.append(noise); err != nil || len(k.sent) != 1+len(noise) || k.packer != nil {
+		t.Errorf("%d bytes for %d of noise, packer %v, %v", len(k.sent), len(noise), k.packer, err)
+	}
+	for range maxPackers {
+		p.take()
+	}
+	if err := k.append(text); err != nil || len(k.sent) != 2+len(noise)+len(text) {
+		t.Errorf("%d bytes for %d without a packer, %v", len(k.sent), len(noise)+len(text), err)
+	}
+	r, u := reader(k.sent), unpacker{}
+	for _, want := range [][]byte{noise, text} {
+		got := make([]byte, len(want))
+		if n, err := u.read(r, got); err != nil || n != len(want) || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes came, %v", n, err)
+		}
+	}
+	if u.dec != nil {
+		t.Error("a decoder for nothing")
+	}
+}
+
 // TestUnpackRefuses: what no packer sends breaks the protocol; what was cut off does not.
 func TestUnpackRefuses(t *testing.T) {
 	chunk := prose(5, 10_000)
@@ -162,7 +188,7 @@ func TestUnpackRefuses(t *testing.T) {
 		"too short":       {section(size-1, whole[n:len(whole)-1]), true},
 		"more after it":   {section(size+10, append(whole[n:len(whole):len(whole)], make([]byte, 10)...)), true},
 		"a larger window": {section(uint64(wide.Len()), wide.Bytes()), true},
-		"nothing":         {section(0, nil), true},
+		"as it is, cut":   {section(0, chunk[:100]), false},
 		"cut off":         {whole[:len(whole)-1], false},
 	} {
 		u := unpacker{}

@@ -147,8 +147,8 @@ func (s *Swarm) serveFetch(from ident.NodeID, conn net.Conn) {
 		defer close(portions)
 		s.load(from, o, requests, portions, gone)
 	})
-	pack := s.packerFor(from)
-	defer s.packers.give(pack)
+	pack := s.packingFor(from)
+	defer pack.end()
 	for p := range portions {
 		data, err := pack.of(p, o.Chunks())
 		if err == nil {

@@ -24,7 +24,7 @@ func BenchmarkSizes(b *testing.B) {
 				pieces(b, old, opts, func(chunk []byte) { known[sha256.Sum256(chunk)] = true })
 				all, lacking, raw := 0, 0, 0
 				var sent int
-				k := newPacker()
+				k := packing{packers: newPackers()}
 				pieces(b, fresh, opts, func(chunk []byte) {
 					sum := sha256.Sum256(chunk)
 					if all++; known[sum] {

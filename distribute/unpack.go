@@ -12,7 +12,7 @@ import (
 
 // unpacker reads the packed chunks of one stream. It is for one goroutine.
 type unpacker struct {
-	dec     *zstd.Decoder // nil before the first
+	dec     *zstd.Decoder // nil before the first that is packed
 	section bytes.Reader  // of the chunk that is read
 	buf     []byte
 }
@@ -26,11 +26,14 @@ func (u *unpacker) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// read reads a chunk into chunk, which has its size. It returns how many bytes came for it.
+// read reads a chunk into chunk, which has its size: packed or, after a length of 0, as it is. It returns how many bytes came for it.
 func (u *unpacker) read(r *bufio.Reader, chunk []byte) (int, error) {
 	n, err := binary.ReadUvarint(r)
 	if err != nil {
 		return 0, err
+	}
+	if n == 0 {
+		return io.ReadFull(r, chunk)
 	}
 	if n > uint64(len(chunk)+packHeaders) {
 		return 0, fmt.Errorf("%w: %d bytes for a chunk of %d", errProtocol, n, len(chunk))
