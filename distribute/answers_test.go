@@ -42,7 +42,7 @@ func realAnswers(f *testing.F) (all []answered) {
 			defer close(portions)
 			(&Swarm{}).load(ident.NodeID{}, o, requests, portions, gone)
 		}()
-		pack := newPacker()
+		pack := packing{packers: newPackers()}
 		for p := range portions {
 			a.plain = append(a.plain, p.data...)
 			packed, err := pack.of(p, a.list)

@@ -140,6 +140,26 @@ func TestUnpack(t *testing.T) {
 	}
 }
 
+// TestPacks: a program's bytes pack for what they are, and noise that comes again because it does.
+func TestPacks(t *testing.T) {
+	noise := content(9, 32<<10)
+	for what, c := range map[string]struct {
+		chunk []byte
+		want  bool
+	}{
+		"prose":                {prose(9, 32<<10), true},
+		"noise":                {noise, false},
+		"noise, a third twice": {append(noise[:24<<10:24<<10], noise[:8<<10]...), true},
+		"zeros":                {make([]byte, 32<<10), true},
+		"a few bytes":          {noise[:5], false},
+		"nothing":              {nil, false},
+	} {
+		if got := packs(c.chunk); got != c.want {
+			t.Errorf("%s: %v", what, got)
+		}
+	}
+}
+
 // TestNothingToPack: no packer is made for what does not become smaller, and no more than a byte told of it; nor where too many are in use.
 func TestNothingToPack(t *testing.T) {
 	p := newPackers()
