@@ -118,16 +118,22 @@ func packs(chunk []byte) bool {
 	if compress.Estimate(chunk) >= packable {
 		return true
 	}
-	seen := make(map[uint64]struct{}, 2*len(chunk)/wordGap)
-	words := 0
+	var seen [1024]uint64 // by a part of the word's hash; of those that share a place the last
+	words, again := 0, 0
 	for i := 0; i+8 <= len(chunk); i++ {
 		w := binary.LittleEndian.Uint64(chunk[i:])
-		if w*0x9e3779b97f4a7c15>>32%wordGap == 0 {
-			seen[w] = struct{}{}
-			words++
+		h := w * 0x9e3779b97f4a7c15 >> 32
+		if h%wordGap != 0 {
+			continue
 		}
+		words++
+		at := h / wordGap % uint64(len(seen))
+		if seen[at] == w {
+			again++
+		}
+		seen[at] = w
 	}
-	return words > len(seen) && (words-len(seen))*repeating >= words
+	return again > 0 && again*repeating >= words
 }
 
 // of returns a portion as it is sent, packed unless k is nil. It is good until the next.
