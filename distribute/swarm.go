@@ -219,6 +219,9 @@ func (s *Swarm) follow(ctx context.Context, w store.Want, more func(chunks []int
 	case <-t.done:
 		return t.err
 	case <-ctx.Done():
+		if o.Complete() { // and it was called off because of that, before the task has ended
+			return nil
+		}
 		return ctx.Err()
 	}
 }

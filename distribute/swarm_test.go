@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"selvage/distribute/store"
@@ -254,6 +255,30 @@ func readFile(t *testing.T, name string) []byte {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// A fetch that is called off when the blob is here, since it is here, has done what it was to do: who waits for the blob may see it first.
+func TestCalledOffAsItEnds(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		n, other := w.node("a"), w.node("a")
+		data := content(66, 1<<20)
+		want := other.add(data)
+		for _, here := range []bool{false, true} {
+			ctx, cancel := context.WithCancel(context.Background())
+			ended := make(chan error, 1)
+			go func() { ended <- n.swarm.Fetch(ctx, want) }()
+			synctest.Wait() // nobody gives it
+			if here {
+				if _, err := n.store.Add(context.Background(), bytes.NewReader(data)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cancel()
+			if err := <-ended; (err == nil) != here {
+				t.Errorf("here: %v, and the fetch ended with %v", here, err)
+			}
+		}
+	})
 }
 
 // update has a node with one version get another, without a patch. It returns how many bytes crossed the uplink, and how

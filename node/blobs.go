@@ -61,7 +61,7 @@ func (n *Node) fetch(ctx context.Context, want store.Want, class distribute.Clas
 	n.makeRoom(n.toCome(want) + want.Size) // a driver puts its own copy beside it
 	if p := n.cheapestPatch(want); p != nil {
 		err := n.fetchPatched(ctx, want, *p, class)
-		if err == nil || ctx.Err() != nil && n.complete(want.Digest) {
+		if err == nil {
 			n.noteWay(want.Digest, way{api.ByPatch, p.Size})
 			return nil
 		}
@@ -70,8 +70,7 @@ func (n *Node) fetch(ctx context.Context, want store.Want, class distribute.Clas
 		}
 		n.log.Warn("node: going on with chunks", "blob", want.Digest.String(), "err", err)
 	}
-	// It may be called off because the blob is here, before the swarm says so.
-	if err := n.swarm.FetchAs(ctx, want, class); err != nil && !n.complete(want.Digest) {
+	if err := n.swarm.FetchAs(ctx, want, class); err != nil {
 		return err
 	}
 	n.noteWay(want.Digest, n.chunksWay(want.Digest))
