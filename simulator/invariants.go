@@ -354,11 +354,7 @@ func allRun(t *story, ref string) string {
 		return ref + " was not deployed"
 	}
 	ready, standby := map[string]int{}, map[string]int{}
-	for _, m := range t.Machines() {
-		n := t.member(m)
-		if n == nil || !t.meant(m, d.selector) {
-			continue
-		}
+	for m, n := range t.targets(d) {
 		r := running(n, d.name)
 		switch {
 		case r.Release == ref && r.Ready:
@@ -395,11 +391,7 @@ func refused(t *story, ref string) string {
 	if d == nil {
 		return ref + " was not deployed"
 	}
-	for _, m := range t.Machines() {
-		n := t.member(m)
-		if n == nil || !t.meant(m, d.selector) {
-			continue
-		}
+	for m, n := range t.targets(d) {
 		if r := running(n, d.name); r.Target != ref || !strings.Contains(r.Why, store.ErrContradiction.Error()) {
 			return fmt.Sprintf("%s is %s with %s: %s", Place(m), r.Phase, r.Target, r.Why)
 		}

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"iter"
 	"slices"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 func (t *story) measure(now time.Duration) {
 	for i, d := range t.deploys {
 		newest := !slices.ContainsFunc(t.deploys[i+1:], func(o *deploy) bool { return o.name == d.name })
-		if d.fetched == 0 && newest && allUp(t, "") == "" && t.allHave(d) {
+		if d.fetched == 0 && newest && allUp(t, "") == "" && t.fetched(d) {
 			d.fetched = t.fetchedAt(d, now) - d.at
 			t.trace.Note("", "fetched", "%s is everywhere after %s", d.release, d.fetched)
 		}
@@ -22,13 +23,16 @@ func (t *story) measure(now time.Duration) {
 	}
 }
 
-// allHave reports whether every machine that a deployment is meant for has what it is to run, whether or not it runs yet.
-func (t *story) allHave(d *deploy) bool {
-	return !slices.ContainsFunc(t.targets(d), func(n Agent) bool {
+// fetched reports whether every target has what it is to run, whether or not it runs yet.
+func (t *story) fetched(d *deploy) bool {
+	for _, n := range t.targets(d) {
 		r := running(n, d.name)
 		waits := r.Phase == string(rollout.Absent) || r.Phase == string(rollout.Waiting) || r.Phase == string(rollout.Fetching)
-		return r.Target != d.release || waits
-	})
+		if r.Target != d.release || waits {
+			return false
+		}
+	}
+	return true
 }
 
 // fetchedAt is when the last target had the release's blob: now, but where nodes are looked at only now and then. What was there
@@ -49,12 +53,13 @@ func (t *story) fetchedAt(d *deploy, now time.Duration) time.Duration {
 	return min(last, now)
 }
 
-// targets returns the members that a deployment is meant for.
-func (t *story) targets(d *deploy) (agents []Agent) {
-	for _, m := range t.Machines() {
-		if n := t.member(m); n != nil && t.meant(m, d.selector) {
-			agents = append(agents, n)
+// targets are the members that a deployment is meant for, and that answer.
+func (t *story) targets(d *deploy) iter.Seq2[Machine, Agent] {
+	return func(yield func(Machine, Agent) bool) {
+		for _, m := range t.Machines() {
+			if n := t.member(m); n != nil && t.meant(m, d.selector) && !yield(m, n) {
+				return
+			}
 		}
 	}
-	return agents
 }

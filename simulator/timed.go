@@ -73,11 +73,7 @@ func allHave(t *story, ref string) string {
 	if d == nil {
 		return ref + " was not deployed"
 	}
-	for _, m := range t.Machines() {
-		n := t.member(m)
-		if n == nil || !t.meant(m, d.selector) {
-			continue
-		}
+	for m, n := range t.targets(d) {
 		whole := func(b api.Blob) bool { return b.Digest == r.digest && b.Complete }
 		if !slices.ContainsFunc(n.Holdings(), whole) {
 			return fmt.Sprintf("%s does not have %s, or not the whole", Place(m), ref)
