@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"reflect"
 	"testing"
 
@@ -36,7 +37,7 @@ func messages() []message {
 
 // A share that there cannot be breaks the protocol.
 func TestWrongShare(t *testing.T) {
-	for _, s := range []planner.Share{{Place: 0, Of: 0}, {Place: 3, Of: 3}, {Place: 1, Of: planner.MaxShares + 1}, {Place: 1 << 40, Of: 1 << 41}} {
+	for _, s := range []planner.Share{{Place: 0, Of: 0}, {Place: 3, Of: 3}, {Place: 1, Of: planner.MaxShares + 1}, {Place: math.MaxInt - 1, Of: math.MaxInt}} {
 		m := message{kind: msgShare, share: s}
 		if _, err := readMessage(reader(m.append(nil))); !errors.Is(err, errProtocol) {
 			t.Errorf("%+v: got %v", s, err)

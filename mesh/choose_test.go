@@ -3,6 +3,7 @@ package mesh
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -208,8 +209,8 @@ func TestBackoff(t *testing.T) {
 		{3, backoffFar, 0, 4 * time.Second},
 		{6, backoffFar, 0, 30 * time.Second},
 		{6, backoffFar, 1, 45 * time.Second},
-		{1 << 40, backoffFar, 0, 30 * time.Second},
-		{1 << 40, backoffMate, 0, 5 * time.Second},
+		{math.MaxInt, backoffFar, 0, 30 * time.Second},
+		{math.MaxInt, backoffMate, 0, 5 * time.Second},
 	} {
 		if got := backoff(c.n, c.most, c.share); got != c.want {
 			t.Errorf("backoff(%d, %v, %v) = %v, want %v", c.n, c.most, c.share, got, c.want)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"sync"
@@ -125,7 +126,7 @@ func TestBucketWaitIsEnded(t *testing.T) {
 		close(closed)
 		late := newDeadline()
 		late.set(time.Now().Add(time.Second))
-		b.charge(1 << 40)
+		b.charge(math.MaxInt32)
 		if err := b.take(1, closed, nil, nil); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("closed: %v", err)
 		}

@@ -82,7 +82,7 @@ func fillDisk(dir string) error {
 		if err := unix.Statfs(dir, &s); err != nil {
 			return fmt.Errorf("fill the disk %s: %w", dir, err)
 		}
-		used := int64(s.Blocks-s.Bfree) * s.Bsize
+		used := int64(s.Blocks-s.Bfree) * int64(s.Bsize) // a block's size has the width of a word
 		err := unix.Mount(diskType, dir, diskType, unix.MS_REMOUNT|unix.MS_NOSUID|unix.MS_NODEV, fmt.Sprintf("size=%d", used))
 		if err == nil {
 			return nil
