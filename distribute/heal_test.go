@@ -112,6 +112,31 @@ func TestReconnectBeforeNews(t *testing.T) {
 	})
 }
 
+// A have stream that was being opened when news came that its peer is gone may arrive after the next one, and end at once. What was said
+// on the other is not lost.
+func TestStrayStream(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		data := content(13, 1<<20)
+		n, seed := w.node("a"), w.node("a")
+		w.mesh()
+		w.net.wg.Go(func() {
+			time.Sleep(2 * time.Second)
+			stray, err := n.port.Open(t.Context(), seed.port.id, haveProtocol)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			reset(stray)
+			time.Sleep(2 * time.Second)
+			seed.add(data)
+		})
+		o := w.node("c").add(data)
+		if err := n.fetch(o, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 // A node that crashes in mid-fetch goes on with what was durable.
 func TestCrash(t *testing.T) {
 	for seed := range uint64(6) {

@@ -20,6 +20,7 @@ var (
 // heard is what a peer said on the have stream that it has open. It outlives what the network
 // says of connections: a stream may be served before the news that its peer is there.
 type heard struct {
+	conn  net.Conn             // the stream
 	wants map[Digest]Class     // at most maxWants; guarded by swarm.mu, like the rest
 	takes map[Digest]time.Time // when it said last that it is getting something over the uplink
 	given map[Digest]time.Time // until when it is taken to be given something of what it wants
@@ -28,7 +29,7 @@ type heard struct {
 // serveHave takes in what a peer says that it has and wants.
 func (s *Swarm) serveHave(from ident.NodeID, conn net.Conn) {
 	defer conn.Close()
-	h := s.listen(from)
+	h := s.listen(from, conn)
 	defer s.unlisten(from, h)
 	r := bufio.NewReader(conn)
 	for {
@@ -43,17 +44,26 @@ func (s *Swarm) serveHave(from ident.NodeID, conn net.Conn) {
 	}
 }
 
-// listen begins a have stream, on which nothing is wanted yet. It takes the place of an older one.
-func (s *Swarm) listen(from ident.NodeID) *heard {
-	h := &heard{wants: map[Digest]Class{}, takes: map[Digest]time.Time{}, given: map[Digest]time.Time{}}
+// listen begins a have stream, on which nothing is wanted yet. It takes the place of an older one, which is ended: streams may arrive in another
+// order than they were opened in, and a peer whose newest it is says all again once that ends.
+func (s *Swarm) listen(from ident.NodeID, conn net.Conn) *heard {
+	h := &heard{conn: conn, wants: map[Digest]Class{}, takes: map[Digest]time.Time{}, given: map[Digest]time.Time{}}
+	if older := s.supersede(from, h); older != nil {
+		reset(older.conn)
+	}
+	return h
+}
+
+func (s *Swarm) supersede(from ident.NodeID, h *heard) (older *heard) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	older = s.heard[from]
 	s.heard[from] = h
 	if n := s.peers[from]; n != nil {
 		n.wantNothing()
 	}
 	s.classifyAll()
-	return h
+	return older
 }
 
 // unlisten ends it. The peer will say again what it wants, on the next.
