@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"selvage/distribute/store"
@@ -27,8 +29,8 @@ type invariant struct {
 	all  func(t *story, arg string) string                     // of the world as a whole
 }
 
-// invariants are those that scenarios can name.
-func invariants() map[string]invariant {
+// invariants are those that scenarios can name. The map is the same for all, and not to be changed.
+var invariants = sync.OnceValue(func() map[string]invariant {
 	return map[string]invariant{
 		"nothing_unsigned_runs":  {doc: "what a node runs is a release that the operator signed, byte for byte", each: nothingUnsignedRuns},
 		"no_corrupt_blob":        {doc: "every blob that a node holds for whole has the bytes that its digest says", each: noCorruptBlob},
@@ -62,7 +64,7 @@ func invariants() map[string]invariant {
 		"refused":                {arg: scenario.Release, doc: "every node that is up and meant says that the release contradicts itself", all: refused},
 		"all_reachable_run":      {arg: scenario.Release, doc: "'rollout status' says at every node that all reachable targets run the release", all: allReachableRun},
 	}
-}
+})
 
 // Invariants returns the names that scenarios can use, with what each takes.
 func Invariants() scenario.Invariants {
@@ -143,15 +145,50 @@ func (t *story) digestOf(m Machine, name, want string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
+	got, err := t.digest(f, info.Size(), want)
+	if err != nil {
 		return "", err
 	}
-	got := hex.EncodeToString(sum.Sum(nil))
 	if got == want {
 		t.right[Place(m)+":"+name] = mark
 	}
 	return got, nil
+}
+
+// digest returns the SHA-256 of a file. If the operator has made what has the digest that is wanted, the file is held against
+// that first, byte for byte, which takes a fraction of the time.
+func (t *story) digest(f io.ReaderAt, size int64, want string) (string, error) {
+	for _, r := range t.releases {
+		if r.digest != want {
+			continue
+		}
+		if same, err := holdsOnly(f, size, r.content); same || err != nil {
+			return want, err
+		}
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, io.NewSectionReader(f, 0, size)); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// holdsOnly reports whether a file of size bytes holds want, and nothing else.
+func holdsOnly(f io.ReaderAt, size int64, want []byte) (bool, error) {
+	if size != int64(len(want)) {
+		return false, nil
+	}
+	buf := make([]byte, 64<<10)
+	for at := 0; at < len(want); at += len(buf) {
+		n := min(len(buf), len(want)-at)
+		if got, err := f.ReadAt(buf[:n], int64(at)); got < n {
+			return false, err
+		}
+		if !bytes.Equal(buf[:n], want[at:at+n]) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // rightFile is a file as it was when its bytes were found to be right.

@@ -46,6 +46,8 @@ type machine struct {
 
 	stillness stillness
 
+	seen *seen // its node as the story saw it last, which alone asks for it
+
 	mu     sync.Mutex
 	life   *life         // nil while it is down
 	wanted bool          // it shall be up
@@ -170,6 +172,18 @@ func (m *machine) ID() ident.NodeID { return m.id }
 // Agent is nil also while the machine stands still, or waits for its disk: whoever asked its node would wait with it, and what
 // the node answers would not be of one moment.
 func (m *machine) Agent() simulator.Agent {
+	n := m.awake()
+	if n == nil {
+		return nil
+	}
+	if m.seen == nil || m.seen.Node != n || m.seen.moment != m.world.moment {
+		m.seen = &seen{Node: n, moment: m.world.moment}
+	}
+	return m.seen
+}
+
+// awake returns the running node if it answers now; nil otherwise.
+func (m *machine) awake() *node.Node {
 	if n := m.node(); n != nil && m.stillness.still() == nil && !m.Busy() {
 		return n
 	}

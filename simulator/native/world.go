@@ -30,6 +30,7 @@ type world struct {
 	net      *network.Net
 	trace    *simulator.Trace
 	wake     chan struct{} // holds one: something has changed
+	moment   uint64        // how often all goroutines were waited for; likewise
 	wg       sync.WaitGroup
 	verified verified
 	leaders  leaders
@@ -122,7 +123,10 @@ func (w *world) Traffic(site string) (down, up int64) {
 }
 
 // Settle implements simulator.Stage: it waits until all goroutines wait.
-func (w *world) Settle() { synctest.Wait() }
+func (w *world) Settle() {
+	synctest.Wait()
+	w.moment++
+}
 
 // Changed implements simulator.Stage.
 func (w *world) Changed() <-chan struct{} { return w.wake }
@@ -185,7 +189,7 @@ const maxBootstrap = 4
 func (w *world) ticket(site string, labels map[string]string, uses int, first io.Reader) (trust.Ticket, error) {
 	var addrs []string
 	for i, m := range w.machines {
-		if n := m.Agent(); n != nil && (i == 0 || m.site == site) && len(addrs) < maxBootstrap {
+		if n := m.awake(); n != nil && (i == 0 || m.site == site) && len(addrs) < maxBootstrap {
 			addrs = append(addrs, n.Status().Addresses...)
 		}
 	}
