@@ -56,18 +56,12 @@ func Parse(s string) (NodeID, error) {
 // PublicKey returns the key that checks this node's signatures.
 func (n NodeID) PublicKey() ed25519.PublicKey { return ed25519.PublicKey(n[:]) }
 
+// peerPrefix comes before the key in a libp2p peer ID: the identity hash, 0x00, of 36 bytes, which are a protobuf message of
+// the key's type, 1 for Ed25519, and its 32 bytes (libp2p specs, peer-ids).
+const peerPrefix = "\x00\x24\x08\x01\x12\x20"
+
 // Peer returns the libp2p form of the ID.
-func (n NodeID) Peer() peer.ID {
-	pub, err := crypto.UnmarshalEd25519PublicKey(n[:])
-	if err != nil { // only a wrong length can fail, and the array has the right one
-		panic(err)
-	}
-	p, err := peer.IDFromPublicKey(pub)
-	if err != nil {
-		panic(err)
-	}
-	return p
-}
+func (n NodeID) Peer() peer.ID { return peer.ID(peerPrefix + string(n[:])) }
 
 // String returns the libp2p text of the ID, 52 characters; "" for the zero ID.
 func (n NodeID) String() string {

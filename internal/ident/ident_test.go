@@ -3,6 +3,9 @@ package ident
 import (
 	"crypto/ed25519"
 	"testing"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 func TestTextRoundTrip(t *testing.T) {
@@ -21,6 +24,25 @@ func TestTextRoundTrip(t *testing.T) {
 	}
 	if len(id.Short()) != 8 {
 		t.Fatalf("Short() = %q", id.Short())
+	}
+}
+
+// The form that is put together here is libp2p's.
+func TestPeer(t *testing.T) {
+	pub, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := crypto.UnmarshalEd25519PublicKey(pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := peer.IDFromPublicKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := FromPublicKey(pub).Peer(); got != want {
+		t.Errorf("%x, want %x", string(got), string(want))
 	}
 }
 
