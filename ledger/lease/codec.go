@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
+
+	"github.com/fxamacker/cbor/v2"
 
 	"selvage/internal/canon"
 	"selvage/internal/ident"
@@ -117,26 +120,34 @@ func DecodeRecord(data []byte) (Record, error) {
 	return rec, r.done(data, w.Version, rec.check(), rec.Encode)
 }
 
-// bounds are those of what is decoded.
-func bounds() canon.Bounds { return canon.Bounds{Array: 16, Depth: 5} }
+// form is how messages and records are written and read. It is set up once: that takes longer than either.
+type form struct {
+	enc cbor.EncMode
+	dec cbor.DecMode
+}
+
+var theForm = sync.OnceValues(func() (form, error) {
+	enc, dec, err := canon.Modes(canon.Bounds{Array: 16, Depth: 5})
+	return form{enc, dec}, err
+})
 
 func marshal(v any) ([]byte, error) {
-	enc, _, err := canon.Modes(bounds())
+	f, err := theForm()
 	if err != nil {
 		return nil, err
 	}
-	return enc.Marshal(v)
+	return f.enc.Marshal(v)
 }
 
 func unmarshal(data []byte, v any) error {
 	if len(data) > MaxEncoded {
 		return fmt.Errorf("%w: %d bytes", ErrMalformed, len(data))
 	}
-	_, dec, err := canon.Modes(bounds())
+	f, err := theForm()
 	if err != nil {
 		return err
 	}
-	if err := dec.Unmarshal(data, v); err != nil {
+	if err := f.dec.Unmarshal(data, v); err != nil {
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return nil
