@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"path"
@@ -95,9 +94,6 @@ func (d *Driver) Start(ctx context.Context, w runtime.Workload) (runtime.Instanc
 func (d *Driver) place(ctx context.Context, inst, old *instance) (previous string, err error) {
 	w := inst.workload
 	made, err := slots.Make(d.fs, w, func(dir string) error {
-		if err := w.Artifact.CopyTo(io.Discard); err != nil { // before a byte of it is believed
-			return err
-		}
 		blob, err := w.Artifact.Open()
 		if err != nil {
 			return fmt.Errorf("open blob: %w", err)

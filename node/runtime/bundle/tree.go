@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"selvage/internal/disk"
+	"selvage/node/runtime"
 )
 
 const (
@@ -111,19 +112,36 @@ func (t *tree) directory(name string) error {
 }
 
 func (t *tree) file(name string, mode fs.FileMode, r io.Reader) error {
-	p, err := t.claim(name, kindFile)
-	if err != nil {
-		return err
-	}
 	perm := fs.FileMode(0o644)
 	if mode&0o111 != 0 {
 		perm = 0o755
+	}
+	return t.write(name, perm, func(f disk.File) error { return t.fill(f, r) })
+}
+
+// single writes an artifact that is one file.
+func (t *tree) single(a runtime.Artifact) error {
+	name := a.File
+	if name == "" {
+		name = "file"
+	}
+	if strings.Contains(name, "/") {
+		return invalid("bad file name %.80q", name)
+	}
+	return t.write(name, 0o644, func(f disk.File) error { return a.CopyTo(f) })
+}
+
+// write makes a file, filled and durable.
+func (t *tree) write(name string, perm fs.FileMode, fill func(disk.File) error) error {
+	p, err := t.claim(name, kindFile)
+	if err != nil {
+		return err
 	}
 	f, err := t.fs.OpenFile(path.Join(t.dir, p), os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
 	if err != nil {
 		return fmt.Errorf("make %.80q: %w", name, err)
 	}
-	err = t.fill(f, r)
+	err = fill(f)
 	if err == nil {
 		err = f.Sync()
 	}

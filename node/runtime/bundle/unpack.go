@@ -53,35 +53,35 @@ func unpack(ctx context.Context, f disk.FS, dir string, l limits, a runtime.Arti
 	return nil
 }
 
-// take reads the artifact by what it looks like.
+// take reads the artifact by what it looks like. Of an archive no byte is believed before all are known to be right; what is
+// none is checked as it is written.
 func (t *tree) take(a runtime.Artifact, r *io.SectionReader) error {
 	head := make([]byte, tarHeader)
 	n, err := r.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read blob: %w", err)
 	}
-	head = head[:n]
+	read := t.archive(head[:n], r)
+	if read == nil {
+		return t.single(a)
+	}
+	if err := a.CopyTo(io.Discard); err != nil {
+		return err
+	}
+	return read(r)
+}
+
+// archive returns how to read an archive; nil if it is none.
+func (t *tree) archive(head []byte, r *io.SectionReader) func(*io.SectionReader) error {
 	switch {
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")):
-		return t.takeZip(r)
+		return t.takeZip
 	case isTar(head):
-		return t.takeTar(r)
+		return func(r *io.SectionReader) error { return t.takeTar(r) }
 	case isTarGz(r):
-		z, err := gzip.NewReader(bufio.NewReader(r))
-		if err != nil {
-			return invalid("read gzip: %w", err)
-		}
-		return t.takeTar(z)
+		return t.takeTarGz
 	}
-	name := a.File
-	if name == "" {
-		name = "file"
-	}
-	if strings.Contains(name, "/") {
-		return invalid("bad file name %.80q", name)
-	}
-	t.left, t.limit = a.Size, a.Size
-	return t.file(name, 0o644, r)
+	return nil
 }
 
 func isTar(head []byte) bool { return len(head) == tarHeader && string(head[257:262]) == "ustar" }
@@ -95,6 +95,14 @@ func isTarGz(r *io.SectionReader) bool {
 	head := make([]byte, tarHeader)
 	_, err = io.ReadFull(z, head)
 	return err == nil && isTar(head)
+}
+
+func (t *tree) takeTarGz(r *io.SectionReader) error {
+	z, err := gzip.NewReader(bufio.NewReader(r))
+	if err != nil {
+		return invalid("read gzip: %w", err)
+	}
+	return t.takeTar(z)
 }
 
 func (t *tree) takeTar(r io.Reader) error {
