@@ -1,6 +1,9 @@
 package simulator
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"testing"
 	"time"
@@ -310,4 +313,30 @@ func TestSingletonRunsOnce(t *testing.T) {
 	n1.agent.status.Deployments = []api.Running{stands}
 	n0.agent = nil // who is down has nothing to show
 	holds(t, s, all, "0 nodes of s run app@1")
+}
+
+// A file is what its release says, or its digest says what it is instead.
+func TestDigest(t *testing.T) {
+	content := bytes.Repeat([]byte("release "), 20_000) // more than is compared at a time
+	sum := sha256.Sum256(content)
+	want := hex.EncodeToString(sum[:])
+	s := &story{releases: map[string]release{"a@1": {content: content, digest: want}}}
+	last := bytes.Clone(content)
+	last[len(last)-1]++
+	for what, c := range map[string]struct {
+		file []byte
+		ok   bool
+	}{
+		"the same":          {content, true},
+		"another last byte": {last, false},
+		"a byte short":      {content[1:], false},
+		"a byte more":       {append(bytes.Clone(content), 0), false},
+		"nothing":           {nil, false},
+	} {
+		sum := sha256.Sum256(c.file)
+		got, err := s.digest(bytes.NewReader(c.file), int64(len(c.file)), want)
+		if err != nil || got != hex.EncodeToString(sum[:]) || (got == want) != c.ok {
+			t.Errorf("%s: %s, %v", what, got, err)
+		}
+	}
 }

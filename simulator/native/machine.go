@@ -176,8 +176,8 @@ func (m *machine) Agent() simulator.Agent {
 	if n == nil {
 		return nil
 	}
-	if m.seen == nil || m.seen.Node != n || m.seen.moment != m.world.moment {
-		m.seen = &seen{Node: n, moment: m.world.moment}
+	if !m.seen.of(n, m.world.settled) {
+		m.seen = &seen{Node: n, at: time.Now(), settled: m.world.settled}
 	}
 	return m.seen
 }

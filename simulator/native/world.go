@@ -30,7 +30,7 @@ type world struct {
 	net      *network.Net
 	trace    *simulator.Trace
 	wake     chan struct{} // holds one: something has changed
-	moment   uint64        // how often all goroutines were waited for; likewise
+	settled  uint64        // how often all goroutines were waited for; changed and read by the story's goroutine only
 	wg       sync.WaitGroup
 	verified verified
 	leaders  leaders
@@ -125,7 +125,7 @@ func (w *world) Traffic(site string) (down, up int64) {
 // Settle implements simulator.Stage: it waits until all goroutines wait.
 func (w *world) Settle() {
 	synctest.Wait()
-	w.moment++
+	w.settled++
 }
 
 // Changed implements simulator.Stage.

@@ -121,6 +121,22 @@ func TestContract(t *testing.T) {
 		work("site@1", []byte("one")), work("site@2", []byte("two")))
 }
 
+// Bytes that are not those of the digest are put nowhere. That is not the bundle's fault: the disk may have changed them.
+func TestWrongBytes(t *testing.T) {
+	entry := file("a.txt", "A")
+	for name, data := range map[string][]byte{"file": []byte("A"), "tar": tarOf(entry), "tar.gz": gz(tarOf(entry)), "zip": zipOf(entry)} {
+		root := runtimetest.NewRoot(t)
+		w := work("site@1", data)
+		w.Artifact.Digest[0]++
+		if _, err := New(Config{FS: root}).Start(t.Context(), w); err == nil || errors.Is(err, runtime.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if left, err := root.ReadDir(runtime.Dir(w.Deployment)); err != nil || len(left) > 0 {
+			t.Errorf("%s: left behind %v, %v", name, left, err)
+		}
+	}
+}
+
 func TestUnpacks(t *testing.T) {
 	entries := []entry{file("a.txt", "A"), file("./d/b.txt", "B"), symlinkTo("d/l", "../a.txt"), {"run.sh", tar.TypeReg, "#!", 0o755}}
 	want := map[string]string{"a.txt": "A", "d/b.txt": "B", "d/l": "->../a.txt", "run.sh": "#!"}
