@@ -24,7 +24,6 @@ type charters struct {
 	keys     map[string]ed25519.PublicKey // of all versions, by key ID; handed out, so a longer chain makes another
 	waiting  map[string]proposal          // charters whose predecessors are missing, by envelope
 	rivals   map[string]uint64            // charters that root signed beside one in the chain: their versions, by digest
-	admitted admission                    // what admit has found last, by the newest charter: an entry is judged before it is added
 }
 
 // proposal is an envelope that holds a charter, if it is what it says.
@@ -108,7 +107,7 @@ func (c *charters) extend(p proposal) bool {
 	if err != nil {
 		return false
 	}
-	c.chain, c.admitted = longer, admission{}
+	c.chain = longer
 	c.versions = append(c.versions, longer.Latest())
 	c.digests = append(c.digests, p.digest)
 	c.keys = maps.Clone(c.keys)
@@ -137,25 +136,19 @@ var errNoCharter = errors.New("no charter is known yet")
 
 // admit checks a credential by the newest charter, and if that fails by those before it: whoever
 // was a member once may be heard, so that all nodes keep the same entries whichever charter came
-// first. Whether the credential has expired is not asked: it says that the node was admitted once.
-func (c *charters) admit(cred trust.Credential) (admission, error) {
+// first. Whether the credential has expired is not asked: it says that the node was admitted once. digest is that of its binary form.
+func (c *charters) admit(cred trust.Credential, digest [sha256.Size]byte) (*admission, error) {
 	err := errNoCharter
-	digest := sha256.Sum256(cred.Marshal())
-	if c.admitted.current && c.admitted.digest == digest {
-		return c.admitted, nil
-	}
 	for i, charter := range slices.Backward(c.versions) {
 		m, why := charter.Admit(c.fleet, cred, time.Time{})
 		if why == nil {
-			a := admission{Member: m, cred: cred, digest: digest, current: i == len(c.versions)-1}
-			c.admitted = a
-			return a, nil
+			return &admission{Member: m, cred: cred, digest: digest, current: i == len(c.versions)-1}, nil
 		}
 		if i == len(c.versions)-1 {
 			err = why
 		}
 	}
-	return admission{}, err
+	return nil, err
 }
 
 // readEnvelope reads the JSON of a DSSE envelope, strictly.

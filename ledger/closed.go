@@ -90,11 +90,10 @@ func (f *fold) vouch(e *Entry) (words []word, more bool) {
 }
 
 func (f *fold) vouchAdmission(e *Entry) (words []word, more bool) {
-	cred, err := f.credentialIn(e)
-	if err != nil {
+	if _, err := e.claim.read(); err != nil {
 		return nil, false
 	}
-	a, err := f.charters.admit(cred)
+	a, err := f.charters.admitClaim(e.claim)
 	if err != nil {
 		return nil, true
 	}

@@ -134,11 +134,21 @@ type Entry struct {
 	Key     string
 	Body    []byte
 
-	sig []byte
+	sig   []byte
+	claim *claim // of an admission; nil of others
+	key   string // Feed().Key(), once the entry was read
 }
 
 // Feed returns the feed that the entry belongs to.
 func (e *Entry) Feed() Feed { return Feed{e.Author, e.Kind.Lane(), e.Scope} }
+
+// feedKey is Feed().Key().
+func (e *Entry) feedKey() string {
+	if e.key != "" {
+		return e.key
+	}
+	return e.Feed().Key()
+}
 
 var signPrefix = []byte("selvage entry 1\x00")
 
@@ -236,6 +246,7 @@ func (c codec) parse(data []byte) (*Entry, error) {
 	}
 	e := &Entry{Version: w.Version, Fleet: trust.FleetID(w.Fleet), Author: ident.NodeID(w.Author), Seq: w.Seq, Prev: w.Prev, Time: Timestamp(w.Time),
 		Kind: Kind(w.Kind), Scope: w.Scope, Key: w.Key, Body: w.Body, sig: bytes.Clone(sig)}
+	e.claim, e.key = claimOf(e), e.Feed().Key()
 	if err := e.check(); err != nil {
 		return nil, err
 	}

@@ -20,8 +20,8 @@ type feedState struct {
 	closed  *closedFeed       // nil unless the author forked it
 }
 
-func newFeed(f Feed) *feedState {
-	return &feedState{Feed: f, key: f.Key(), byKey: map[string]uint64{}}
+func newFeed(f Feed, key string) *feedState {
+	return &feedState{Feed: f, key: key, byKey: map[string]uint64{}}
 }
 
 // clone returns a copy for a change to work on. The entries of a linked feed are shared: they are only

@@ -28,12 +28,6 @@ type fold struct {
 	stood      map[ident.NodeID]standing // what standing has worked out; see unsettle
 	raised     time.Time                 // the latest time in a statement that counts
 
-	// read is the last credential that was read of an entry.
-	read struct {
-		entry *Entry
-		cred  trust.Credential
-	}
-
 	bounds      bounds
 	doubted     doubted
 	releaseList []SignedRelease    // what releases answers; nil: to be worked out
@@ -101,7 +95,7 @@ func (f *fold) add(e *Entry, received time.Time) {
 	if e.Kind == KindRenewal {
 		f.addRenewal(e)
 	}
-	feed := e.Feed().Key()
+	feed := e.feedKey()
 	if !vouched(e.Kind) || f.full(feed, e.Kind) {
 		return
 	}

@@ -36,6 +36,7 @@ type Config struct {
 	Now   func() time.Time   // the machine's clock; nil is time.Now
 	// Verify checks signatures of entries and credentials; nil is ed25519.Verify, with whose results its own must agree.
 	Verify trust.VerifyFunc
+	Shelf  *Shelf       // shared with other ledgers of this process; nil: none
 	Logger *slog.Logger // nil discards
 }
 
@@ -146,7 +147,8 @@ func (l *Ledger) Publish(kind Kind, scope, key string, body []byte) (*Entry, err
 
 // write signs the next entry of one of this node's feeds.
 func (l *Ledger) write(t *transaction, kind Kind, scope, key string, body []byte) (waiter, error) {
-	f := newFeed(Feed{l.self, kind.Lane(), scope})
+	feed := Feed{l.self, kind.Lane(), scope}
+	f := newFeed(feed, feed.Key())
 	if known := l.feed(t, f.key); known != nil {
 		f = known
 	}
@@ -162,6 +164,7 @@ func (l *Ledger) write(t *transaction, kind Kind, scope, key string, body []byte
 	l.clock = l.clock.next(l.now())
 	e := &Entry{Version: entryVersion, Fleet: l.cfg.Fleet, Author: l.self, Seq: last.seq + 1, Time: l.clock,
 		Kind: kind, Scope: scope, Key: key, Body: body}
+	e.claim = claimOf(e)
 	if f.Lane.linked() && last.seq > 0 {
 		e.Prev = last.hash[:]
 	}

@@ -91,7 +91,7 @@ func (l *Ledger) loadRecord(key string, seq uint64, data []byte) error {
 	}
 	f := l.feeds[key]
 	if f == nil {
-		f = newFeed(feed)
+		f = newFeed(feed, key)
 		l.hold(f)
 	}
 	hash := sha256.Sum256(data)

@@ -3,7 +3,6 @@ package ledger
 import (
 	"cmp"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,10 +14,10 @@ import (
 
 // member is what the admission entries of a node say.
 type member struct {
-	admissions map[string]admission // by the invite's serial; of several with one invite, the earliest
+	admissions map[string]*admission // by the invite's serial; of several with one invite, the earliest
 }
 
-// admission is one credential of a node, judged.
+// admission is one credential of a node, judged. It is not changed: ledgers may share it.
 type admission struct {
 	trust.Member
 	cred    trust.Credential
@@ -35,37 +34,21 @@ type use struct {
 func (u use) compare(o use) int { return cmp.Or(u.bound.Compare(o.bound), u.node.Compare(o.node)) }
 
 // admission checks the credential in an admission entry, which the node that it names must have written.
-func (f *fold) admission(e *Entry) (admission, error) {
-	cred, err := f.credentialIn(e)
-	if err != nil {
-		return admission{}, err
+func (f *fold) admission(e *Entry) (*admission, error) {
+	if _, err := e.claim.read(); err != nil {
+		return nil, err
 	}
-	return f.charters.admit(cred)
-}
-
-// credentialIn reads the credential in an admission entry. It remembers the last one: an entry is judged, and then taken.
-func (f *fold) credentialIn(e *Entry) (trust.Credential, error) {
-	if f.read.entry == e {
-		return f.read.cred, nil
-	}
-	cred, err := trust.ParseCredential(e.Body)
-	if err == nil && cred.Node() != e.Author {
-		err = errors.New("credential of another node")
-	}
-	if err == nil {
-		f.read.entry, f.read.cred = e, cred
-	}
-	return cred, err
+	return f.charters.admitClaim(e.claim)
 }
 
 // addAdmission takes an admission entry. A credential that no charter vouches for is kept in mind:
 // the charter that does may be on its way.
 func (f *fold) addAdmission(e *Entry) {
-	cred, err := f.credentialIn(e)
+	cred, err := e.claim.read()
 	if err != nil {
 		return
 	}
-	a, err := f.charters.admit(cred)
+	a, err := f.charters.admitClaim(e.claim)
 	if err != nil {
 		f.unadmitted[sha256.Sum256(e.Body)] = cred
 		return
@@ -77,14 +60,14 @@ func (f *fold) addAdmission(e *Entry) {
 func (f *fold) admitAgain() {
 	defer f.unsettle()
 	for digest, cred := range f.unadmitted {
-		if a, err := f.charters.admit(cred); err == nil {
+		if a, err := f.charters.admit(cred, sha256.Sum256(cred.Marshal())); err == nil {
 			f.admit(a)
 			delete(f.unadmitted, digest)
 		}
 	}
 	for _, m := range f.members {
 		for serial, a := range m.admissions {
-			if again, err := f.charters.admit(a.cred); err == nil {
+			if again, err := f.charters.admit(a.cred, a.digest); err == nil {
 				m.admissions[serial] = again
 			}
 		}
@@ -92,11 +75,11 @@ func (f *fold) admitAgain() {
 }
 
 // admit adds an admission to what is known of a node. Each use of an invite is kept in order.
-func (f *fold) admit(a admission) {
+func (f *fold) admit(a *admission) {
 	id := a.Node
 	m := f.members[id]
 	if m == nil {
-		m = &member{admissions: map[string]admission{}}
+		m = &member{admissions: map[string]*admission{}}
 		f.members[id] = m
 	}
 	users := f.uses[a.Serial]
@@ -118,7 +101,7 @@ func (f *fold) admit(a admission) {
 }
 
 // rank orders the credentials that one node made of one invite: the earliest stands.
-func (a admission) rank() string { return timeRank(a.Bound) + string(a.digest[:]) }
+func (a *admission) rank() string { return timeRank(a.Bound) + string(a.digest[:]) }
 
 // timeRank is a text that sorts as the time does; times before 1970 sort alike.
 func timeRank(t time.Time) string { return fmt.Sprintf("%020d", max(t.UnixMilli(), 0)) }
@@ -128,18 +111,25 @@ func timeRank(t time.Time) string { return fmt.Sprintf("%020d", max(t.UnixMilli(
 // them the one whose credential lasts longest counts.
 func (f *fold) standing(id ident.NodeID) (trust.Member, string) {
 	if s, ok := f.stood[id]; ok {
-		return s.member, s.problem
+		return s.admitted(), s.problem
 	}
 	s := f.judgeStanding(id)
 	f.stood[id] = s
-	return s.member, s.problem
+	return s.admitted(), s.problem
 }
 
 // standing is what fold.standing answers.
 type standing struct {
-	member  trust.Member
+	by      *admission // nil: none
 	problem string
 	revoked bool
+}
+
+func (s standing) admitted() trust.Member {
+	if s.by == nil {
+		return trust.Member{}
+	}
+	return s.by.Member
 }
 
 // unsettle has standing work out anew what it answers for nodes: none is all of them. What it
@@ -160,7 +150,7 @@ func (f *fold) judgeStanding(id ident.NodeID) standing {
 	if m == nil {
 		return standing{}
 	}
-	var best admission
+	var best *admission
 	var problem string
 	for i, serial := range slices.Sorted(maps.Keys(m.admissions)) {
 		a := m.admissions[serial]
@@ -174,13 +164,13 @@ func (f *fold) judgeStanding(id ident.NodeID) standing {
 		problem = "signed two different entries with one number: it was restored from a backup, or copied"
 	}
 	if s := f.revokedNode(id); s != nil {
-		return standing{best.Member, s.revocation.because("was revoked"), true}
+		return standing{best, s.revocation.because("was revoked"), true}
 	}
-	return standing{best.Member, problem, false}
+	return standing{best, problem, false}
 }
 
 // fault says why an admission does not stand; "" if it does.
-func (f *fold) fault(a admission) string {
+func (f *fold) fault(a *admission) string {
 	if !a.current {
 		return "was invited by a key that the newest charter does not let invite"
 	}
@@ -203,7 +193,7 @@ func (f *fold) fault(a admission) string {
 }
 
 // forsaken reports whether an invite lacks signatures since keys were revoked.
-func (f *fold) forsaken(a admission) bool {
+func (f *fold) forsaken(a *admission) bool {
 	if len(f.struck(a.Serial)) == 0 {
 		return false
 	}
@@ -213,7 +203,7 @@ func (f *fold) forsaken(a admission) bool {
 
 // nameOf returns the name under which a node joined with an invite.
 func (f *fold) nameOf(id ident.NodeID, serial string) string {
-	if m := f.members[id]; m != nil {
+	if m := f.members[id]; m != nil && m.admissions[serial] != nil {
 		return m.admissions[serial].Name
 	}
 	return ""

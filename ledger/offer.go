@@ -84,18 +84,21 @@ func (l *Ledger) read(r Record, hash [sha256.Size]byte) (waiter, error) {
 	if x.proof {
 		x.entry, err = l.codec.decodeProof(r.Data)
 	} else {
-		x.entry, err = l.codec.decode(r.Data)
+		var s shelved
+		s, err = l.decode(r.Data, hash)
+		x.entry, x.rec.Data = s.entry, s.data
 	}
 	switch {
 	case err != nil:
 		return waiter{}, err
 	case x.entry.Fleet != l.cfg.Fleet:
 		return waiter{}, fmt.Errorf("%w: of another fleet", ErrMalformed)
-	case r.Feed != x.entry.Feed().Key(), x.proof != (r.Seq == proofSeq), r.Seq < proofSeq && r.Seq != x.entry.Seq:
+	case r.Feed != x.entry.feedKey(), x.proof != (r.Seq == proofSeq), r.Seq < proofSeq && r.Seq != x.entry.Seq:
 		return waiter{}, fmt.Errorf("%w: not the entry that it was sent as", ErrMalformed)
 	case r.Seq > proofSeq:
 		x.rec.Seq = x.entry.Seq // the sender's feed is closed, and numbers what it keeps as it likes
 	}
+	x.rec.Feed = x.entry.feedKey() // the same text for all of the feed
 	return x, nil
 }
 
@@ -103,7 +106,7 @@ func (l *Ledger) read(r Record, hash [sha256.Size]byte) (waiter, error) {
 func (l *Ledger) judge(t *transaction, x waiter) (Outcome, error) {
 	f := l.feed(t, x.rec.Feed)
 	if f == nil {
-		f = newFeed(x.entry.Feed())
+		f = newFeed(x.entry.Feed(), x.rec.Feed)
 	}
 	switch {
 	case x.proof && l.fold.members[x.entry.Author] == nil, !x.proof && !l.fold.believes(x.entry):

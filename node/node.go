@@ -50,8 +50,9 @@ type Config struct {
 	Lease  lease.Settings // of the site's lease; the zero value: lease.Defaults
 	// Verify checks signatures of entries and credentials; nil is ed25519.Verify. Many nodes in one process can share what they find.
 	Verify   trust.VerifyFunc
-	Resident func() int64 // bytes of memory that the process takes; nil: not known
-	Platform string       // os/arch of the workloads; "": this program's
+	Shelf    *ledger.Shelf // likewise for entries that they read; nil: none
+	Resident func() int64  // bytes of memory that the process takes; nil: not known
+	Platform string        // os/arch of the workloads; "": this program's
 	Version  string
 	Logger   *slog.Logger // nil discards
 	// Led is called when the node's lease of its site has begun or was prolonged, before anybody acts under it; nil is fine. It
@@ -226,7 +227,7 @@ func (n *Node) openState() (err error) {
 }
 
 func (n *Node) openLedger() (err error) {
-	n.ledger, err = ledger.Open(ledger.Config{Log: n.cfg.Log, Key: n.home.Key, Fleet: n.home.Fleet, Now: n.cfg.Now, Verify: n.cfg.Verify, Logger: n.log})
+	n.ledger, err = ledger.Open(ledger.Config{Log: n.cfg.Log, Key: n.home.Key, Fleet: n.home.Fleet, Now: n.cfg.Now, Verify: n.cfg.Verify, Shelf: n.cfg.Shelf, Logger: n.log})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unique"
 
 	"selvage/ledger"
 )
@@ -19,7 +20,7 @@ type Log struct {
 	Fail func(ledger.Batch) error
 
 	mu      sync.Mutex
-	entries map[id][]byte
+	entries map[id]data
 	meta    map[string][]byte
 }
 
@@ -27,6 +28,9 @@ type id struct {
 	feed string
 	seq  uint64
 }
+
+// data is an entry's bytes. Logs of one process share what they have in common, as in a simulation they have nearly all.
+type data = unique.Handle[string]
 
 var _ ledger.Log = (*Log)(nil)
 
@@ -40,10 +44,10 @@ func (l *Log) Commit(b ledger.Batch) error {
 		}
 	}
 	if l.entries == nil {
-		l.entries, l.meta = map[id][]byte{}, map[string][]byte{}
+		l.entries, l.meta = map[id]data{}, map[string][]byte{}
 	}
 	for _, i := range b.Put {
-		l.entries[id{i.Feed, i.Seq}] = bytes.Clone(i.Data)
+		l.entries[id{i.Feed, i.Seq}] = unique.Make(string(i.Data))
 	}
 	for _, i := range b.Delete {
 		delete(l.entries, id{i.Feed, i.Seq})
@@ -62,7 +66,7 @@ func (l *Log) Get(feed string, seq uint64) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("entry %d of %x: %w", seq, feed, ledger.ErrNotFound)
 	}
-	return bytes.Clone(data), nil
+	return []byte(data.Value()), nil
 }
 
 // Scan implements ledger.Log.
@@ -81,7 +85,7 @@ func (l *Log) Scan(f func(feed string, seq uint64, data []byte) error) error {
 		return 1
 	})
 	for _, i := range ids {
-		if err := f(i.feed, i.seq, entries[i]); err != nil {
+		if err := f(i.feed, i.seq, []byte(entries[i].Value())); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package trust
 import (
 	"bytes"
 	"fmt"
+	"sync"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -10,13 +11,13 @@ import (
 )
 
 // modes returns how to write and to read.
-func modes() (cbor.EncMode, cbor.DecMode) {
+var modes = sync.OnceValues(func() (cbor.EncMode, cbor.DecMode) {
 	enc, dec, err := canon.Modes(canon.Bounds{Array: 16, Depth: 4, Known: true})
 	if err != nil { // the bounds are constant
 		panic(err)
 	}
 	return enc, dec
-}
+})
 
 // marshal writes deterministic CBOR (RFC 8949, 4.2.1).
 func marshal(v any) []byte {

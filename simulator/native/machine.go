@@ -261,7 +261,7 @@ func (m *machine) run() error {
 		Sockets: m.host, Dial: m.world.mirrors.dial, Mirrors: m.world.mirrors.of(m), Now: m.clock.now, Uptime: m.clock.uptime, Platform: "sim/sim", Version: "sim",
 		Logger: m.world.trace.Logger(m.String()), Changed: m.world.changed,
 		Led:    func(t lease.Token) { m.world.leads(l, t) },
-		Verify: m.world.verified.check, Lies: func() bool { return m.poison.Load() > 0 },
+		Verify: m.world.verified.check, Shelf: &m.world.shelf, Lies: func() bool { return m.poison.Load() > 0 },
 	})
 	m.mu.Lock()
 	if err != nil {

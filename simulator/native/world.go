@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"selvage/internal/disk/memdisk"
+	"selvage/ledger"
 	"selvage/ledger/memlog"
 	"selvage/ledger/trust"
 	"selvage/node/home"
@@ -33,6 +34,7 @@ type world struct {
 	settled  uint64        // how often all goroutines were waited for; changed and read by the story's goroutine only
 	wg       sync.WaitGroup
 	verified verified
+	shelf    ledger.Shelf
 	leaders  leaders
 
 	singletons exclusive
