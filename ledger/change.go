@@ -81,7 +81,7 @@ func (l *Ledger) change(f func(*transaction) error) error {
 
 // show has queries answer what a change that is durable has come to.
 func (l *Ledger) show(t *transaction) {
-	base, news := l.fold.base(l.floor), l.fold.news()
+	view, news := l.fold.view(l.floor), l.fold.news()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t.anew {
@@ -93,7 +93,7 @@ func (l *Ledger) show(t *transaction) {
 			r.touch(f.key)
 		}
 	}
-	l.shown.take(base, news)
+	l.shown.take(view, news)
 	l.shown.feeds, l.shown.keys = l.feeds, l.keys
 	if !t.news {
 		return

@@ -43,7 +43,7 @@ func (c *closedFeed) clone() *closedFeed {
 // keep gives a number to what is kept besides the feed's own branch.
 func (c *closedFeed) keep(hash [sha256.Size]byte) (seq uint64) {
 	seq = proofSeq + uint64(len(c.kept))
-	c.kept = append(c.kept, slot{seq, hash})
+	c.kept = append(c.kept, slot{seq: seq, hash: hash})
 	return seq
 }
 

@@ -3,7 +3,6 @@ package ledger
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"maps"
 	"slices"
 )
 
@@ -13,15 +12,14 @@ const maxRegisters = 256
 // feedState is what the ledger knows of one feed without reading its entries.
 type feedState struct {
 	Feed
-	key     string            // Feed.Key
-	entries []slot            // by seq
-	byKey   map[string]uint64 // registers: the seq that holds each key
-	digest  [8]byte           // registers: xor of the entries' hashes, equal for equal sets
-	closed  *closedFeed       // nil unless the author forked it
+	key     string      // Feed.Key
+	entries []slot      // by seq; registers: no two of one key
+	digest  [8]byte     // registers: xor of the entries' hashes, equal for equal sets
+	closed  *closedFeed // nil unless the author forked it
 }
 
 func newFeed(f Feed, key string) *feedState {
-	return &feedState{Feed: f, key: key, byKey: map[string]uint64{}}
+	return &feedState{Feed: f, key: key}
 }
 
 // clone returns a copy for a change to work on. The entries of a linked feed are shared: they are only
@@ -29,7 +27,7 @@ func newFeed(f Feed, key string) *feedState {
 func (f *feedState) clone() *feedState {
 	own := *f
 	if !f.Lane.linked() {
-		own.entries, own.byKey = slices.Clone(f.entries), maps.Clone(f.byKey)
+		own.entries = slices.Clone(f.entries)
 	}
 	if f.closed != nil {
 		own.closed = f.closed.clone()
@@ -41,6 +39,7 @@ func (f *feedState) clone() *feedState {
 type slot struct {
 	seq  uint64
 	hash [sha256.Size]byte
+	key  string // registers: the entry's
 }
 
 // last returns the newest entry; the zero slot if there is none.
@@ -100,24 +99,33 @@ func (f *feedState) superseded(e *Entry) bool {
 	if f.Lane != Register {
 		return false
 	}
-	if seq, ok := f.byKey[e.Key]; ok {
-		return e.Seq < seq
+	if old, ok := f.register(e.Key); ok {
+		return e.Seq < old.seq
 	}
 	return len(f.entries) == maxRegisters && e.Seq < f.entries[0].seq
+}
+
+// register returns the entry that holds a key.
+func (f *feedState) register(key string) (slot, bool) {
+	i := slices.IndexFunc(f.entries, func(s slot) bool { return s.key == key })
+	if i < 0 {
+		return slot{}, false
+	}
+	return f.entries[i], true
 }
 
 // put adds an entry, and returns the numbers of the register entries that leave for it.
 func (f *feedState) put(s slot, key string) (left []uint64) {
 	if f.Lane == Register {
-		if replaced, ok := f.byKey[key]; ok {
-			left = append(left, replaced)
+		if replaced, ok := f.register(key); ok {
+			left = append(left, replaced.seq)
 		} else if len(f.entries) == maxRegisters {
 			left = append(left, f.entries[0].seq)
 		}
 		for _, seq := range left {
 			f.drop(seq)
 		}
-		f.byKey[key] = s.seq
+		s.key = key
 	}
 	i, _ := f.at(s.seq)
 	f.entries = slices.Insert(f.entries, i, s)
@@ -132,11 +140,6 @@ func (f *feedState) drop(seq uint64) {
 	}
 	toggle(&f.digest, f.entries[i].hash)
 	f.entries = slices.Delete(f.entries, i, i+1)
-	for k, s := range f.byKey {
-		if s == seq {
-			delete(f.byKey, k)
-		}
-	}
 }
 
 func toggle(digest *[8]byte, hash [sha256.Size]byte) {

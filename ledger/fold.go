@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"selvage/internal/ident"
@@ -58,8 +59,14 @@ func (b bounds) of(k Kind) int {
 	return b.grants
 }
 
-// head is what a register feed says of its author: reports, beacons and lease records that are kept, by kind and seq.
-type head map[Kind]map[uint64]*Report
+// head is what a register feed says of its author: reports, beacons and lease records that are kept, at most maxRegisters. Of most
+// authors that is one.
+type head []saying
+
+type saying struct {
+	kind Kind
+	Report
+}
 
 // isHead reports whether a kind is one of those that a head has.
 func isHead(k Kind) bool {
@@ -118,26 +125,19 @@ func (f *fold) addHead(e *Entry, received time.Time) {
 	if !isHead(e.Kind) {
 		return
 	}
-	h := f.heads[e.Feed()]
-	if h == nil {
-		h = head{}
-		f.heads[e.Feed()] = h
-	}
-	if h[e.Kind] == nil {
-		h[e.Kind] = map[uint64]*Report{}
-	}
-	h[e.Kind][e.Seq] = &Report{e.Author, e.Seq, e.Time, received, e.Body}
+	feed := e.Feed()
+	h := slices.DeleteFunc(f.heads[feed], func(s saying) bool { return s.Seq == e.Seq })
+	f.heads[feed] = append(h, saying{e.Kind, Report{e.Author, e.Seq, e.Time, received, e.Body}})
 	f.doubted.heads(e.Kind)[e.Author] = true
 }
 
 // forget drops a register entry that has been replaced.
 func (f *fold) forget(feed Feed, seq uint64) {
 	f.forgetRenewal(feed, seq)
-	for kind, kept := range f.heads[feed] {
-		if _, ok := kept[seq]; ok {
-			delete(kept, seq)
-			f.doubted.heads(kind)[feed.Author] = true
-		}
+	h := f.heads[feed]
+	if i := slices.IndexFunc(h, func(s saying) bool { return s.Seq == seq }); i >= 0 {
+		f.doubted.heads(h[i].kind)[feed.Author] = true
+		f.heads[feed] = slices.Delete(h, i, i+1)
 	}
 }
 
@@ -145,7 +145,7 @@ func (f *fold) forget(feed Feed, seq uint64) {
 // those of the sites that it was admitted to. One may come twice.
 func (f *fold) eachHead(id ident.NodeID, do func(head)) {
 	in := func(scope string) {
-		if h := f.heads[Feed{id, Register, scope}]; h != nil {
+		if h := f.heads[Feed{id, Register, scope}]; len(h) > 0 {
 			do(h)
 		}
 	}
@@ -162,8 +162,8 @@ func (f *fold) newestOf(id ident.NodeID, k Kind) (Report, bool) {
 	var newest *Report
 	f.eachHead(id, func(h head) {
 		var last *Report
-		for _, r := range h[k] {
-			if last == nil || r.Seq > last.Seq {
+		for i := range h {
+			if r := &h[i].Report; h[i].kind == k && (last == nil || r.Seq > last.Seq) {
 				last = r
 			}
 		}

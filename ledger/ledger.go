@@ -181,7 +181,7 @@ func (l *Ledger) now() time.Time { return l.floor.Now(l.cfg.Now()) }
 // Now returns the later of the machine's clock and the highest time that an operator has signed.
 func (l *Ledger) Now() time.Time {
 	l.mu.Lock()
-	floor := l.shown.base.floor
+	floor := l.shown.view.floor
 	l.mu.Unlock()
 	return floor.Now(l.cfg.Now())
 }

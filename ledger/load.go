@@ -116,7 +116,7 @@ func (l *Ledger) loadRecord(key string, seq uint64, data []byte) error {
 	case feed.Lane.linked() && seq != f.last().seq+1:
 		return fmt.Errorf("%w: the log lacks what is before %d of %v", ErrMalformed, seq, feed)
 	}
-	f.put(slot{seq, hash}, e.Key)
+	f.put(slot{seq: seq, hash: hash}, e.Key)
 	l.fold.add(e, e.Time.Time())
 	if e.Author == l.self {
 		l.clock = max(l.clock, e.Time)

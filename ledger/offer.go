@@ -147,7 +147,7 @@ func (l *Ledger) place(t *transaction, f *feedState, x waiter) (Outcome, error) 
 func (l *Ledger) take(t *transaction, f *feedState, x waiter) {
 	e := x.entry
 	f = t.edit(f)
-	for _, seq := range f.put(slot{e.Seq, x.hash}, e.Key) {
+	for _, seq := range f.put(slot{seq: e.Seq, hash: x.hash}, e.Key) {
 		t.remove(f.key, seq)
 		l.fold.forget(f.Feed, seq)
 	}

@@ -22,7 +22,10 @@ func resolve[K comparable, T any](d doubts[K], find func(K) (T, bool)) map[K]ite
 	return fresh
 }
 
-// ordered is a list that is kept in order. What changes in it waits until it is asked for: changes may come by the
+// mostFresh is how much of a list may have changed before the list is brought up to date unasked: one in mostFresh, and a few.
+const mostFresh = 4
+
+// ordered is a list that is kept in order. What changes in it waits until it is asked for, or is much: changes may come by the
 // thousand between two questions. The list is handed out, so a change makes another.
 type ordered[K comparable, T any] struct {
 	key     func(T) K
@@ -38,6 +41,9 @@ func (s *ordered[K, T]) change(fresh map[K]item[T]) {
 	}
 	for k, x := range fresh {
 		s.fresh[k] = x
+	}
+	if len(s.fresh) > 16+len(s.list)/mostFresh {
+		s.answer()
 	}
 }
 

@@ -98,26 +98,31 @@ func (f *fold) deployments() []DeploymentState {
 	return out
 }
 
-// view returns what queries answer now. It does not wait for the change that is under way.
-func (l *Ledger) view() *view {
+// view returns what queries answer now, but for the long lists. It does not wait for the change that is under way.
+func (l *Ledger) view() view {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.shown.answer()
+	return l.shown.view
 }
 
 // Chain returns the fleet's charters; nil until one is known.
 func (l *Ledger) Chain() *trust.Chain {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.shown.base.chain
+	return l.view().chain
 }
 
 // Nodes returns the fleet's members by site, name, then ID. The caller must not change the list.
-func (l *Ledger) Nodes() []Node { return l.view().nodes }
+func (l *Ledger) Nodes() []Node {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.shown.lists.nodes.answer()
+}
+
+// Size returns how many members the fleet has.
+func (l *Ledger) Size() int { return l.view().members }
 
 // NodesOf is Nodes for one site.
 func (l *Ledger) NodesOf(site string) []Node {
-	all := l.view().nodes
+	all := l.Nodes()
 	from, _ := slices.BinarySearchFunc(all, site, func(n Node, site string) int { return strings.Compare(n.Site, site) })
 	to := from
 	for to < len(all) && all[to].Site == site {
@@ -129,7 +134,7 @@ func (l *Ledger) NodesOf(site string) []Node {
 // Sites returns how many sites have members.
 func (l *Ledger) Sites() int {
 	sites, last := 0, ""
-	for _, n := range l.view().nodes {
+	for _, n := range l.Nodes() {
 		if n.Site != last {
 			sites, last = sites+1, n.Site
 		}
@@ -146,14 +151,12 @@ func (l *Ledger) Node(id ident.NodeID) (Node, bool) {
 
 // Invited returns the nodes that joined with an invite, the earliest first.
 func (l *Ledger) Invited(serial string) []Node {
-	v := l.view()
-	i, ok := slices.BinarySearchFunc(v.uses, serial, func(u uses, serial string) int { return strings.Compare(u.serial, serial) })
-	if !ok {
-		return nil
-	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	used, _ := l.shown.lists.uses.find(serial, func(u uses, serial string) int { return strings.Compare(u.serial, serial) })
 	var out []Node
-	for _, id := range v.uses[i].nodes {
-		n, _ := v.node(id)
+	for _, id := range used.nodes {
+		n, _ := l.shown.lists.byID.find(id, compareID)
 		out = append(out, n)
 	}
 	return out
@@ -178,36 +181,45 @@ func (l *Ledger) Deployments() []DeploymentState { return slices.Clone(l.view().
 
 // Reports returns the newest report of each member that is not quarantined, by node. The caller must
 // not change the list either.
-func (l *Ledger) Reports() []Report { return l.view().reports }
+func (l *Ledger) Reports() []Report {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.shown.lists.reports.answer()
+}
 
 // Beacons is Reports for beacons.
-func (l *Ledger) Beacons() []Report { return l.view().beacons }
+func (l *Ledger) Beacons() []Report {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.shown.lists.beacons.answer()
+}
 
 // BeaconsOf returns the beacons of one site's members.
 func (l *Ledger) BeaconsOf(site string) []Report {
-	v := l.view()
-	return v.of(site, v.beacons)
+	return l.of(site, &l.shown.lists.beacons)
 }
 
 // LeasesOf returns the newest lease records of one site's members, as far as they have led it.
 func (l *Ledger) LeasesOf(site string) []Report {
-	v := l.view()
-	return v.of(site, v.leases)
+	return l.of(site, &l.shown.lists.leases)
 }
 
 // TermsOf returns the newest records of one site's members of when they came to lead it.
 func (l *Ledger) TermsOf(site string) []Report {
-	v := l.view()
-	return v.of(site, v.terms)
+	return l.of(site, &l.shown.lists.terms)
 }
 
-// of picks those of a site's members.
-func (v *view) of(site string, all []Report) (out []Report) {
-	for _, r := range all {
-		if n, _ := v.node(r.Node); n.Site == site {
+// of picks those of a site's members, by node.
+func (l *Ledger) of(site string, list *ordered[ident.NodeID, Report]) (out []Report) {
+	members := l.NodesOf(site)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range members {
+		if r, ok := list.find(m.Node, compareAuthor); ok {
 			out = append(out, r)
 		}
 	}
+	slices.SortFunc(out, compareNodes)
 	return out
 }
 

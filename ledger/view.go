@@ -14,9 +14,8 @@ import (
 
 // shown is what others are shown: what the last change left behind that is durable.
 type shown struct {
-	base     view                  // all but its lists
-	lists    lists                 // what the lists of the view are made of
-	view     *view                 // nil: nobody has asked since the last change
+	view     view
+	lists    lists                 // the long ones
 	feeds    map[string]*feedState // by Feed.Key
 	keys     []string              // of feeds, in order
 	changed  chan struct{}         // closed at the next change
@@ -24,21 +23,9 @@ type shown struct {
 	roots    map[string]*root      // by what Root was asked for; not nil
 }
 
-// answer returns what queries answer.
-func (s *shown) answer() *view {
-	if s.view == nil {
-		v := s.base
-		v.nodes, v.byID, v.uses = s.lists.nodes.answer(), s.lists.byID.answer(), s.lists.uses.answer()
-		v.reports, v.beacons, v.leases = s.lists.reports.answer(), s.lists.beacons.answer(), s.lists.leases.answer()
-		v.terms = s.lists.terms.answer()
-		s.view = &v
-	}
-	return s.view
-}
-
 // take has queries answer what a change has come to.
-func (s *shown) take(base view, n news) {
-	s.base, s.view = base, nil
+func (s *shown) take(v view, n news) {
+	s.view = v
 	s.lists.nodes.change(n.nodes)
 	s.lists.byID.change(n.nodes)
 	s.lists.uses.change(n.uses)
@@ -48,23 +35,17 @@ func (s *shown) take(base view, n news) {
 	s.lists.terms.change(n.terms)
 }
 
-// view is what queries answer. It is handed out, so it is never changed but replaced; two that follow each other
-// share what is equal in both.
+// view is what queries answer, but for the long lists. What it refers to is handed out, so it is never changed but replaced; two
+// that follow each other share what is equal in both.
 type view struct {
 	chain       *trust.Chain
 	keys        map[string]ed25519.PublicKey // of all its charters, by key ID
 	floor       trust.Floor
-	nodes       []Node // by site, name, then ID
-	byID        []Node // the same, by ID
-	uses        []uses // by serial
+	members     int
 	releases    []SignedRelease
 	deployments []DeploymentState
 	revocations []SignedRevocation // the earliest first
 	sites       []SiteState        // by site
-	reports     []Report           // by node
-	beacons     []Report           // likewise
-	leases      []Report           // likewise
-	terms       []Report           // likewise
 	forks       []string
 }
 
@@ -74,20 +55,13 @@ type uses struct {
 	nodes  []ident.NodeID
 }
 
-// node finds a member.
-func (v *view) node(id ident.NodeID) (Node, bool) {
-	i, ok := slices.BinarySearchFunc(v.byID, id, compareID)
-	if !ok {
-		return Node{}, false
-	}
-	return v.byID[i], true
-}
-
 func compareID(n Node, id ident.NodeID) int { return n.Node.Compare(id) }
 
-// base returns what the fold has come to, but for the long lists.
-func (f *fold) base(floor trust.Floor) view {
-	return view{chain: f.chain(), keys: f.charters.keys, floor: floor, releases: f.releases(), deployments: f.deployments(),
+func compareAuthor(r Report, id ident.NodeID) int { return r.Node.Compare(id) }
+
+// view returns what the fold has come to, but for the long lists.
+func (f *fold) view(floor trust.Floor) view {
+	return view{chain: f.chain(), keys: f.charters.keys, floor: floor, members: len(f.members), releases: f.releases(), deployments: f.deployments(),
 		revocations: f.revocations(), sites: f.siteConfigs(), forks: f.forks()}
 }
 
@@ -142,10 +116,10 @@ func newDoubted() doubted {
 
 // lists are the long answers.
 type lists struct {
-	nodes   ordered[ident.NodeID, Node]
-	byID    ordered[ident.NodeID, Node]
-	uses    ordered[string, uses]
-	reports ordered[ident.NodeID, Report]
+	nodes   ordered[ident.NodeID, Node]   // by site, name, then ID
+	byID    ordered[ident.NodeID, Node]   // the same, by ID
+	uses    ordered[string, uses]         // by serial
+	reports ordered[ident.NodeID, Report] // by node, as those that follow
 	beacons ordered[ident.NodeID, Report]
 	leases  ordered[ident.NodeID, Report]
 	terms   ordered[ident.NodeID, Report]

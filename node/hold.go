@@ -115,5 +115,5 @@ func (n *Node) others() (mates, elsewhere bool) {
 	for _, m := range at {
 		mates = mates || m.Node != n.home.Node && m.Quarantined == ""
 	}
-	return mates, len(n.ledger.Nodes()) > len(at)
+	return mates, n.ledger.Size() > len(at)
 }

@@ -46,7 +46,7 @@ func (n *Node) reconcile() {
 			n.follow(told)
 			n.noteSite(&site)
 			done = revision
-			fleet := len(n.ledger.Nodes())
+			fleet := n.ledger.Size()
 			n.fleet.Store(int64(fleet))
 			if !sleep(n.ctx, followGap+time.Duration(fleet)*followShare) {
 				return

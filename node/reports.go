@@ -105,7 +105,7 @@ func (n *Node) report() {
 
 // reportSettle is how long after something changed it is reported.
 func (n *Node) reportSettle() time.Duration {
-	return reportSettle + time.Duration(len(n.ledger.Nodes()))*reportShare
+	return reportSettle + time.Duration(n.ledger.Size())*reportShare
 }
 
 func (n *Node) publishReport(body []byte) error {

@@ -38,17 +38,25 @@ func (n *Node) urgent(r ledger.Record) {
 
 // expel has the mesh have nothing to do with revoked nodes, and with nobody if this one is.
 func (n *Node) expel() {
-	var gone []ident.NodeID
-	for _, m := range n.ledger.Nodes() {
-		if m.Revoked {
-			gone = append(gone, m.Node)
-		}
-	}
+	gone := n.revokedNodes()
 	if slices.Contains(gone, n.home.Node) {
 		n.mesh.Retire()
 	}
 	n.mesh.Shun(gone)
 	n.cfg.Changed()
+}
+
+// revokedNodes returns the members that are revoked. Without any revocation it does not look at them.
+func (n *Node) revokedNodes() (gone []ident.NodeID) {
+	if len(n.ledger.Revocations()) == 0 {
+		return nil
+	}
+	for _, m := range n.ledger.Nodes() {
+		if m.Revoked {
+			gone = append(gone, m.Node)
+		}
+	}
+	return gone
 }
 
 // revokedSelf returns how this node was revoked; "" if it was not.
