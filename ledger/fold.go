@@ -157,6 +157,13 @@ func (f *fold) eachHead(id ident.NodeID, do func(head)) {
 	}
 }
 
+// spoke reports whether there is anything in an author's heads that count. In a fleet that starts nodes are admitted by the
+// thousand that have not reported yet.
+func (f *fold) spoke(id ident.NodeID) (any bool) {
+	f.eachHead(id, func(head) { any = true })
+	return any
+}
+
 // newestOf returns the newest entry of one of a head's kinds of an author, if it has written any.
 func (f *fold) newestOf(id ident.NodeID, k Kind) (Report, bool) {
 	var newest *Report

@@ -141,7 +141,10 @@ func (f *fold) unsettle(ids ...ident.NodeID) {
 	for _, id := range ids {
 		delete(f.stood, id)
 		f.doubtRenewals(id)
-		f.doubted.nodes[id], f.doubted.reports[id], f.doubted.beacons[id], f.doubted.leases[id], f.doubted.terms[id] = true, true, true, true, true
+		f.doubted.nodes[id] = true
+		if f.spoke(id) {
+			f.doubted.reports[id], f.doubted.beacons[id], f.doubted.leases[id], f.doubted.terms[id] = true, true, true, true
+		}
 	}
 }
 

@@ -59,7 +59,7 @@ func (s *ordered[K, T]) find(k K, compareKey func(T, K) int) (x T, ok bool) {
 	return s.list[i], true
 }
 
-// answer brings the list up to date.
+// answer brings the list up to date. It is nil if nothing is there.
 func (s *ordered[K, T]) answer() []T {
 	if len(s.fresh) == 0 {
 		return s.list
@@ -81,6 +81,8 @@ func (s *ordered[K, T]) answer() []T {
 		}
 		out = append(out, x)
 	}
-	s.list, s.fresh = append(out, fresh...), nil
+	if s.list, s.fresh = append(out, fresh...), nil; len(s.list) == 0 {
+		s.list = nil
+	}
 	return s.list
 }

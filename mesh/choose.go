@@ -114,12 +114,17 @@ func chooseFar(site string, all []candidate) (dial []ident.NodeID) {
 // these it dials one when due says so. Whom a host prefers changes with every node that it hears of, and in a large fleet that starts
 // it would make several connections for each that it keeps.
 func patient(site string, all []candidate, dial []ident.NodeID, due bool) (now []ident.NodeID) {
-	far := map[ident.NodeID]bool{}
+	if len(dial) == 0 {
+		return nil
+	}
+	far := map[ident.NodeID]bool{} // those to dial
 	near := 0
 	for _, c := range all {
-		far[c.id] = c.site != site && c.site != ""
-		if far[c.id] && c.linked() {
+		switch elsewhere := c.site != site && c.site != ""; {
+		case elsewhere && c.linked():
 			near++
+		case elsewhere && slices.Contains(dial, c.id):
+			far[c.id] = true
 		}
 	}
 	wanted := farWanted(site, all)
