@@ -278,6 +278,9 @@ func (h *Host) Drop(id ident.NodeID, reason string, d time.Duration) {
 
 // isBanned reports whether a node is kept out. The caller holds mu.
 func (h *Host) isBanned(id ident.NodeID) bool {
+	if len(h.banned) == 0 {
+		return false
+	}
 	until, ok := h.banned[id]
 	return ok && time.Now().Before(until)
 }

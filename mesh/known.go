@@ -71,6 +71,11 @@ func (k *known) addrs() []string {
 	return out
 }
 
+// has reports whether an address is one of addrs.
+func (k *known) has(a string) bool {
+	return a == k.reached || slices.Contains(k.own, a) || slices.Contains(k.heard, a)
+}
+
 // failed counts a dial that failed.
 func (k *known) failed(err error, most time.Duration) {
 	k.fails++
@@ -209,7 +214,7 @@ func compareRank(a, b *known) int { return cmp.Or(cmp.Compare(a.rank, b.rank), a
 
 // hear adds an address of a node by hearsay. The caller holds mu.
 func (k *known) hear(addr string) (isNew bool) {
-	if slices.Contains(k.own, addr) || slices.Contains(k.heard, addr) || addr == k.reached {
+	if k.has(addr) {
 		return false
 	}
 	k.heard = append([]string{addr}, k.heard[:min(len(k.heard), maxHeard-1)]...)
@@ -256,9 +261,9 @@ func (h *Host) moved(k *known, addrs []string) {
 	if len(addrs) == 0 {
 		return
 	}
-	before := k.addrs()
+	news := slices.ContainsFunc(addrs, func(a string) bool { return !k.has(a) })
 	k.own = addrs
-	if slices.ContainsFunc(addrs, func(a string) bool { return !slices.Contains(before, a) }) {
+	if news {
 		k.spur()
 	}
 }
@@ -365,8 +370,11 @@ func (h *Host) page() (out []string) {
 		if k.site == h.cfg.Site {
 			room = &mates
 		}
+		if k.trust == heard || *room == 0 {
+			continue
+		}
 		addrs := k.addrs()
-		if k.trust == heard || len(addrs) == 0 || *room == 0 {
+		if len(addrs) == 0 {
 			continue
 		}
 		*room--

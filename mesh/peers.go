@@ -35,10 +35,13 @@ func (h *Host) list(to ident.NodeID) []listed {
 	}
 	mates, foreign := []listed{}, []listed{}
 	for id, k := range h.known {
+		if k.trust < met {
+			continue // of a large fleet that is nearly all
+		}
 		addrs := k.addrs()
 		addrs = addrs[:min(len(addrs), maxAddrs)]
 		switch l := (listed{id[:], k.site, addrs}); {
-		case id == to || h.isShunned(id) || k.trust < met || len(addrs) == 0 || k.fails > 0 || len(k.site) > maxSite:
+		case id == to || h.isShunned(id) || len(addrs) == 0 || k.fails > 0 || len(k.site) > maxSite:
 		case k.site == m.peer.Site:
 			mates = append(mates, l)
 		case len(foreign) < maxForeign: // any: the order of a map is good enough
