@@ -45,7 +45,9 @@ func (c *claim) read() (trust.Credential, error) {
 		if c.err == nil && c.cred.Node() != c.author {
 			c.err = errors.New("credential of another node")
 		}
-		c.digest = sha256.Sum256(c.cred.Marshal())
+		if c.err == nil {
+			c.digest = sha256.Sum256(c.cred.Marshal())
+		}
 	})
 	return c.cred, c.err
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // maxShelved bounds the entries of a shelf; at the bound all are put away, and read anew when they come again.
-const maxShelved = 1 << 16
+const maxShelved = 1 << 14
 
 // Shelf keeps entries that were read and found to be signed, for all ledgers of one process, as in a simulation: each of
 // them is offered every entry of the fleet. All of them must check signatures alike. The zero Shelf is empty and ready.

@@ -41,7 +41,7 @@ type view struct {
 	chain       *trust.Chain
 	keys        map[string]ed25519.PublicKey // of all its charters, by key ID
 	floor       trust.Floor
-	members     int
+	members     int // of the fleet
 	releases    []SignedRelease
 	deployments []DeploymentState
 	revocations []SignedRevocation // the earliest first
