@@ -7,8 +7,9 @@ import (
 	"selvage/internal/ident"
 )
 
-// MirrorPatience is how long no trusted peer has to offer a piece before a mirror is asked for it.
-const MirrorPatience = 10 * time.Second
+// MirrorPatience is how long no trusted peer has to offer a piece before a mirror is asked for it: in that time a crew that reaches
+// nobody is followed by three others, one after the other, and one of them may reach a peer.
+const MirrorPatience = TakeOver + 3*joinTime
 
 // starveTime is how long peers may offer and give nothing before what they offer does not count against a mirror.
 const starveTime = 2 * time.Minute

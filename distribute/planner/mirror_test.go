@@ -32,6 +32,22 @@ func TestMirrorIsNotAskedWhilePeersServe(t *testing.T) {
 	})
 }
 
+// A node that reaches a peer may be of the crew only after others that reach none, one after the other.
+func TestMirrorIsNotAskedBeforeAllWereOfTheCrew(t *testing.T) {
+	s := newSim(t, chunksOf(7, 64<<10))
+	s.addMirror(honest, 1e7)
+	s.addHost(false, honest, 1e6, all)
+	for k, start := range []time.Duration{0, 0, 467 * time.Millisecond} {
+		n := s.addNode()
+		n.cutOff = k > 0
+		s.after(start, func() { n.start("site") })
+	}
+	s.run(24 * time.Hour)
+	if s.mirror > 0 {
+		t.Fatalf("%d bytes came from mirrors", s.mirror)
+	}
+}
+
 // Whatever peers promise and do not give, and whatever other mirrors do: what an honest mirror has comes.
 func TestMirrorCompletes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -7,7 +7,7 @@ import (
 
 // While the uplink is closed to it nobody asks across it, what the site has is shared, and once it is open all goes on, each piece once.
 func TestClosedUplink(t *testing.T) {
-	for mirror, closes := range map[bool]time.Duration{false: 6 * time.Second, true: 13 * time.Second} {
+	for mirror, closes := range map[bool]time.Duration{false: 6 * time.Second, true: MirrorPatience + 3*time.Second} {
 		s := newSim(t, chunksOf(400, 32<<10))
 		if mirror {
 			s.addMirror(honest, 2e5)
