@@ -71,7 +71,7 @@ func (s *Swarm) classify(t *task) {
 	t.own = own
 	t.site.Store(uint32(site))
 	for _, n := range s.peers {
-		n.ask(t.object.Digest, t.wantOf(n))
+		n.askFor(t)
 	}
 	t.poke()
 }

@@ -55,6 +55,7 @@ type neighbour struct {
 	mu    sync.Mutex
 	wants map[Digest]bool  // what it asked to be told of
 	asks  map[Digest]byte  // what it is to be asked to tell of, or no more: a kind of message
+	deaf  map[Digest]*task // who fetches a blob and does not need to be told by it now
 	all   map[Digest]bool  // of which it is to be told all that is here
 	news  map[Digest][]int // new chunks that it is to be told
 	takes map[Digest]bool  // of which it is to be told what is taken over the uplink
@@ -73,7 +74,7 @@ type deal struct {
 func newNeighbour(s *Swarm, id ident.NodeID, site string) *neighbour {
 	n := &neighbour{
 		swarm: s, id: id, site: site, local: site == s.cfg.Site, wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
-		wants: map[Digest]bool{}, asks: map[Digest]byte{}, all: map[Digest]bool{}, news: map[Digest][]int{},
+		wants: map[Digest]bool{}, asks: map[Digest]byte{}, deaf: map[Digest]*task{}, all: map[Digest]bool{}, news: map[Digest][]int{},
 		takes: map[Digest]bool{}, waits: map[Digest]bool{}, deals: map[Digest]deal{}, rests: firstTell,
 	}
 	n.ctx, n.cancel = context.WithCancel(s.ctx)
@@ -96,11 +97,40 @@ func (n *neighbour) hurry() {
 	n.poke()
 }
 
-// ask has the peer asked to tell of a blob, or to tell no more: by msgUnwant, or one of wants.
-func (n *neighbour) ask(d Digest, kind byte) {
+// askNoMore has the peer asked to tell no more of a blob.
+func (n *neighbour) askNoMore(d Digest) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.asks[d] = kind
+	if n.deaf[d] == nil { // else it was
+		n.asks[d] = msgUnwant
+		n.poke()
+	}
+	delete(n.deaf, d)
+}
+
+// askFor has the peer asked to tell of a task's blob, if that needs it. The caller may hold the task's mu.
+func (n *neighbour) askFor(t *task) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if d := t.object.Digest; n.deaf[d] != t {
+		n.asks[d] = t.wantOf(n)
+		n.poke()
+	}
+}
+
+// need notes whether a task needs to be told by the peer, which is asked to, or to tell no more. At first it does.
+func (n *neighbour) need(t *task, needs bool) {
+	d := t.object.Digest
+	if needs {
+		n.mu.Lock()
+		delete(n.deaf, d)
+		n.mu.Unlock()
+		n.askFor(t)
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.deaf[d], n.asks[d] = t, msgUnwant
 	n.poke()
 }
 
@@ -427,6 +457,9 @@ func (n *neighbour) recall() {
 	clear(n.news)
 	for d, t := range n.swarm.tasks {
 		n.asks[d] = t.wantOf(n)
+		if n.deaf[d] == t {
+			n.asks[d] = msgUnwant
+		}
 	}
 	for d := range n.wants {
 		n.all[d], n.takes[d] = true, n.local

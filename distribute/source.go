@@ -81,7 +81,7 @@ func (t *task) peerUp(n *neighbour) {
 	if t.plan != nil {
 		t.introduce(src)
 	}
-	n.ask(t.object.Digest, t.wantOf(n))
+	n.askFor(t)
 	t.poke()
 }
 

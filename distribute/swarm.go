@@ -260,7 +260,7 @@ func (s *Swarm) ended(t *task) {
 	s.refuted.note(t.object.Want, t.err)
 	for _, n := range s.peers {
 		if s.tasks[d] == nil {
-			n.ask(d, msgUnwant)
+			n.askNoMore(d)
 		}
 		if t.err == nil {
 			n.tellAll(d)

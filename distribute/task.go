@@ -212,6 +212,7 @@ func (t *task) step() (wake time.Time, idle, done bool, err error) {
 	if e.Taking {
 		t.tellTaking()
 	}
+	t.heedNews(e)
 	for _, r := range e.Requests {
 		if m := t.mirror(r.Peer); m != nil {
 			t.crosses(now)
@@ -228,6 +229,16 @@ func (t *task) step() (wake time.Time, idle, done bool, err error) {
 		src.fetcher.request(r.Runs)
 	}
 	return e.Wake, len(e.Requests) == 0 && !t.busy(), false, nil
+}
+
+// heedNews asks peers to tell what they have, or to tell no more. The caller holds mu.
+func (t *task) heedNews(e planner.Effects) {
+	for _, id := range e.Listen {
+		t.sources[id].n.need(t, true)
+	}
+	for _, id := range e.Ignore {
+		t.sources[id].n.need(t, false)
+	}
 }
 
 // busy reports whether anything was asked for. The caller holds mu.

@@ -32,6 +32,7 @@ func (p *Planner) change(q *peer, f func()) {
 	if trusted == q.trusted() && all == q.all {
 		return
 	}
+	p.news.stale = true
 	if trusted {
 		p.tally(q, all, -1)
 	}

@@ -15,9 +15,9 @@ func (p *Planner) PeerUp(id ident.NodeID, site string, now time.Time) {
 	if p.peers[id] != nil {
 		return
 	}
-	q := &peer{id: id, seed: seed("duty", id[:], p.cfg.Blob[:]), local: site == p.cfg.Site, progress: now}
+	q := &peer{id: id, seed: seed("duty", id[:], p.cfg.Blob[:]), site: site, local: site == p.cfg.Site, progress: now}
 	q.has, q.idle, q.gives = newBitset(len(p.chunks)), make([]int16, len(p.pieces)), newTurns(len(p.pieces))
-	p.peers[id] = q
+	p.peers[id], p.news.stale = q, true
 	at, _ := slices.BinarySearchFunc(p.order, id, func(o *peer, id ident.NodeID) int { return o.id.Compare(id) })
 	p.order = slices.Insert(p.order, at, q)
 	if q.rank = crewRank(q.seed); q.local {
@@ -40,6 +40,7 @@ func (p *Planner) PeerGone(id ident.NodeID) {
 		}
 	}
 	delete(p.peers, id)
+	p.news.stale = true
 	gone := func(o *peer) bool { return o == q }
 	p.order, p.ranks = slices.DeleteFunc(p.order, gone), slices.DeleteFunc(p.ranks, gone)
 }
@@ -51,6 +52,7 @@ func (p *Planner) PeerWants(id ident.NodeID, wants bool, now time.Time) {
 	if q == nil {
 		return
 	}
+	p.news.stale = p.news.stale || q.wants != wants
 	if q.wants = wants; wants && !q.wanted {
 		q.wanted, q.progress = true, now
 	}

@@ -25,6 +25,7 @@ func (p *Planner) Next(now time.Time) Effects {
 	p.askLocal(now, &e)
 	p.assign(p.crew(p.opened, now))
 	p.heed(p.opened, now)
+	p.listen(now, &e)
 	p.askUplink(now, &e)
 	p.askMirrors(now, &e)
 	p.askLast(now, &e)
@@ -85,6 +86,7 @@ func (p *Planner) wake(now time.Time) time.Time {
 	a.by(p.cfg.Began.Add(hearTime))
 	a.by(p.mirrorAt)
 	a.by(p.hedgeAt)
+	a.by(p.hungry())
 	for _, t := range []time.Time{p.forlorn, p.opened} {
 		if !t.IsZero() {
 			a.by(t.Add(patience))

@@ -121,6 +121,7 @@ type Planner struct {
 	looked   time.Time // when it was last
 	hedgeAt  time.Time // when somebody is late next
 	unheeded bool      // mates claim other than when it was last looked at, or are others
+	news     news
 }
 
 // offers counts peers: those of other sites, and local ones.
@@ -157,7 +158,9 @@ type peer struct {
 	id     ident.NodeID
 	seed   uint64 // of its ranks
 	rank   uint64 // among those of the site
+	site   string
 	local  bool
+	unsaid bool // it is to say nothing of what it has
 	mirror bool // it is no node
 	wants  bool // it is fetching the blob
 	wanted bool // it was so before
@@ -209,6 +212,9 @@ type Effects struct {
 	// Cancel names peers from whom nothing more is expected of what was asked so far: the caller
 	// ends its exchange with them before it sends them new requests.
 	Cancel []ident.NodeID
+	// Listen names peers of other sites that are to tell what they have from now on, as all are at first, and Ignore those that
+	// need not: nothing is asked of these meanwhile but what they are known to have.
+	Listen, Ignore []ident.NodeID
 	// Taking says that mates are to be told what Planner.Taking returns, before they ask for the same.
 	Taking bool
 	// Wake is when to ask again if no event comes before; the zero time if only an event helps.
