@@ -1,6 +1,10 @@
 package planner
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Only the crew of a site ask other sites, and what one site has its crew has soon. So only they tell each other across sites what
 // they have: it costs as much on a thin uplink as all else that is no chunk. A node of another site is known to be of its crew by that
@@ -12,7 +16,9 @@ type news struct {
 	crew  bool // this node was of the crew then
 	wide  bool // nobody brought anything, and all were to tell
 	since time.Time
-	told  map[string]bool // scratch: sites that have one who tells
+	// Scratch: who of each other site tells, and of whom they are chosen.
+	tellers map[string]*peer
+	far     []*peer
 }
 
 // hungry is when all are to tell, if those that do bring nothing; the zero time if this node asks nobody.
@@ -23,7 +29,7 @@ func (p *Planner) hungry() time.Time {
 	return latest(p.fed, p.opened, p.news.since).Add(p.takeOver())
 }
 
-// listen finds out who of other sites is to tell what it has.
+// listen finds out who of other sites is to tell what it has. Who is to tell no more is told so once it has sent what it was asked for.
 func (p *Planner) listen(now time.Time, e *Effects) {
 	n := &p.news
 	if p.crewed.self != n.crew {
@@ -34,37 +40,48 @@ func (p *Planner) listen(now time.Time, e *Effects) {
 		return
 	}
 	n.stale, n.wide = false, wide
-	told := p.telling()
+	p.choose()
 	for _, q := range p.order {
-		unsaid := q.far() && !q.all && !wide && (!n.crew || told[q.site] && !q.tells())
+		teller := n.tellers[q.site]
+		q.spared = q.far() && !q.all && !wide && (!n.crew || teller != nil && q != teller)
 		switch {
-		case unsaid == q.unsaid:
-			continue
-		case !unsaid:
-			e.Listen = append(e.Listen, q.id)
-		case q.flight > 0:
+		case q.spared && !q.silent && q.flight > 0:
 			n.stale = true
-			continue
-		default:
+		case q.spared && !q.silent:
 			e.Ignore = append(e.Ignore, q.id)
+			q.silent = true
+		case !q.spared && q.silent:
+			e.Listen = append(e.Listen, q.id)
+			q.silent = false
 		}
-		q.unsaid = unsaid
 	}
 }
 
-// telling returns the other sites that have one who tells.
-func (p *Planner) telling() map[string]bool {
-	if p.news.told == nil {
-		p.news.told = map[string]bool{}
+// choose finds out who of each other site tells this node what that site has: of those who want to be told themselves each of the
+// crew takes another, by rank, so that two sites do not tell each other all twice.
+func (p *Planner) choose() {
+	n := &p.news
+	if n.tellers == nil {
+		n.tellers = map[string]*peer{}
 	}
-	clear(p.news.told)
+	clear(n.tellers)
+	n.far = n.far[:0]
 	for _, q := range p.order {
-		if q.tells() {
-			p.news.told[q.site] = true
+		if q.far() && q.trusted() && q.wants && !q.all {
+			n.far = append(n.far, q)
 		}
 	}
-	return p.news.told
+	slices.SortFunc(n.far, func(a, b *peer) int { return cmp.Or(cmp.Compare(a.site, b.site), byRank(a, b)) })
+	place := 0
+	for _, q := range p.crewed.mates {
+		place += kindOf(q.rank > p.rank)
+	}
+	for at := 0; at < len(n.far); {
+		end := at
+		for end < len(n.far) && n.far[end].site == n.far[at].site {
+			end++
+		}
+		n.tellers[n.far[at].site] = n.far[at+place%(end-at)]
+		at = end
+	}
 }
-
-// tells reports whether the peer has what its site has, and says so.
-func (q *peer) tells() bool { return q.far() && q.trusted() && (q.wants || q.all) }

@@ -50,7 +50,7 @@ func (p *Planner) slow(rate float64) time.Duration {
 
 // usable reports whether the peer may be asked for more.
 func (q *peer) usable(now time.Time) bool {
-	return !q.banned && !now.Before(q.rest) && (q.all || q.count > 0) && q.bytes < q.window() && q.hedged+q.waste == 0
+	return !q.banned && !q.spared && !now.Before(q.rest) && (q.all || q.count > 0) && q.bytes < q.window() && q.hedged+q.waste == 0
 }
 
 // window is how many bytes may be in flight from a peer before it is asked for no more. Who is not

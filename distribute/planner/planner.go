@@ -160,7 +160,8 @@ type peer struct {
 	rank   uint64 // among those of the site
 	site   string
 	local  bool
-	unsaid bool // it is to say nothing of what it has
+	spared bool // another of its site tells what it would, and is asked
+	silent bool // it is to tell nothing of what it has
 	mirror bool // it is no node
 	wants  bool // it is fetching the blob
 	wanted bool // it was so before
