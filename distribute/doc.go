@@ -18,7 +18,8 @@
 //	share:   place, of      of all pieces the sender gives every of-th, from place on, to the receiver's site first
 //
 // Runs ascend and do not overlap. Later, want and urgent all want the blob, each of its Class; the newest counts. A peer that sent one is told what this node has of the blob, now
-// and as it grows, until it sends unwant; one of its site is told too what it is getting over the uplink. Waits says that what the
+// and as it grows, until it sends unwant; one of its site is told too what it is getting over the uplink.
+// Of other sites a node asks only those whom its plan needs to hear: see planner. Waits says that what the
 // receiver asked for of the blob comes when something of a higher class has gone. Nothing
 // else is told of blobs that were not asked for, but to nodes of the site what is taken over the uplink of what is not for later. News is
 // gathered: for 50 ms where it is for a peer of the site, longer if that has more than 16, and for 1 s where it is for others. On a new

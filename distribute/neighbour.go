@@ -34,7 +34,7 @@ const (
 )
 
 // muchNews is how many new chunks are told to another site at once. A message costs as much as the headers around it.
-const muchNews = 16
+const muchNews = 8
 
 // maxNews bounds the chunks that wait to be told of one blob; beyond, all is told instead.
 const maxNews = 4096

@@ -33,6 +33,9 @@
 //     sites neither. Duty and claims hold for it as for other sites. Peers that offer and have given nothing for
 //     starveTime do not keep a node from it.
 //
+// Nobody needs to hear what other sites have but the crew, each of whom hears one of each other site's crew, and all if nothing comes
+// from those: see news.go.
+//
 // A peer that delivers nothing for a while, longer than is to be expected of it, loses what was asked of it and rests, longer
 // each time: see patience.go.
 // One that sent a bad chunk is never asked again.
