@@ -113,24 +113,26 @@ func (n *neighbour) askFor(t *task) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if d := t.object.Digest; n.deaf[d] != t {
+		delete(n.deaf, d) // another's, which has ended
 		n.asks[d] = t.wantOf(n)
 		n.poke()
 	}
 }
 
-// need notes whether a task needs to be told by the peer, which is asked to, or to tell no more. At first it does.
+// need notes whether a task needs to be told by a peer of another site, which is asked to, or to tell no more. At first it does.
 func (n *neighbour) need(t *task, needs bool) {
-	d := t.object.Digest
-	if needs {
-		n.mu.Lock()
-		delete(n.deaf, d)
-		n.mu.Unlock()
-		n.askFor(t)
-		return
-	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.deaf[d], n.asks[d] = t, msgUnwant
+	if t.ctx.Err() != nil {
+		return // another may fetch the blob by now
+	}
+	d := t.object.Digest
+	if needs {
+		delete(n.deaf, d)
+		n.asks[d] = t.wantOf(n)
+	} else {
+		n.deaf[d], n.asks[d] = t, msgUnwant
+	}
 	n.poke()
 }
 

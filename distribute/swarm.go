@@ -284,9 +284,11 @@ func (s *Swarm) leave(t *task, class Class) {
 	if last && s.tasks[t.object.Digest] == t {
 		delete(s.tasks, t.object.Digest)
 	}
+	if last {
+		t.cancel() // before another may begin: what it says to peers is not to be mixed with what that says
+	}
 	s.mu.Unlock()
 	if last {
-		t.cancel()
 		<-t.done
 	}
 }

@@ -180,6 +180,7 @@ func (p *Planner) Failed(id ident.NodeID, now time.Time) {
 	p.release(q)
 	p.change(q, func() { q.rests++ })
 	q.rest = now.Add(min(time.Second<<min(q.rests-1, 6), maxRest))
+	p.news.stale = true
 }
 
 // Bad notes that a peer sent something else than it was asked for: it is not asked again.

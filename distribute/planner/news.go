@@ -40,7 +40,7 @@ func (p *Planner) listen(now time.Time, e *Effects) {
 		return
 	}
 	n.stale, n.wide = false, wide
-	p.choose()
+	p.choose(now)
 	for _, q := range p.order {
 		teller := n.tellers[q.site]
 		q.spared = q.far() && !q.all && !wide && (!n.crew || teller != nil && q != teller)
@@ -58,8 +58,8 @@ func (p *Planner) listen(now time.Time, e *Effects) {
 }
 
 // choose finds out who of each other site tells this node what that site has: of those who want to be told themselves each of the
-// crew takes another, by rank, so that two sites do not tell each other all twice.
-func (p *Planner) choose() {
+// crew takes another, by rank, so that two sites do not tell each other all twice. One that failed, and rests, is none.
+func (p *Planner) choose(now time.Time) {
 	n := &p.news
 	if n.tellers == nil {
 		n.tellers = map[string]*peer{}
@@ -67,7 +67,7 @@ func (p *Planner) choose() {
 	clear(n.tellers)
 	n.far = n.far[:0]
 	for _, q := range p.order {
-		if q.far() && q.trusted() && q.wants && !q.all {
+		if q.far() && q.trusted() && q.wants && !q.all && !now.Before(q.rest) {
 			n.far = append(n.far, q)
 		}
 	}

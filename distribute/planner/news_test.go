@@ -180,3 +180,21 @@ func TestHungryCrewHearsAll(t *testing.T) {
 		t.Error("it hears all, though something comes")
 	}
 }
+
+// Who fails is not waited for: others of its site are heard at once.
+func TestOneThatFailsIsNotHeardAlone(t *testing.T) {
+	r := newNewsroom([]string{"a", "b"}, 4, everyone)
+	r.settle(2 * time.Second)
+	of := slices.IndexFunc(r.plans, func(p *Planner) bool { return p.crewed.self })
+	p, heard := r.plans[of], r.ids[slices.Index(r.hears[of], true)]
+	p.PeerHasRun(heard, Run{0, len(p.chunks) - 1}, r.now)
+	r.settle(100 * time.Millisecond)
+	if p.peers[heard].flight == 0 {
+		t.Fatal("it is not asked")
+	}
+	p.Failed(heard, r.now)
+	r.settle(100 * time.Millisecond)
+	if n := r.heard(of)["b"]; n < 2 {
+		t.Errorf("it hears %d of 4", n)
+	}
+}
