@@ -7,8 +7,8 @@ import (
 )
 
 // Only the crew of a site ask other sites, and what one site has its crew has soon. So only they tell each other across sites what
-// they have: it costs as much on a thin uplink as all else that is no chunk. A node of another site is known to be of its crew by that
-// it wants to be told itself.
+// they have: told by all to all it was 1% of what crossed a thin uplink. A node of another site is known to be of its crew by that it
+// wants to be told itself.
 
 // news is who is to tell what it has.
 type news struct {

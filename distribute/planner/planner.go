@@ -217,7 +217,7 @@ type Effects struct {
 	// ends its exchange with them before it sends them new requests.
 	Cancel []ident.NodeID
 	// Listen names peers of other sites that are to tell what they have from now on, as all are at first, and Ignore those that
-	// need not: nothing is asked of these meanwhile but what they are known to have.
+	// need not: nothing is asked of these meanwhile.
 	Listen, Ignore []ident.NodeID
 	// Taking says that mates are to be told what Planner.Taking returns, before they ask for the same.
 	Taking bool
