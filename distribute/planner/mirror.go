@@ -8,8 +8,8 @@ import (
 )
 
 // MirrorPatience is how long no trusted peer has to offer a piece before a mirror is asked for it: in that time a crew that reaches
-// nobody is followed by three others, one after the other, and one of them may reach a peer.
-const MirrorPatience = TakeOver + 3*joinTime
+// nobody is followed by another, which may reach a peer, and whose first chunks have been told.
+const MirrorPatience = TakeOver + joinTime + time.Second
 
 // starveTime is how long peers may offer and give nothing before what they offer does not count against a mirror.
 const starveTime = 2 * time.Minute

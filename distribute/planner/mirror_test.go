@@ -32,8 +32,8 @@ func TestMirrorIsNotAskedWhilePeersServe(t *testing.T) {
 	})
 }
 
-// A node that reaches a peer may be of the crew only after others that reach none, one after the other.
-func TestMirrorIsNotAskedBeforeAllWereOfTheCrew(t *testing.T) {
+// A node that reaches a peer may be of the crew only after two that reach none, one after the other.
+func TestMirrorIsNotAskedBeforeTheCrewIsReplaced(t *testing.T) {
 	s := newSim(t, chunksOf(7, 64<<10))
 	s.addMirror(honest, 1e7)
 	s.addHost(false, honest, 1e6, all)
