@@ -19,7 +19,8 @@ func tells(nodes []*node, d Digest) (out []*node) {
 	return out
 }
 
-// few is four between the crews of two sites, each of whom hears one, and as many again while they change. All would be 32.
+// few is four between the crews of two sites, each of whom hears one, and as many again while they change: who is to tell no more is
+// told so only once it has sent what it was asked for. All would be 32.
 const few = 8
 
 // Two of each of two sites of four tell each other what they have; when one of them is cut off for some time, another takes its place.

@@ -86,23 +86,16 @@ func TestLateNews(t *testing.T) {
 	}
 }
 
-// News that a peer is gone may come after its new streams, and even after the news that it is back.
-func TestReconnectBeforeNews(t *testing.T) {
+// seededLate has a node fetch a blob that its only peer is seeded with later than the node has said that it wants it. What happens
+// meanwhile is not to keep it from the blob.
+func seededLate(t *testing.T, meanwhile func(n, seed *node)) {
 	run(t, func(t *testing.T, w *world) {
 		data := content(13, 1<<20)
 		n, seed := w.node("a"), w.node("a")
 		w.mesh()
 		w.net.wg.Go(func() {
 			time.Sleep(2 * time.Second)
-			w.net.breakAll()
-			n.port.tell(seed.port, false)
-			n.port.tell(seed.port, true) // the seed sees nothing of it but its streams
-			time.Sleep(2 * time.Second)
-			n.swarm.PeerUp(seed.port.id, seed.port.site)
-			time.Sleep(time.Second)
-			seed.port.tell(n.port, false)
-			seed.port.tell(n.port, true)
-			time.Sleep(time.Second)
+			meanwhile(n, seed)
 			seed.add(data)
 		})
 		o := w.node("c").add(data)
@@ -112,28 +105,32 @@ func TestReconnectBeforeNews(t *testing.T) {
 	})
 }
 
+// News that a peer is gone may come after its new streams, and even after the news that it is back.
+func TestReconnectBeforeNews(t *testing.T) {
+	seededLate(t, func(n, seed *node) {
+		n.w.net.breakAll()
+		n.port.tell(seed.port, false)
+		n.port.tell(seed.port, true) // the seed sees nothing of it but its streams
+		time.Sleep(2 * time.Second)
+		n.swarm.PeerUp(seed.port.id, seed.port.site)
+		time.Sleep(time.Second)
+		seed.port.tell(n.port, false)
+		seed.port.tell(n.port, true)
+		time.Sleep(time.Second)
+	})
+}
+
 // A have stream that was being opened when news came that its peer is gone may arrive after the next one, and end at once. What was said
 // on the other is not lost.
 func TestStrayStream(t *testing.T) {
-	run(t, func(t *testing.T, w *world) {
-		data := content(13, 1<<20)
-		n, seed := w.node("a"), w.node("a")
-		w.mesh()
-		w.net.wg.Go(func() {
-			time.Sleep(2 * time.Second)
-			stray, err := n.port.Open(t.Context(), seed.port.id, haveProtocol)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			reset(stray)
-			time.Sleep(2 * time.Second)
-			seed.add(data)
-		})
-		o := w.node("c").add(data)
-		if err := n.fetch(o, time.Minute); err != nil {
-			t.Fatal(err)
+	seededLate(t, func(n, seed *node) {
+		stray, err := n.port.Open(t.Context(), seed.port.id, haveProtocol)
+		if err != nil {
+			t.Error(err)
+			return
 		}
+		reset(stray)
+		time.Sleep(2 * time.Second)
 	})
 }
 

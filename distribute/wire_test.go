@@ -3,6 +3,7 @@ package distribute
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"math"
@@ -42,6 +43,11 @@ func TestWrongShare(t *testing.T) {
 		if _, err := readMessage(reader(m.append(nil))); !errors.Is(err, errProtocol) {
 			t.Errorf("%+v: got %v", s, err)
 		}
+	}
+	long := message{kind: msgShare}.append(nil)
+	long = binary.AppendUvarint(binary.AppendUvarint(long[:len(long)-2], 1<<40), 1<<41) // more than an int of 32 bits, of which nothing is left
+	if _, err := readMessage(reader(long)); !errors.Is(err, errProtocol) {
+		t.Errorf("a share of 2^41: got %v", err)
 	}
 }
 
