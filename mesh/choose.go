@@ -110,32 +110,51 @@ func chooseFar(site string, all []candidate) (dial []ident.NodeID) {
 	return dial
 }
 
-// patient leaves out of what choose said those nodes of other sites for which a host that has neighbours enough can wait: of
-// these it dials one when due says so. Whom a host prefers changes with every node that it hears of, and in a large fleet that starts
-// it would make several connections for each that it keeps.
+// patient leaves out of what choose said those nodes of other sites for which a host can wait: when it has neighbours enough, and, if it
+// has one, for those of whom there is only hearsay. Of these it dials one when due says so. Whom a host prefers changes with every node
+// that it hears of, and when a fleet starts it would make several connections for each that it keeps; and its first neighbour soon
+// tells it by the ledger whom it will prefer.
 func patient(site string, all []candidate, dial []ident.NodeID, due bool) (now []ident.NodeID) {
 	if len(dial) == 0 {
 		return nil
 	}
-	far := map[ident.NodeID]bool{} // those to dial
-	near := 0
+	far := map[ident.NodeID]int{} // those to dial, and how many neighbours are enough without
+	wanted, near := farWanted(site, all), 0
 	for _, c := range all {
 		switch elsewhere := c.site != site && c.site != ""; {
 		case elsewhere && c.linked():
 			near++
-		case elsewhere && slices.Contains(dial, c.id):
-			far[c.id] = true
+		case elsewhere && c.hearsay:
+			far[c.id] = 1
+		case elsewhere:
+			far[c.id] = wanted
 		}
 	}
-	wanted := farWanted(site, all)
 	for _, id := range dial {
-		if far[id] {
-			if near >= wanted && !due {
+		if enough, ok := far[id]; ok {
+			if near >= enough && !due {
 				continue
 			}
-			due = due && near < wanted
+			due = due && near < enough
 			near++
 		}
+		now = append(now, id)
+	}
+	return now
+}
+
+// groping leaves out of what choose said those nodes of whom not even the site is known, but for one if due says so. They are
+// of a ticket, or of an earlier run; who has reached one of them is told by it who the others are, and need not dial most of those.
+func groping(all []candidate, dial []ident.NodeID, due bool) (now []ident.NodeID) {
+	blind := map[ident.NodeID]bool{}
+	for _, c := range all {
+		blind[c.id] = c.site == ""
+	}
+	for _, id := range dial {
+		if blind[id] && !due {
+			continue
+		}
+		due = due && !blind[id]
 		now = append(now, id)
 	}
 	return now

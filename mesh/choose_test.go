@@ -197,6 +197,39 @@ func TestPatient(t *testing.T) {
 	}
 }
 
+// TestHearsayWaits: a host without a neighbour dials the first of whom there is hearsay at once, and the next only when that is due;
+// those whom somebody vouches for it dials as far as it wants neighbours.
+func TestHearsayWaits(t *testing.T) {
+	var all []candidate
+	var dial []ident.NodeID
+	for i := range 6 {
+		c := candidate{id: idOf(fmt.Sprint("far", i)), site: fmt.Sprint("s", i+1), hearsay: i%2 == 0}
+		all, dial = append(all, c), append(dial, c.id)
+	}
+	of := func(at ...int) (out []ident.NodeID) {
+		for _, i := range at {
+			out = append(out, dial[i])
+		}
+		return out
+	}
+	for due, want := range map[bool][]ident.NodeID{false: of(0, 1, 3, 5), true: of(0, 1, 2, 3)} {
+		if now := patient("s0", all, dial, due); !slices.Equal(now, want) {
+			t.Errorf("due %v: %d are dialled, %v", due, len(now), now)
+		}
+	}
+}
+
+// TestGroping: of those of whom not even the site is known one is dialled when that is due, and all others at any time.
+func TestGroping(t *testing.T) {
+	all := []candidate{{id: idOf("mate"), site: "s0"}, {id: idOf("blind 0")}, {id: idOf("far"), site: "s1"}, {id: idOf("blind 1")}}
+	dial := []ident.NodeID{all[1].id, all[3].id, all[0].id, all[2].id}
+	for due, want := range map[bool][]ident.NodeID{false: dial[2:], true: {dial[0], dial[2], dial[3]}} {
+		if now := groping(all, dial, due); !slices.Equal(now, want) {
+			t.Errorf("due %v: %d are dialled", due, len(now))
+		}
+	}
+}
+
 func TestBackoff(t *testing.T) {
 	for _, c := range []struct {
 		n     int

@@ -29,7 +29,9 @@ type attempt struct {
 const (
 	chooseGap   = 100 * time.Millisecond // what changes together is one choice
 	chooseShare = 2 * time.Millisecond   // as much more time for each node that is known: a choice looks at all
-	farShare    = 50 * time.Millisecond  // as much for each node that is known, between dials of one more neighbour than are enough
+	farGap      = 5 * time.Second        // between dials of one more neighbour than are enough
+	farShare    = 50 * time.Millisecond  // as much more time for each node that is known
+	blindGap    = time.Second            // between dials of nodes of whom not even the site is known
 	chooseEvery = time.Second            // while nothing changes, in whole ones of these
 	chooseWait  = 10 * time.Second       // and at most this
 )
@@ -96,12 +98,18 @@ func (h *Host) dialChosen() (wait time.Duration, known int) {
 		all = append(all, candidate{id: id, rank: k.rank, site: k.site, hearsay: k.trust == heard,
 			connected: m != nil, dialling: k.attempt != nil, ready: ready, spare: m != nil && m.isSpare(now)})
 	}
-	due := h.farDial.Add(time.Duration(len(h.known)) * farShare)
+	due := h.farDial.Add(farGap + time.Duration(len(h.known))*farShare)
 	sooner(due)
-	for _, id := range patient(h.cfg.Site, all, choose(h.cfg.Site, all, h.uplink.Held), !now.Before(due)) {
+	blind := h.blindDial.Add(blindGap)
+	sooner(blind)
+	chosen := patient(h.cfg.Site, all, choose(h.cfg.Site, all, h.uplink.Held), !now.Before(due))
+	for _, id := range groping(all, chosen, !now.Before(blind)) {
 		k := h.known[id]
-		if k.site != h.cfg.Site && k.site != "" {
+		if k.site != h.cfg.Site {
 			h.farDial = now
+		}
+		if k.site == "" {
+			h.blindDial = now
 		}
 		h.dial(k)
 	}

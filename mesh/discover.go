@@ -25,7 +25,7 @@ func (h *Host) discover() {
 				stop()
 			}
 			var err error
-			stop, err = h.cfg.Discovery.Start(h.self, addrs, func(addr string) { h.Learn(addr) })
+			stop, err = h.cfg.Discovery.Start(h.self, addrs, h.learnNear)
 			announced = addrs
 			switch {
 			case err == nil:

@@ -36,7 +36,8 @@
 //
 // What a host knows of other nodes is worth what it comes from: a node was met, or is vouched for
 // (by the ledger, by the book of an earlier run), or there is hearsay. Only hearsay can be junk, so
-// it is tried a little at a time and makes room first. Choose, a pure function, decides whom to
+// it is tried a little at a time and makes room first; of nodes whose site is not known either, such as those of a ticket, one
+// a second, unless they were heard on the LAN. Choose, a pure function, decides whom to
 // dial: everyone of the own site, a few own neighbours of other sites (one to four: a site has about
 // twelve together), and stand-ins for those that do not answer. Stand-ins are given up when they are
 // not needed any more, since every connection costs the uplink 40 bit/s though nothing happens. All who want a node share one dial, and a failed dial is followed by a back-off,

@@ -94,6 +94,33 @@ func TestOneAddressMakesAFullSite(t *testing.T) {
 	})
 }
 
+// TestTicketOfManyAddresses: a newcomer whose ticket names many nodes dials one of them, learns from it who the others are, and gets to
+// its site's mates by that; the first that it dials may be gone.
+func TestTicketOfManyAddresses(t *testing.T) {
+	bubble(t, func(t *testing.T, nw *fabric) {
+		all := nw.fleet(t, 2, 2, 2, 2, 2, 2)
+		soon(t, "all is one", time.Minute, func() bool { return oneGraph(all) && meshed(all) })
+		gone, one := start(t, nw.config("gone", "s9", "10.9.0.1")), start(t, nw.config("one", "s0", "10.9.0.2"))
+		ticket := gone.Addrs()
+		gone.stop()
+		for _, n := range all[2:] {
+			ticket = append(ticket, n.Addrs()...)
+		}
+		one.Learn(ticket...)
+		soon(t, "the newcomer finds its mates", 15*time.Second, func() bool { return one.knows(all[0]) && one.knows(all[1]) })
+		dialled := 0
+		for _, l := range one.connections() {
+			if !l.inbound && l.peer.Site != "s0" {
+				dialled++
+			}
+		}
+		if dialled == 0 || dialled > 3 {
+			t.Errorf("it has dialled %d of other sites", dialled)
+		}
+		closeAll(append(all, one)...)
+	})
+}
+
 func TestSitesKeepFewNeighbours(t *testing.T) {
 	bubble(t, func(t *testing.T, nw *fabric) {
 		all := nw.fleet(t, 2, 2, 2, 2, 2, 2, 2, 2)

@@ -97,6 +97,7 @@ type Host struct {
 	ranked    []*known                   // those in known, by compareRank
 	learned   uint64                     // grows when anything in known may have changed that the book has
 	farDial   time.Time                  // when a node of another site was last dialled by choice
+	blindDial time.Time                  // likewise, one of whom not even the site was known
 	trimmed   time.Time                  // when a connection was last closed as there were too many
 	banned    map[ident.NodeID]time.Time // until when; only nodes that were admitted get here
 	shunned   map[ident.NodeID]bool      // see Shun; replaced as a whole

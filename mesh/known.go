@@ -229,16 +229,33 @@ func (h *Host) learn(t trust, addrs []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, a := range addrs {
-		id, addr, err := SplitAddr(a)
-		if err != nil {
-			continue
-		}
-		if k := h.entry(id, t, ""); k != nil {
-			k.hear(addr)
-			k.spur()
-		}
+		h.locate(t, a)
 	}
 	h.wake()
+}
+
+// learnNear is Learn for a node that was heard on the LAN: it is likely to be of the own site, and tried as such.
+func (h *Host) learnNear(addr string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if k := h.locate(heard, addr); k != nil && k.trust == heard && k.site == "" {
+		k.site = h.cfg.Site
+	}
+	h.wake()
+}
+
+// locate takes in a multiaddr that ends in /p2p/NODE; nil if it is none, or there is no room. The caller holds mu.
+func (h *Host) locate(t trust, addr string) *known {
+	id, addr, err := SplitAddr(addr)
+	if err != nil {
+		return nil
+	}
+	k := h.entry(id, t, "")
+	if k != nil {
+		k.hear(addr)
+		k.spur()
+	}
+	return k
 }
 
 // LearnNode tells the host where a node of a known site says that it is. The caller knows that the
