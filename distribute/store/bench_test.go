@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"syscall"
 	"testing"
@@ -145,4 +146,30 @@ func freeOn(b *testing.B, fs *osdisk.FS) uint64 {
 		b.Fatal(err)
 	}
 	return free
+}
+
+// BenchmarkOpenChecked reads 256 MiB as a driver does that puts them in place: with the chunks' marks, and as after a restart, when none is known.
+func BenchmarkOpenChecked(b *testing.B) {
+	s := open(b, newDisk(b))
+	o := add(b, s, content(1, benchSize))
+	for _, marked := range []bool{true, false} {
+		b.Run(map[bool]string{true: "marked", false: "anew"}[marked], func(b *testing.B) {
+			b.SetBytes(benchSize)
+			for b.Loop() {
+				for i := range o.marks {
+					if !marked {
+						o.marks[i].Store(0)
+					}
+				}
+				r, err := s.OpenChecked(o.Digest)
+				if err == nil {
+					_, err = io.Copy(io.Discard, io.NewSectionReader(r, 0, r.Size()))
+					err = errors.Join(err, r.Close())
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

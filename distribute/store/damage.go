@@ -174,7 +174,7 @@ func (o *Object) nodes() ([][]byte, error) {
 	return nodes, o.store.saveNodes(o.Digest, nodes)
 }
 
-// Checked reads a complete blob at any offset, and checks each chunk before it hands out a byte of it. What turns out bad is
+// Checked reads a complete blob at any offset, and checks each chunk by its mark before it hands out a byte of it. What turns out bad is
 // forgotten, as OnDamage has it, and ErrDamaged is in the error's chain. It is safe for concurrent use.
 type Checked struct {
 	*Reader
@@ -185,7 +185,7 @@ type Checked struct {
 	buf   []byte
 }
 
-// OpenChecked is OpenBlob, for who cannot check the bytes as a whole.
+// OpenChecked is OpenBlob, for who wants to know which chunks went bad. Who trusts the bytes holds all of them against the digest, once.
 func (s *Store) OpenChecked(d Digest) (*Checked, error) {
 	r, err := s.OpenBlob(d)
 	if err != nil {
@@ -231,7 +231,7 @@ func (c *Checked) load(off int64) ([]byte, int64, error) {
 		return nil, 0, err
 	}
 	clear(data[n:])
-	if bad := c.object.check(i, 1, data, c.object.named); bad != nil {
+	if bad := c.object.check(i, 1, data, c.object.marked); bad != nil {
 		_, err := c.object.spoil(bad, Damage{})
 		return nil, 0, errors.Join(fmt.Errorf("chunk %d of blob %s: %w", i, c.object.Digest, ErrDamaged), err)
 	}

@@ -6,7 +6,8 @@ import (
 )
 
 // A chunk's mark is the CRC-32C of its bytes, taken when they were last found to be what the list says. It costs an eighth
-// of what a SHA-256 does, and finds what turns on a disk; whoever gets the chunk checks it against its name. Marks are in memory only.
+// of what a SHA-256 does, and finds what turns on a disk; whoever gets the chunk checks it against its name, or the blob against its
+// digest. Marks are in memory only.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // mark takes a chunk's mark, of the right bytes.
