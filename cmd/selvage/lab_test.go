@@ -44,7 +44,8 @@ var labStories = []labStory{
 
 // TestLab plays what is promised of distribution with the real program on this machine, and prints what it measured
 // beside what was promised. 'make bench-lab' runs it; it takes ten minutes, and root. SELVAGE_LAB_ONLY picks the cases
-// whose names have it, and SELVAGE_LAB_ENGINE another engine: native is in virtual time, and knows nothing of how busy the machine is.
+// whose names have it, SELVAGE_LAB_ENGINE another engine: native is in virtual time, and knows nothing of how busy the machine is; and
+// SELVAGE_LAB_DISKS another place for the disks of a story's machines than memory.
 func TestLab(t *testing.T) {
 	exe := os.Getenv("SELVAGE_LAB")
 	if exe == "" {
@@ -91,6 +92,7 @@ func printFigures(t *testing.T, all []figure) {
 func (s labStory) play(t *testing.T, exe, engine string) (out []figure) {
 	t.Helper()
 	cmd := exec.Command(exe, "sim", "run", "--engine", engine, "-o", "json", filepath.Join("..", "..", "simulator", "scenarios", "bench", s.file+".yaml"))
+	cmd.Env = append(os.Environ(), "TMPDIR="+disks())
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	printed, err := cmd.Output()
@@ -128,4 +130,17 @@ func (s labStory) play(t *testing.T, exe, engine string) (out []figure) {
 		out = append(out, figure{of: s.file, what: "chunks of 128 KiB again for each cut", target: s.resent, actual: max(again/(128<<10)/s.cuts, 1e-9)})
 	}
 	return out
+}
+
+// disks is where the machines of a story have their disks: in memory, if the system has a place for that. Else up to sixteen machines, each of which
+// puts a blob in place and syncs it when all have it, would wait for the one disk of this machine.
+func disks() string {
+	if dir := os.Getenv("SELVAGE_LAB_DISKS"); dir != "" {
+		return dir
+	}
+	const memory = "/dev/shm"
+	if info, err := os.Stat(memory); err == nil && info.IsDir() {
+		return memory
+	}
+	return os.TempDir()
 }
