@@ -43,15 +43,38 @@ func (p *Planner) patience(q *peer) time.Duration {
 	if !q.local {
 		least = uplinkLeast
 	}
-	if q.rate == 0 || q.delay == 0 {
+	rate, delay := p.manner(q)
+	if rate == 0 {
 		return most
 	}
-	sign := min(float64(p.largest)/q.rate, max(SignEvery.Seconds(), SignBytes/q.rate)) // seconds
+	sign := min(float64(p.largest)/rate, max(SignEvery.Seconds(), SignBytes/rate)) // seconds
 	if sign *= slower; sign >= most.Seconds() {
 		return most
 	}
-	return min(most, max(least, time.Duration(sign*float64(time.Second))+2*q.delay))
+	return min(most, max(least, time.Duration(sign*float64(time.Second))+2*delay))
 }
+
+// manner is the rate and the delay of a peer; of one beyond the uplink that has not sent anything yet, those of the slowest and the
+// latest that have. 0: nothing is known.
+func (p *Planner) manner(q *peer) (rate float64, delay time.Duration) {
+	if q.measured() {
+		return q.rate, q.delay
+	}
+	if q.local || q.mirror || q.rate > 0 {
+		return 0, 0
+	}
+	for _, r := range p.order {
+		if r.measured() && !r.local && !r.mirror {
+			delay = max(delay, r.delay)
+			if rate == 0 || r.rate < rate {
+				rate = r.rate
+			}
+		}
+	}
+	return rate, delay
+}
+
+func (q *peer) measured() bool { return q.rate > 0 && q.delay > 0 }
 
 // stuck reports whether what was asked of a peer is to be asked of others.
 func (p *Planner) stuck(q *peer, now time.Time) bool {

@@ -86,6 +86,32 @@ func after(d time.Duration) func(time.Duration) bool {
 	return func(at time.Duration) bool { return at >= d }
 }
 
+// A peer of another site that never sends anything is left when it is known how long others take, and one of them can give the same; one
+// that only takes a few times as long as they do is not.
+func TestPeerThatNeverBeginsIsLeft(t *testing.T) {
+	for name, c := range map[string]struct {
+		rate  float64
+		delay time.Duration
+	}{
+		"4 Mbit/s, 50 ms":   {500e3, 50 * time.Millisecond},
+		"64 kbit/s, 600 ms": {8e3, 600 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dead := &giver{site: "far", silent: after(0)}
+			late := &giver{site: "far", rate: c.rate / slower, delay: c.delay * 2}
+			good := &giver{site: "far", rate: c.rate, delay: c.delay}
+			p := talk(t, max(int(c.rate*60)>>17, 8), 10*time.Minute, dead, late, good)
+			first := time.Duration(float64(time.Second) * (128 << 10) / c.rate) // a chunk
+			if most := slower*(first+time.Second) + uplinkLeast; len(dead.canceled) == 0 || dead.canceled[0] > min(most, uplinkStall-time.Second) {
+				t.Errorf("left at %v, want by %v", dead.canceled, most)
+			}
+			if len(late.canceled)+len(good.canceled) > 0 || !p.Done() {
+				t.Errorf("who sends is left at %v and %v", late.canceled, good.canceled)
+			}
+		})
+	}
+}
+
 // A peer that stalls for ever is left when another can give the same, soon after it should have sent something: on the LAN
 // and on the uplink.
 func TestStuckPeerIsLeft(t *testing.T) {
