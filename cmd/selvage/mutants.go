@@ -28,6 +28,7 @@ func hunts() map[mutant.Name]string {
 		mutant.ForgetFsync:           "slow-disk-powercut",
 		mutant.AcceptLowerCharter:    "charter-amended",
 		mutant.DropTakeover:          "lost-uplink",
+		mutant.DeafHeir:              "crew-dies",
 		mutant.RelayUnverified:       "forger",
 		mutant.ForgetRevocation:      "revoked",
 		mutant.LeaseTimerAtQuorum:    "leader-hears-late",

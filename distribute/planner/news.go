@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"selvage/internal/mutant"
 )
 
 // Only the crew of a site ask other sites, and what one site has its crew has soon. So only they tell each other across sites what
@@ -50,7 +52,7 @@ func (p *Planner) listen(now time.Time, e *Effects) {
 		case q.spared && !q.silent:
 			e.Ignore = append(e.Ignore, q.id)
 			q.silent = true
-		case !q.spared && q.silent:
+		case !q.spared && q.silent && !mutant.On(mutant.DeafHeir):
 			e.Listen = append(e.Listen, q.id)
 			q.silent = false
 		}

@@ -17,6 +17,7 @@ const (
 	ForgetFsync           Name = "forget-fsync"
 	AcceptLowerCharter    Name = "accept-lower-charter"
 	DropTakeover          Name = "drop-takeover"
+	DeafHeir              Name = "deaf-heir"
 	RelayUnverified       Name = "relay-unverified"
 	ForgetRevocation      Name = "forget-revocation"
 	HandOutRot            Name = "hand-out-rot"
@@ -60,6 +61,7 @@ func All() []Mutant {
 		{ForgetFsync, "an entry is told of before it is durable"},
 		{AcceptLowerCharter, "whoever shows an older charter puts the node back to it"},
 		{DropTakeover, "a site waits for ever for the node on duty at the uplink"},
+		{DeafHeir, "who takes over at the uplink does not begin to listen to other sites"},
 		{RelayUnverified, "an entry that its author did not sign is passed on all the same"},
 		{ForgetRevocation, "who comes to the door is not asked whether it was revoked"},
 		{HandOutRot, "what went bad on a disk is handed out without a look"},
