@@ -58,7 +58,7 @@ func (e *stderr) take(line []byte) {
 func (e *stderr) explain(err error) error {
 	said := strings.TrimSpace(e.said.String())
 	switch {
-	case strings.Contains(said, "out of memory"): // the Go runtime's word for it
+	case strings.Contains(said, "out of memory"), strings.Contains(said, "cannot allocate memory"): // the Go runtime's words for it
 		return ErrMemory
 	case said == "":
 		return fmt.Errorf("the guest died: %w", err)
