@@ -24,21 +24,19 @@ func buckets(feeds int) int {
 	return min(n, maxBuckets)
 }
 
-// bucketOf returns the bucket of a feed.
-func bucketOf(feed string, n int) int {
-	return int(hashFeed(feed)[0]) * n / 256
-}
+// bucketOf returns the bucket of a feed, one of n.
+func bucketOf(h feedHash, n int) int { return int(h[0]) * n / 256 }
 
 // bucketDigests returns the digests of n buckets, one after another.
-func bucketDigests(frontier map[string]Mark, n int) []byte {
-	of := make([][]markEntry, n)
-	for _, e := range frontierOf(frontier) { // in order
-		i := int(e.Feed[0]) * n / 256
-		of[i] = append(of[i], e)
-	}
+func bucketDigests(f frontier, n int) []byte {
 	out := make([]byte, 0, n*bucketDigest)
-	for _, es := range of {
-		sum := sha256.Sum256(encodeMarks(es))
+	var marks []byte
+	for i := range n { // in order, as the frontier is
+		marks = marks[:0]
+		for len(f) > 0 && bucketOf(f[0].Feed, n) == i {
+			marks, f = f[0].appendTo(marks), f[1:]
+		}
+		sum := sha256.Sum256(marks)
 		out = append(out, sum[:bucketDigest]...)
 	}
 	return out
@@ -70,11 +68,10 @@ func differing(mine, theirs []byte) []byte {
 }
 
 // inBuckets returns the part of a frontier that is in the buckets whose bits are set.
-func inBuckets(frontier map[string]Mark, set []byte, n int) map[string]Mark {
-	out := make(map[string]Mark)
-	for feed, m := range frontier {
-		if i := bucketOf(feed, n); set[i/8]&(1<<(i%8)) != 0 {
-			out[feed] = m
+func inBuckets(f frontier, set []byte, n int) (out frontier) {
+	for _, m := range f {
+		if i := bucketOf(m.Feed, n); set[i/8]&(1<<(i%8)) != 0 {
+			out = append(out, m)
 		}
 	}
 	return out

@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -235,15 +236,16 @@ func TestChosenLinkBreaks(t *testing.T) {
 
 func TestBuckets(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		mine, theirs := map[string]Mark{}, map[string]Mark{}
+		ours, others := map[string]Mark{}, map[string]Mark{}
 		for i := range rapid.IntRange(0, 3000).Draw(t, "feeds") {
 			m := Mark{Seq: uint64(i + 1)}
-			mine[fmt.Sprint("feed ", i)], theirs[fmt.Sprint("feed ", i)] = m, m
+			ours[fmt.Sprint("feed ", i)], others[fmt.Sprint("feed ", i)] = m, m
 		}
 		for range rapid.IntRange(0, 5).Draw(t, "changes") {
 			feed := fmt.Sprint("feed ", rapid.IntRange(0, 3100).Draw(t, "feed"))
-			theirs[feed] = Mark{Seq: theirs[feed].Seq + 1}
+			others[feed] = Mark{Seq: others[feed].Seq + 1}
 		}
+		mine, theirs := frontierOf(maps.All(ours)), frontierOf(maps.All(others))
 		n := buckets(len(theirs))
 		if n == 1 {
 			return
@@ -254,12 +256,12 @@ func TestBuckets(t *testing.T) {
 		}
 		ask := differing(bucketDigests(mine, n), digests)
 		shown := map[feedHash]Mark{}
-		for feed, m := range inBuckets(theirs, ask, n) {
-			shown[hashFeed(feed)] = m
+		for _, m := range inBuckets(theirs, ask, n) {
+			shown[m.Feed] = m.Mark
 		}
 		all := map[feedHash]Mark{}
-		for feed, m := range theirs {
-			all[hashFeed(feed)] = m
+		for _, m := range theirs {
+			all[m.Feed] = m.Mark
 		}
 		got, want := compare(inBuckets(mine, ask, n), shown), compare(mine, all)
 		if !slices.Equal(got.Give, want.Give) || !slices.Equal(got.Want, want.Want) {

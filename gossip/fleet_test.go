@@ -161,7 +161,7 @@ func (f *testFleet) converge(t fataler, limit time.Duration) time.Duration {
 // leaked returns a feed that is on a node of another site than its own; "" if there is none.
 func (f *testFleet) leaked() string {
 	for _, n := range f.nodes {
-		for feed := range n.log.Frontier(true) {
+		for feed := range n.log.marks(true) {
 			if n.log.Site(feed) && feed[:len(siteName(0))] != siteName(n.site) {
 				return feed
 			}

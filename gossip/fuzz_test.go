@@ -83,3 +83,10 @@ func FuzzReadFrame(f *testing.F) {
 		}
 	})
 }
+
+func encodeMarks(es []markEntry) (b []byte) {
+	for _, e := range es {
+		b = e.appendTo(b)
+	}
+	return b
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -37,24 +38,47 @@ type want struct {
 	After uint64
 }
 
-// frontierOf lists a frontier by hash.
-func frontierOf(m map[string]Mark) []markEntry {
-	es := make([]markEntry, 0, len(m))
-	for feed, mark := range m {
-		es = append(es, markEntry{hashFeed(feed), mark})
-	}
-	slices.SortFunc(es, func(a, b markEntry) int { return a.Feed.compare(b.Feed) })
-	return es
+// feedMark is one feed of a node's own frontier.
+type feedMark struct {
+	markEntry
+	name string
 }
 
-func encodeMarks(es []markEntry) []byte {
-	b := make([]byte, 0, len(es)*20)
-	for _, e := range es {
-		b = append(b, e.Feed[:]...)
-		b = binary.AppendUvarint(b, e.Mark.Seq)
-		b = append(b, e.Mark.Digest[:]...)
+// frontier is the marks of a node, by hash. A session hashes and sorts them once.
+type frontier []feedMark
+
+func frontierOf(marks iter.Seq2[string, Mark]) (f frontier) {
+	for feed, mark := range marks {
+		f = append(f, feedMark{markEntry{Mark: mark}, feed})
+	}
+	for i := range f {
+		f[i].Feed = hashFeed(f[i].name)
+	}
+	slices.SortFunc(f, func(a, b feedMark) int { return a.Feed.compare(b.Feed) })
+	return f
+}
+
+// find returns the mark of a feed.
+func (f frontier) find(h feedHash) (m feedMark, ok bool) {
+	i, ok := slices.BinarySearchFunc(f, h, func(m feedMark, h feedHash) int { return m.Feed.compare(h) })
+	if !ok {
+		return m, false
+	}
+	return f[i], true
+}
+
+func (f frontier) encode() []byte {
+	b := make([]byte, 0, len(f)*20)
+	for _, m := range f {
+		b = m.appendTo(b)
 	}
 	return b
+}
+
+func (e markEntry) appendTo(b []byte) []byte {
+	b = append(b, e.Feed[:]...)
+	b = binary.AppendUvarint(b, e.Mark.Seq)
+	return append(b, e.Mark.Digest[:]...)
 }
 
 // decodeMarks reads marks from a peer. Errors wrap errFrame.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -37,7 +38,9 @@ func (l *memLog) Site(feed string) bool { return !strings.HasPrefix(feed, "/") }
 
 func (l *memLog) Urgent(feed string) bool { return strings.Contains(feed, "/urgent/") }
 
-func (l *memLog) Frontier(local bool) map[string]Mark {
+func (l *memLog) Frontier(local bool) iter.Seq2[string, Mark] { return maps.All(l.marks(local)) }
+
+func (l *memLog) marks(local bool) map[string]Mark {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	marks := map[string]Mark{}
@@ -56,7 +59,7 @@ func (l *memLog) Frontier(local bool) map[string]Mark {
 }
 
 func (l *memLog) Root(local bool) [32]byte {
-	marks := l.Frontier(local)
+	marks := l.marks(local)
 	h := sha256.New()
 	for _, feed := range slices.Sorted(maps.Keys(marks)) {
 		fmt.Fprintf(h, "%q %v\n", feed, marks[feed])

@@ -20,25 +20,22 @@ type plan struct {
 
 // compare finds what each side lacks. A feed whose digests differ at the same number goes both
 // ways as a whole: either side may lack something in the middle, as registers leave holes.
-func compare(mine map[string]Mark, theirs map[feedHash]Mark) plan {
+func compare(mine frontier, theirs map[feedHash]Mark) plan {
 	var p plan
-	seen := make(map[feedHash]bool, len(mine))
-	for feed, m := range mine {
-		h := hashFeed(feed)
-		seen[h] = true
-		t, known := theirs[h]
+	for _, m := range mine {
+		t, known := theirs[m.Feed]
 		switch {
-		case !known, m.Seq > t.Seq:
-			p.Give = append(p.Give, span{feed, t.Seq})
-		case m.Seq < t.Seq:
-			p.Want = append(p.Want, want{h, m.Seq})
-		case m.Digest != t.Digest:
-			p.Give = append(p.Give, span{feed, 0})
-			p.Want = append(p.Want, want{h, 0})
+		case !known, m.Mark.Seq > t.Seq:
+			p.Give = append(p.Give, span{m.name, t.Seq})
+		case m.Mark.Seq < t.Seq:
+			p.Want = append(p.Want, want{m.Feed, m.Mark.Seq})
+		case m.Mark.Digest != t.Digest:
+			p.Give = append(p.Give, span{m.name, 0})
+			p.Want = append(p.Want, want{m.Feed, 0})
 		}
 	}
 	for h := range theirs {
-		if !seen[h] {
+		if _, known := mine.find(h); !known {
 			p.Want = append(p.Want, want{h, 0})
 		}
 	}

@@ -3,6 +3,7 @@ package gossip
 import (
 	"context"
 	"errors"
+	"iter"
 	"net"
 
 	"selvage/internal/ident"
@@ -60,8 +61,8 @@ type Log interface {
 	// Root is a digest of all feeds. local says that the peer is of this node's site and may see
 	// the site's own feeds, here and in Frontier.
 	Root(local bool) [32]byte
-	// Frontier has the mark of every feed that holds a record.
-	Frontier(local bool) map[string]Mark
+	// Frontier goes through the marks of all feeds that hold a record. Whoever does that does not call the log meanwhile.
+	Frontier(local bool) iter.Seq2[string, Mark]
 	// Read returns records after a number, ascending, as many as fit into maxBytes but at least
 	// one if there is any.
 	Read(feed string, after uint64, maxBytes int) ([]Record, error)

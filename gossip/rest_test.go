@@ -85,7 +85,7 @@ func TestLinksRest(t *testing.T) {
 		}
 		a.log.publish("/urgent/"+a.name, "revoked")
 		synctest.Wait()
-		if m := b.log.Frontier(false)["/urgent/"+a.name]; m.Seq != 1 {
+		if m := b.log.marks(false)["/urgent/"+a.name]; m.Seq != 1 {
 			t.Errorf("an urgent record has waited for the link")
 		}
 		time.Sleep(rest + relayDelay)

@@ -86,21 +86,21 @@ func (s *session) initiate(again bool) error {
 // exchangeMarks reads the responder's answer to the root: that it has the same, then theirs is nil;
 // its marks; or digests of them, then the initiator asks for those that differ. It returns the marks
 // of both sides that are to be compared.
-func (s *session) exchangeMarks() (mine map[string]Mark, theirs map[feedHash]Mark, err error) {
+func (s *session) exchangeMarks() (mine frontier, theirs map[feedHash]Mark, err error) {
 	f, err := s.link.receive(frameTimeout)
 	switch {
 	case err != nil || f.Kind == kindSame:
 		return nil, nil, err
 	case f.Kind != kindBuckets:
 		theirs, err = s.receiveFrontier(f)
-		return s.r.cfg.Log.Frontier(s.local), theirs, err
+		return s.frontier(), theirs, err
 	}
 	n, err := bucketCount(f.Buckets)
 	if err != nil {
 		return nil, nil, err
 	}
 	s.local = s.p.local && f.Local
-	mine = s.r.cfg.Log.Frontier(s.local)
+	mine = s.frontier()
 	ask := differing(bucketDigests(mine, n), f.Buckets)
 	if err := s.link.send(frame{Kind: kindAsk, Buckets: ask}); err != nil {
 		return nil, nil, err
@@ -111,6 +111,9 @@ func (s *session) exchangeMarks() (mine map[string]Mark, theirs map[feedHash]Mar
 	theirs, err = s.receiveFrontier(f)
 	return inBuckets(mine, ask, n), theirs, err
 }
+
+// frontier is what this side holds of what the peer may see.
+func (s *session) frontier() frontier { return frontierOf(s.r.cfg.Log.Frontier(s.local)) }
 
 // receiveFrontier reads the responder's marks, of which f is the first frame.
 func (s *session) receiveFrontier(f frame) (theirs map[feedHash]Mark, err error) {
@@ -168,30 +171,30 @@ func (s *session) respond() error {
 		s.peeked = true
 		return s.link.send(frame{Kind: kindDiffers})
 	}
-	frontier, err := s.narrow(s.r.cfg.Log.Frontier(s.local))
+	shown, err := s.narrow(s.frontier())
 	if err != nil {
 		return err
 	}
-	if err := s.sendFrontier(frontierOf(frontier)); err != nil {
+	if err := s.sendFrontier(shown); err != nil {
 		return err
 	}
 	var wants []want
 	if err := s.receiveRecords(&wants); err != nil {
 		return err
 	}
-	if err := s.sendRecords(wanted(wants, frontier)); err != nil {
+	if err := s.sendRecords(wanted(wants, shown)); err != nil {
 		return err
 	}
 	return s.link.send(frame{Kind: kindDone, More: s.result.More, Stored: s.result.Stored})
 }
 
 // narrow shows digests of many marks to the initiator, and returns those that it asks for.
-func (s *session) narrow(frontier map[string]Mark) (map[string]Mark, error) {
-	n := buckets(len(frontier))
+func (s *session) narrow(all frontier) (frontier, error) {
+	n := buckets(len(all))
 	if n == 1 {
-		return frontier, nil
+		return all, nil
 	}
-	if err := s.link.send(frame{Kind: kindBuckets, Buckets: bucketDigests(frontier, n), Local: s.local}); err != nil {
+	if err := s.link.send(frame{Kind: kindBuckets, Buckets: bucketDigests(all, n), Local: s.local}); err != nil {
 		return nil, err
 	}
 	f, err := s.link.receive(frameTimeout)
@@ -201,37 +204,33 @@ func (s *session) narrow(frontier map[string]Mark) (map[string]Mark, error) {
 	case f.Kind != kindAsk || len(f.Buckets) != n/8:
 		return nil, fmt.Errorf("%w: digests are answered with kind %d, %d bytes", errFrame, f.Kind, len(f.Buckets))
 	}
-	return inBuckets(frontier, f.Buckets, n), nil
+	return inBuckets(all, f.Buckets, n), nil
 }
 
-// wanted finds the feeds of a want-list, in its order, each once. What the frontier shown to the
-// peer does not hold is left out: it was not offered.
-func wanted(ws []want, frontier map[string]Mark) []span {
-	names := make(map[feedHash]string, len(frontier))
-	for feed := range frontier {
-		names[hashFeed(feed)] = feed
-	}
+// wanted finds the feeds of a want-list, in its order, each once. What was not shown to the peer is left out: it was not offered.
+func wanted(ws []want, shown frontier) []span {
 	var spans []span
+	listed := make(map[feedHash]bool, len(ws))
 	for _, w := range ws {
-		if feed, ok := names[w.Feed]; ok {
-			spans = append(spans, span{feed, w.After})
-			delete(names, w.Feed)
+		if m, ok := shown.find(w.Feed); ok && !listed[w.Feed] {
+			listed[w.Feed] = true
+			spans = append(spans, span{m.name, w.After})
 		}
 	}
 	return spans
 }
 
-func (s *session) sendFrontier(es []markEntry) error {
-	if len(es) > maxMarks {
-		return fmt.Errorf("send frontier: %d feeds are more than %d", len(es), maxMarks)
+func (s *session) sendFrontier(shown frontier) error {
+	if len(shown) > maxMarks {
+		return fmt.Errorf("send frontier: %d feeds are more than %d", len(shown), maxMarks)
 	}
 	for {
-		n := min(len(es), maxPayload/maxMark)
-		last := n == len(es)
-		if err := s.link.send(frame{Kind: kindFrontier, Marks: encodeMarks(es[:n]), Local: s.local, Last: last}); err != nil || last {
+		n := min(len(shown), maxPayload/maxMark)
+		last := n == len(shown)
+		if err := s.link.send(frame{Kind: kindFrontier, Marks: shown[:n].encode(), Local: s.local, Last: last}); err != nil || last {
 			return err
 		}
-		es = es[n:]
+		shown = shown[n:]
 	}
 }
 

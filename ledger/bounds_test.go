@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +43,7 @@ func TestWaitingRoomOfAnAuthor(t *testing.T) {
 	if count, bytes := l.WaitingRoom(); count != 0 || bytes != 0 {
 		t.Errorf("%d of %d bytes wait, want none", count, bytes)
 	}
-	if got := l.Frontier([]string{""})[first.Feed].Seq; got != uint64(ledger.MaxWaitingPerAuthor+2) {
+	if got := maps.Collect(l.Frontier([]string{""}))[first.Feed].Seq; got != uint64(ledger.MaxWaitingPerAuthor+2) {
 		t.Errorf("the feed ends at %d", got)
 	}
 }

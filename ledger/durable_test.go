@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -254,7 +255,7 @@ func TestConcurrentUse(t *testing.T) {
 					t.Error(err)
 				}
 				viewOf(t, l)
-				l.Frontier([]string{""})
+				_ = maps.Collect(l.Frontier([]string{""}))
 				if _, err := l.Read(admission.Feed, 0, 1000); err != nil {
 					t.Error(err)
 				}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -10,17 +11,18 @@ func (f *feedState) live(scopes []string) bool {
 	return (len(f.entries) > 0 || f.closed != nil) && slices.Contains(scopes, f.Scope)
 }
 
-// Frontier returns how far this node has read each feed of the given scopes.
-func (l *Ledger) Frontier(scopes []string) map[string]Mark {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	out := make(map[string]Mark, len(l.shown.feeds))
-	for key, f := range l.shown.feeds {
-		if f.live(scopes) {
-			out[key] = f.mark()
+// Frontier goes through how far this node has read each feed of the given scopes, in no order. The ledger is locked meanwhile:
+// whoever does that must not call it.
+func (l *Ledger) Frontier(scopes []string) iter.Seq2[string, Mark] {
+	return func(yield func(string, Mark) bool) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for key, f := range l.shown.feeds {
+			if f.live(scopes) && !yield(key, f.mark()) {
+				return
+			}
 		}
 	}
-	return out
 }
 
 // Read returns the entries of a feed after a number, in order, as many as fit into max bytes but

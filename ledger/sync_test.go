@@ -36,7 +36,7 @@ func meet(t testing.TB, a, b *peer) bool {
 	if a.Root(scopes) == b.Root(scopes) {
 		return false
 	}
-	mine, theirs := a.Frontier(scopes), b.Frontier(scopes)
+	mine, theirs := maps.Collect(a.Frontier(scopes)), maps.Collect(b.Frontier(scopes))
 	feeds := maps.Clone(mine)
 	maps.Copy(feeds, theirs)
 	news := false

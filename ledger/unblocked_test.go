@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,7 +38,7 @@ type answers struct {
 
 func ask(t testing.TB, l *ledger.Ledger, a *author) answers {
 	t.Helper()
-	x := answers{View: viewOf(t, l, "s1"), Frontier: l.Frontier([]string{"", "s1"}),
+	x := answers{View: viewOf(t, l, "s1"), Frontier: maps.Collect(l.Frontier([]string{"", "s1"})),
 		Beacons: len(l.BeaconsOf("s1")), Now: l.Now(), Revision: l.Revision()}
 	x.Node, x.Known = l.Node(a.id)
 	x.Invited = len(l.Invited(x.Node.Serial))

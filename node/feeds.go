@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"iter"
 
 	"selvage/gossip"
 	"selvage/internal/ident"
@@ -94,13 +95,14 @@ func (f *feeds) scopes(local bool) []string {
 func (f *feeds) Root(local bool) [32]byte { return f.ledger.Root(f.scopes(local)) }
 
 // Frontier implements gossip.Log.
-func (f *feeds) Frontier(local bool) map[string]gossip.Mark {
-	marks := f.ledger.Frontier(f.scopes(local))
-	out := make(map[string]gossip.Mark, len(marks))
-	for feed, m := range marks {
-		out[feed] = gossip.Mark(m)
+func (f *feeds) Frontier(local bool) iter.Seq2[string, gossip.Mark] {
+	return func(yield func(string, gossip.Mark) bool) {
+		for feed, m := range f.ledger.Frontier(f.scopes(local)) {
+			if !yield(feed, gossip.Mark(m)) {
+				return
+			}
+		}
 	}
-	return out
 }
 
 // Read implements gossip.Log.
