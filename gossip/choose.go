@@ -12,6 +12,9 @@ const (
 	chosenLinks = 2                // across the edge of a site, that the site chooses
 	graftFor    = 10 * time.Minute // how long a link counts as chosen that brought what no other had
 	edge        = "edge"           // names the order of the mates who choose
+	// fullLinks is how many links that others have chosen a node has before it asks any more of them to choose another, if they can. All
+	// that join a fleet meet the same one or two of it first; chosen by all, those would send everything to everybody.
+	fullLinks = 8
 )
 
 // choose returns which of the links across the edge a node chooses. The two mates that are on duty
@@ -20,19 +23,23 @@ const (
 // 1982), while on average each record crosses a site's edge twice each way. Which links those are is
 // this node's own order, so that it keeps to them.
 func choose(self ident.NodeID, mates, far []ident.NodeID) []ident.NodeID {
-	if !duty(edge, mates, self) {
-		return nil
-	}
-	n := chosenLinks
-	if slices.ContainsFunc(mates, func(m ident.NodeID) bool { return m != self }) {
-		n = 1
-	}
 	far = slices.Clone(far)
 	slices.SortFunc(far, func(a, b ident.NodeID) int {
 		x, y := weight(string(self[:]), a), weight(string(self[:]), b)
 		return bytes.Compare(x[:], y[:])
 	})
-	return far[:min(n, len(far))]
+	return far[:min(picks(self, mates), len(far))]
+}
+
+// picks is how many links across the edge a node chooses.
+func picks(self ident.NodeID, mates []ident.NodeID) int {
+	switch {
+	case !duty(edge, mates, self):
+		return 0
+	case slices.ContainsFunc(mates, func(m ident.NodeID) bool { return m != self }):
+		return 1
+	}
+	return chosenLinks
 }
 
 // rechoose chooses anew, as peers or mates have come or gone, and tells those whom it concerns. A link that is chosen in
@@ -42,19 +49,27 @@ func (r *Replicator) rechoose(gone bool) {
 	defer r.poke()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var far []ident.NodeID
+	var far, full []ident.NodeID
 	for id, p := range r.peers {
-		if !p.local {
+		switch {
+		case p.local:
+		case p.full:
+			full = append(full, id)
+		default:
 			far = append(far, id)
 		}
 	}
-	chosen := choose(r.cfg.Self, mates, far)
+	chosen := append(choose(r.cfg.Self, mates, far), choose(r.cfg.Self, mates, full)...)
+	chosen = chosen[:min(picks(r.cfg.Self, mates), len(chosen))]
 	for id, p := range r.peers {
 		if now := slices.Contains(chosen, id); now != p.chosen {
 			p.chosen = now
 			p.queue.signal()
-			if now && gone {
+			switch {
+			case now && gone:
 				p.soil()
+			case now: // what its other end had before need not have come over the one in whose place it is
+				p.hasten(r.rest() + peekAgain)
 			}
 		}
 	}
@@ -74,7 +89,7 @@ func (r *Replicator) graft(p *peer) {
 	p.queue.signal()
 }
 
-// chose notes what the peer has said on a push stream about the link.
+// chose notes what the peer has said on a push stream about the link. Who has been chosen by many serves one more, but says that it is full.
 func (r *Replicator) chose(p *peer, stream int, chosen bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -83,5 +98,31 @@ func (r *Replicator) chose(p *peer, stream int, chosen bool) {
 		p.chosenBy = stream
 	case p.chosenBy == stream:
 		p.chosenBy = 0
+	}
+	if p.chosenBy != 0 && !p.begs && r.chosenBy() > fullLinks {
+		p.begs = true
+		p.queue.signal()
+	}
+}
+
+// chosenBy counts the links across the edge that their other ends have chosen. The caller holds r.mu.
+func (r *Replicator) chosenBy() (n int) {
+	for _, p := range r.peers {
+		if !p.local && p.chosenBy != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// avoid has another link chosen in the place of that to a peer that is full, if there is one. It is avoided for as long as the link lasts:
+// if the peer were taken for free when the link is given up, both would go to and fro.
+func (r *Replicator) avoid(p *peer) {
+	r.mu.Lock()
+	known := p.full
+	p.full = true
+	r.mu.Unlock()
+	if !known {
+		r.rechoose(false)
 	}
 }

@@ -34,7 +34,8 @@
 // and of what both ends have got from others most is known to have crossed before it is sent back. Inside the site
 // a record waits a 32nd of it for others. What comes alone finds a link that has rested. And where links rest, a node that has
 // two across the edge begins with a peek on any further one, and sessions across it are short and follow each other, so that a newcomer
-// has what it lacks from several and nothing from all of them.
+// has what it lacks from several and nothing from all of them. Who has been chosen by more than eight goes on to serve them, but asks each further one to choose
+// another link if it has any: the node that all who join a fleet meet first would otherwise send everything to everybody.
 //
 // The owner calls PeerUp and PeerDown as connections come and go, and Push for every record that
 // the log has stored, with the peer that it came from.
@@ -57,6 +58,8 @@
 //	10 peek    only whether roots differ is asked            kind 1
 //	11 buckets digests of marks, or bits; see below          kinds 8 and 9
 //	12 chosen  the sender has chosen the link                kind 10
+//	13 full    the sender has been chosen by many, and asks  kind 10
+//	           that another link be chosen
 //
 // Absent is zero; other keys are ignored. Marks and wants are strings of bytes, one after another:
 //

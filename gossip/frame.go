@@ -37,7 +37,7 @@ const (
 	kindDiffers                       // responder: another root; the session, a peek, ends
 	kindBuckets                       // responder: digests of its marks
 	kindAsk                           // initiator: which marks it wants to see
-	kindChoose                        // on a push stream: whether the sender has chosen the link
+	kindChoose                        // on a push stream: whether the sender has chosen the link, and is full
 )
 
 // frame is every message of both stream protocols; package doc says which fields a kind has.
@@ -54,6 +54,7 @@ type frame struct {
 	Peek    bool         `cbor:"10,keyasint,omitempty"`
 	Buckets []byte       `cbor:"11,keyasint,omitempty"`
 	Chosen  bool         `cbor:"12,keyasint,omitempty"`
+	Full    bool         `cbor:"13,keyasint,omitempty"`
 }
 
 type wireRecord struct {

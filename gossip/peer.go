@@ -28,6 +28,8 @@ type peer struct {
 	peeks    int                // peeks in a row that found the roots different
 	chosen   bool               // this node has chosen the link across the edge; see choose
 	chosenBy int                // the push stream on which the peer has said that it did; 0 if it has not
+	begs     bool               // the peer is told that this node is full; see chose
+	full     bool               // the peer is: others are chosen before it; see avoid
 	grafted  time.Time          // the link counts as chosen until then, as it brought what no other had
 	failures int                // sessions that failed in a row
 	streams  map[int]cancelFunc // cut when it misbehaves

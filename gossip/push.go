@@ -119,10 +119,9 @@ func (r *Replicator) push(p *peer) {
 func (r *Replicator) pushNext(p *peer, conn **pushConn) (err error) {
 	rs := p.queue.next()
 	r.mu.Lock()
-	claims := p.claims()
+	says := said{claims: p.claims(), full: p.begs}
 	r.mu.Unlock()
-	news := claims != (*conn != nil && (*conn).claimed)
-	if len(rs) == 0 && !news {
+	if len(rs) == 0 && says == (*conn).heard() {
 		return nil
 	}
 	if *conn == nil {
@@ -131,11 +130,11 @@ func (r *Replicator) pushNext(p *peer, conn **pushConn) (err error) {
 		}
 	}
 	c := *conn
-	if claims != c.claimed {
-		if err := c.link.send(frame{Kind: kindChoose, Chosen: claims}); err != nil {
+	if says != c.said {
+		if err := c.link.send(frame{Kind: kindChoose, Chosen: says.claims, Full: says.full}); err != nil {
 			return err
 		}
-		c.claimed = claims
+		c.said = says
 	}
 	if len(rs) == 0 {
 		return nil
@@ -158,9 +157,20 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // pushConn is an outgoing push stream.
 type pushConn struct {
 	link    *link
-	claimed bool // the peer was told that this node has chosen the link
+	said    said
 	release func()
 	drained chan struct{}
+}
+
+// said is what a peer was told of the link: that this node has chosen it, and that it is full. A stream begins with neither.
+type said struct{ claims, full bool }
+
+// heard is what the peer was told on the stream, if there is one.
+func (c *pushConn) heard() said {
+	if c == nil {
+		return said{}
+	}
+	return c.said
 }
 
 // openPush opens a push stream. A goroutine reads from it, as that is how a node learns that the
@@ -220,6 +230,9 @@ func (r *Replicator) receivePushes(ctx context.Context, p *peer, l *link, stream
 		}
 		if f.Kind == kindChoose && !p.local {
 			r.chose(p, stream, f.Chosen)
+			if f.Full {
+				r.avoid(p)
+			}
 			continue
 		}
 		if f.Kind != kindRecords {

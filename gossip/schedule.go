@@ -184,7 +184,12 @@ func (p *peer) soil() {
 		return
 	}
 	p.dirty, p.whole = true, true
-	if soon := time.Now().Add(firstRetry); p.next.After(soon) {
+	p.hasten(firstRetry)
+}
+
+// hasten has the next session run after d at the latest. The caller holds r.mu, and pokes r afterwards.
+func (p *peer) hasten(d time.Duration) {
+	if soon := time.Now().Add(d); p.next.After(soon) {
 		p.next = soon
 	}
 }
