@@ -15,6 +15,7 @@ const (
 	// fullLinks is how many links that others have chosen a node has before it asks any more of them to choose another, if they can. All
 	// that join a fleet meet the same one or two of it first; chosen by all, those would send everything to everybody.
 	fullLinks = 8
+	fullGrace = 10 * time.Second // how long they have for that
 )
 
 // choose returns which of the links across the edge a node chooses. The two mates that are on duty
@@ -79,7 +80,9 @@ func (r *Replicator) rechoose(gone bool) {
 func (p *peer) claims() bool { return p.chosen || time.Now().Before(p.grafted) }
 
 // eager reports whether records are pushed to a peer at once. The caller holds r.mu.
-func (p *peer) eager() bool { return p.local || p.claims() || p.chosenBy != 0 }
+func (p *peer) eager() bool {
+	return p.local || p.claims() || p.chosenBy != 0 && !time.Now().Before(p.mercy)
+}
 
 // graft has a link count as chosen for a while: a session on it brought what should have been pushed.
 func (r *Replicator) graft(p *peer) {
@@ -89,7 +92,8 @@ func (r *Replicator) graft(p *peer) {
 	p.queue.signal()
 }
 
-// chose notes what the peer has said on a push stream about the link. Who has been chosen by many serves one more, but says that it is full.
+// chose notes what the peer has said on a push stream about the link. Who has been chosen by many says that it is full, and serves one more only
+// if that has not chosen another after a while.
 func (r *Replicator) chose(p *peer, stream int, chosen bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,7 +104,7 @@ func (r *Replicator) chose(p *peer, stream int, chosen bool) {
 		p.chosenBy = 0
 	}
 	if p.chosenBy != 0 && !p.begs && r.chosenBy() > fullLinks {
-		p.begs = true
+		p.begs, p.mercy = true, time.Now().Add(fullGrace)
 		p.queue.signal()
 	}
 }

@@ -34,8 +34,9 @@
 // and of what both ends have got from others most is known to have crossed before it is sent back. Inside the site
 // a record waits a 32nd of it for others. What comes alone finds a link that has rested. And where links rest, a node that has
 // two across the edge begins with a peek on any further one, and sessions across it are short and follow each other, so that a newcomer
-// has what it lacks from several and nothing from all of them. Who has been chosen by more than eight goes on to serve them, but asks each further one to choose
-// another link if it has any: the node that all who join a fleet meet first would otherwise send everything to everybody.
+// has what it lacks from several and nothing from all of them. Who has been chosen by more than eight asks each further one to choose another link, and
+// serves it only if ten seconds later it still has no other: the node that all who join a fleet meet first would send everything to everybody. For the same
+// reason it serves eight sessions across the edge at a time where links rest, and breaks further ones off.
 //
 // The owner calls PeerUp and PeerDown as connections come and go, and Push for every record that
 // the log has stored, with the peer that it came from.

@@ -25,10 +25,13 @@ type peer struct {
 	next     time.Time          // of the next session to initiate
 	dirty    bool               // a push to it was lost since the last session began
 	whole    bool               // the next session is to be a whole one, not a peek
+	fresh    bool               // that is so because the peer is new
 	peeks    int                // peeks in a row that found the roots different
+	deferred int                // sessions in a row that did not take place; see defers
 	chosen   bool               // this node has chosen the link across the edge; see choose
 	chosenBy int                // the push stream on which the peer has said that it did; 0 if it has not
 	begs     bool               // the peer is told that this node is full; see chose
+	mercy    time.Time          // until then it has the time to choose another, and is not served
 	full     bool               // the peer is: others are chosen before it; see avoid
 	grafted  time.Time          // the link counts as chosen until then, as it brought what no other had
 	failures int                // sessions that failed in a row

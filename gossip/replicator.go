@@ -82,6 +82,9 @@ type Replicator struct {
 	changed   chan struct{} // closed at the next PeerUp
 	peers     map[ident.NodeID]*peer
 	offenders map[ident.NodeID]*offender
+	flood     flood
+	serving   int // sessions across the edge, while links rest
+	met       met
 }
 
 // NewReplicator serves both protocols on the network and waits for PeerUp. It panics if a frame
@@ -149,13 +152,14 @@ func (r *Replicator) addPeer(id ident.NodeID, local bool) *peer {
 	}
 	if old := r.peers[id]; old != nil {
 		if old.local == local {
-			old.next, old.whole = time.Now(), true
+			old.next, old.whole, old.fresh = time.Now(), true, false
 			return nil
 		}
 		old.stop()
 	}
 	p := newPeer(r.ctx, id, local)
 	p.whole = !r.another(local)
+	p.fresh = p.whole
 	r.peers[id] = p
 	close(r.changed)
 	r.changed = make(chan struct{})
@@ -183,7 +187,7 @@ func (r *Replicator) MatesChanged() { r.rechoose(true) }
 func (r *Replicator) Kick() {
 	r.mu.Lock()
 	for _, p := range r.peers {
-		p.next, p.whole = time.Now(), true
+		p.next, p.whole, p.fresh = time.Now(), true, false
 	}
 	r.mu.Unlock()
 	r.poke()

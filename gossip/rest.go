@@ -62,3 +62,20 @@ func (r *Replicator) another(local bool) bool {
 	}
 	return far >= knownLinks
 }
+
+// met counts the sessions that left nothing out.
+type met struct{ near, far int }
+
+func (m *met) note(local bool) {
+	if local {
+		m.near++
+	} else {
+		m.far++
+	}
+}
+
+// enough reports whether a node of a fleet that rests has what a new peer may have: from several others, before the peer's turn
+// came. Then the first session with it is a peek, too.
+func (m met) enough(local bool, rest time.Duration) bool {
+	return rest > 0 && (local && m.near >= knownLinks || !local && m.far >= knownLinks)
+}

@@ -70,9 +70,12 @@ func (r *Replicator) due() (*peer, time.Duration) {
 func (r *Replicator) sync(p *peer) {
 	begun := time.Now()
 	r.mu.Lock()
-	whole, waited := p.whole, p.peeks == maxPeeks
-	p.whole = false
+	whole, waited := p.whole && !(p.fresh && r.met.enough(p.local, r.rest())), p.peeks == maxPeeks
+	p.whole, p.fresh = false, false
 	r.mu.Unlock()
+	if !whole && r.defers(p) {
+		return
+	}
 	if !whole && !waited {
 		r.peek(p)
 		return
@@ -127,7 +130,7 @@ func (r *Replicator) failed(p *peer, err error) {
 func (r *Replicator) retry(p *peer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p.dirty, p.whole = true, true
+	p.dirty, p.whole, p.fresh = true, true, false
 	p.failures++
 	wait := min(firstRetry<<min(p.failures-1, 10), r.pace(p))
 	p.next = time.Now().Add(wait/2 + rand.N(wait))
@@ -142,12 +145,15 @@ func (r *Replicator) finished(p *peer, res result, begun time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	p.failures, p.peeks = 0, 0
+	p.failures, p.peeks, p.deferred = 0, 0, 0
+	if !res.More {
+		r.met.note(p.local)
+	}
 	if !p.dirty && !res.More && (p.next.After(now) || p.next.Before(begun)) {
 		p.next, p.whole = now.Add(r.pace(p)), false
 	}
 	if res.More {
-		p.next, p.whole = now.Add(firstSync), true
+		p.next, p.whole, p.fresh = now.Add(firstSync), true, false
 	}
 }
 
@@ -183,7 +189,7 @@ func (p *peer) soil() {
 	if p.dirty {
 		return
 	}
-	p.dirty, p.whole = true, true
+	p.dirty, p.whole, p.fresh = true, true, false
 	p.hasten(firstRetry)
 }
 

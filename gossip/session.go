@@ -12,7 +12,10 @@ import (
 const (
 	maxSession = 16 << 20 // bytes of records that one side sends in a session
 	maxShare   = 64 << 10 // likewise, across the edge of a site while links rest
+	maxServing = 8        // sessions across the edge that a node serves at a time while links rest; who is turned away tries again
 )
+
+var errBusy = errors.New("too many sessions are served")
 
 // result is what a session brought to both sides.
 type result struct {
@@ -171,6 +174,11 @@ func (s *session) respond() error {
 		s.peeked = true
 		return s.link.send(frame{Kind: kindDiffers})
 	}
+	done, ok := s.r.admit(s.p)
+	if !ok {
+		return errBusy
+	}
+	defer done()
 	shown, err := s.narrow(s.frontier())
 	if err != nil {
 		return err
@@ -186,6 +194,24 @@ func (s *session) respond() error {
 		return err
 	}
 	return s.link.send(frame{Kind: kindDone, More: s.result.More, Stored: s.result.Stored})
+}
+
+// admit counts a session that is to be served, until done is called. ok is false if there are too many.
+func (r *Replicator) admit(p *peer) (done func(), ok bool) {
+	if p.local || r.rest() == 0 {
+		return func() {}, true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.serving == maxServing {
+		return nil, false
+	}
+	r.serving++
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.serving--
+	}, true
 }
 
 // narrow shows digests of many marks to the initiator, and returns those that it asks for.
@@ -325,5 +351,10 @@ func (r *Replicator) offer(p *peer, rs []Record) (stored uint32, err error) {
 		}
 	}
 	r.reject(p.id, rejected)
+	if stored > 0 {
+		r.mu.Lock()
+		r.flood.note(int(stored), time.Now(), r.rest())
+		r.mu.Unlock()
+	}
 	return stored, err
 }
