@@ -33,6 +33,7 @@ type peer struct {
 	begs     bool               // the peer is told that this node is full; see chose
 	mercy    time.Time          // until then it has the time to choose another, and is not served
 	full     bool               // the peer is: others are chosen before it; see avoid
+	heard    time.Time          // when it last pushed records
 	grafted  time.Time          // the link counts as chosen until then, as it brought what no other had
 	failures int                // sessions that failed in a row
 	streams  map[int]cancelFunc // cut when it misbehaves

@@ -241,6 +241,9 @@ func (r *Replicator) receivePushes(ctx context.Context, p *peer, l *link, stream
 		}
 		rs := f.records()
 		p.queue.drop(rs)
+		r.mu.Lock()
+		p.heard = time.Now()
+		r.mu.Unlock()
 		if _, err := r.offer(p, rs); err != nil {
 			// The records come again with a session.
 			r.cfg.Logger.Warn("pushed records lost", "peer", p.id, "err", err)

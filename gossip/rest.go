@@ -28,9 +28,10 @@ func (r *Replicator) rest() time.Duration {
 // fills a frame.
 // It reports whether the peer is still up.
 func (r *Replicator) gather(p *peer, until time.Time) bool {
-	wait := r.rest() / localRest
+	rest := r.rest()
+	wait := rest / localRest
 	if !p.local {
-		wait = max(0, time.Until(until)) + rand.N(relayDelay)
+		wait = max(0, time.Until(until), r.turn(p, rest)) + rand.N(relayDelay)
 	}
 	if p.queue.hurried() || wait == 0 {
 		return p.ctx.Err() == nil
@@ -45,6 +46,16 @@ func (r *Replicator) gather(p *peer, until time.Time) bool {
 	case <-p.ctx.Done():
 		return false
 	}
+}
+
+// turn returns how long a link is the other end's in a flood: both have new records all the time then, and much of what they have is the same.
+func (r *Replicator) turn(p *peer, rest time.Duration) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.flood.on(time.Now(), rest) {
+		return 0
+	}
+	return time.Until(p.heard.Add(rest / 2))
 }
 
 // another reports whether a link across the edge is one more of many, in a fleet that rests: both ends get by other links what there
