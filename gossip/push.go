@@ -11,8 +11,12 @@ import (
 	"selvage/internal/ident"
 )
 
-// pushLimit is when a push stream is replaced, which bounds how long a forgotten one stays.
-const pushLimit = 24 * time.Hour
+const (
+	// pushLimit is when a push stream is replaced, which bounds how long a forgotten one stays.
+	pushLimit = 24 * time.Hour
+	// catchUp is for how long a node that has come up passes on nothing across the edge, at most; see catchesUp.
+	catchUp = 30 * time.Second
+)
 
 // Push sends a record to the neighbours that should have it from this node. from is the peer that
 // it came from; zero says that it is this node's own. Push never blocks: what finds a neighbour's
@@ -32,9 +36,10 @@ func (r *Replicator) Push(rec Record, from ident.NodeID) {
 	} else {
 		src.local = slices.Contains(mates, from)
 	}
+	old := !src.own && !urgent && r.catchesUp()
 	var full []*peer
 	for id, p := range r.peers {
-		if id == from || !p.eager() && !urgent || !relays(src, p.local, site, again) || r.ignoredUntil(id).After(time.Now()) {
+		if id == from || old && !p.local || !p.eager() && !urgent || !relays(src, p.local, site, again) || r.ignoredUntil(id).After(time.Now()) {
 			continue
 		}
 		if !p.queue.put(rec, urgent) {
@@ -45,6 +50,13 @@ func (r *Replicator) Push(rec Record, from ident.NodeID) {
 	for _, p := range full {
 		r.markDirty(p)
 	}
+}
+
+// catchesUp reports whether this node has come up and had no session yet that left nothing out. What it gets then others have had long before,
+// and have sent across edges: in a fleet that starts all nodes would tell each other what each of them has just caught up with. What a peer
+// lacks of it the first session with that peer brings. The caller holds r.mu.
+func (r *Replicator) catchesUp() bool {
+	return r.met == (met{}) && time.Since(r.begun) < catchUp
 }
 
 // source says where a record came from.

@@ -72,6 +72,7 @@ func (c Config) withDefaults() Config {
 type Replicator struct {
 	cfg   Config
 	codec codec
+	begun time.Time
 	ctx   context.Context // ends at Close
 	stop  context.CancelFunc
 	wake  chan struct{} // the schedule changed
@@ -96,7 +97,7 @@ func NewReplicator(cfg Config) *Replicator {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &Replicator{
-		cfg: cfg.withDefaults(), codec: c, ctx: ctx, stop: stop,
+		cfg: cfg.withDefaults(), codec: c, begun: time.Now(), ctx: ctx, stop: stop,
 		wake:      make(chan struct{}, 1),
 		changed:   make(chan struct{}),
 		peers:     make(map[ident.NodeID]*peer),
