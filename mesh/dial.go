@@ -85,19 +85,24 @@ func (h *Host) dialChosen() (wait time.Duration, known int) {
 	for _, until := range h.banned {
 		sooner(until)
 	}
-	all := make([]candidate, 0, len(h.known))
+	list := newShortlist(h.cfg.Site, len(h.members)+h.dialling, h.candidates)
 	for _, k := range h.ranked {
 		id := k.id
 		if h.isBanned(id) || h.isShunned(id) {
 			continue
 		}
 		sooner(k.next)
+		m := h.members[id]
+		if m == nil && k.attempt == nil && k.site != "" && k.site != h.cfg.Site && list.full() {
+			continue
+		}
 		// Who has told no address can only come by itself.
 		ready := !now.Before(k.next) && (k.reached != "" || len(k.own) > 0 || len(k.heard) > 0)
-		m := h.members[id]
-		all = append(all, candidate{id: id, rank: k.rank, site: k.site, hearsay: k.trust == heard,
+		list.add(candidate{id: id, rank: k.rank, site: k.site, hearsay: k.trust == heard,
 			connected: m != nil, dialling: k.attempt != nil, ready: ready, spare: m != nil && m.isSpare(now)})
 	}
+	all := list.all
+	h.candidates = all
 	due := h.farDial.Add(farGap + time.Duration(len(h.known))*farShare)
 	sooner(due)
 	blind := h.blindDial.Add(blindGap)
@@ -153,6 +158,7 @@ func (h *Host) dial(k *known) *attempt {
 	}
 	a, addrs := &attempt{done: make(chan struct{})}, k.addrs()
 	k.attempt, k.tried = a, time.Now()
+	h.dialling++
 	h.wg.Go(func() {
 		l, err := h.dialOnce(k.id, addrs, a)
 		if err != nil {
@@ -163,6 +169,7 @@ func (h *Host) dial(k *known) *attempt {
 			l, err = h.best(m), nil
 		}
 		k.attempt = nil
+		h.dialling--
 		if err != nil {
 			k.failed(err, h.most(k))
 			h.log.Debug("mesh: cannot reach", "node", k.id, "err", err)

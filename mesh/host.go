@@ -88,25 +88,27 @@ type Host struct {
 	closeOnce sync.Once
 	closeErr  error
 
-	mu        sync.Mutex
-	closed    bool
-	handlers  map[string]func(ident.NodeID, net.Conn)
-	links     map[network.Conn]*link
-	members   map[ident.NodeID]*member
-	known     map[ident.NodeID]*known
-	ranked    []*known                   // those in known, by compareRank
-	learned   uint64                     // grows when anything in known may have changed that the book has
-	farDial   time.Time                  // when a node of another site was last dialled by choice
-	blindDial time.Time                  // likewise, one of whom not even the site was known
-	trimmed   time.Time                  // when a connection was last closed as there were too many
-	banned    map[ident.NodeID]time.Time // until when; only nodes that were admitted get here
-	shunned   map[ident.NodeID]bool      // see Shun; replaced as a whole
-	retired   bool                       // see Retire
-	listeners []*listener
-	changed   []ident.NodeID // nodes that listeners may not know the newest of, each once
-	uplink    Uplink
-	past      Traffic // of links that are gone
-	outside   map[*outsider]bool
+	mu         sync.Mutex
+	closed     bool
+	handlers   map[string]func(ident.NodeID, net.Conn)
+	links      map[network.Conn]*link
+	members    map[ident.NodeID]*member
+	known      map[ident.NodeID]*known
+	ranked     []*known                   // those in known, by compareRank
+	learned    uint64                     // grows when anything in known may have changed that the book has
+	dialling   int                        // dials under way
+	farDial    time.Time                  // when a node of another site was last dialled by choice
+	blindDial  time.Time                  // likewise, one of whom not even the site was known
+	candidates []candidate                // of the last choice, for the next to write over
+	trimmed    time.Time                  // when a connection was last closed as there were too many
+	banned     map[ident.NodeID]time.Time // until when; only nodes that were admitted get here
+	shunned    map[ident.NodeID]bool      // see Shun; replaced as a whole
+	retired    bool                       // see Retire
+	listeners  []*listener
+	changed    []ident.NodeID // nodes that listeners may not know the newest of, each once
+	uplink     Uplink
+	past       Traffic // of links that are gone
+	outside    map[*outsider]bool
 }
 
 // New starts a host; it listens when New returns. ErrAddrInUse is in the error's chain if it cannot.

@@ -26,8 +26,9 @@ func BenchmarkLargeFleet(b *testing.B) {
 }
 
 func largeFleet(b *testing.B, sites, nodes int) {
-	defer debug.SetGCPercent(debug.SetGCPercent(200))
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(20 << 30)) // of the 24 GB that a large fleet is to fit into
+	// A large fleet is to fit into 24 GB: garbage is looked for when it has grown by much, and where that would be too much.
+	defer debug.SetGCPercent(debug.SetGCPercent(1000))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(16 << 30))
 	begin := wall()
 	live(b, fleet(b, sites, nodes), func(w *world) {
 		b.Logf("%4.0f s: started", (wall() - begin).Seconds())
