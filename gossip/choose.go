@@ -81,7 +81,19 @@ func (p *peer) claims() bool { return p.chosen || time.Now().Before(p.grafted) }
 
 // eager reports whether records are pushed to a peer at once. The caller holds r.mu.
 func (p *peer) eager() bool {
-	return p.local || p.claims() || p.chosenBy != 0 && !time.Now().Before(p.mercy)
+	return p.local || p.claims() || p.chosenBy != 0 && p.mercy.IsZero()
+}
+
+// relent ends a peer's time to choose another. If it has chosen none it is served now, and has a session soon, for what it has missed meanwhile. The
+// caller holds r.mu.
+func (p *peer) relent(now time.Time) {
+	if p.mercy.IsZero() || now.Before(p.mercy) {
+		return
+	}
+	p.mercy = time.Time{}
+	if p.chosenBy != 0 {
+		p.soil()
+	}
 }
 
 // graft has a link count as chosen for a while: a session on it brought what should have been pushed.
@@ -106,6 +118,7 @@ func (r *Replicator) chose(p *peer, stream int, chosen bool) {
 	if p.chosenBy != 0 && !p.begs && r.chosenBy() > fullLinks {
 		p.begs, p.mercy = true, time.Now().Add(fullGrace)
 		p.queue.signal()
+		r.poke()
 	}
 }
 

@@ -26,6 +26,7 @@ type peer struct {
 	dirty    bool               // a push to it was lost since the last session began
 	whole    bool               // the next session is to be a whole one, not a peek
 	fresh    bool               // that is so because the peer is new
+	before   met                // Replicator.met when it came up
 	peeks    int                // peeks in a row that found the roots different
 	deferred int                // sessions in a row that did not take place; see defers
 	chosen   bool               // this node has chosen the link across the edge; see choose

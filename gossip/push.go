@@ -14,7 +14,7 @@ import (
 const (
 	// pushLimit is when a push stream is replaced, which bounds how long a forgotten one stays.
 	pushLimit = 24 * time.Hour
-	// catchUp is for how long a node that has come up passes on nothing across the edge, at most; see catchesUp.
+	// catchUp is for how long a node that has met its first peer passes on nothing across the edge, at most; see catchesUp.
 	catchUp = 30 * time.Second
 )
 

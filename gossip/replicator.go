@@ -72,7 +72,6 @@ func (c Config) withDefaults() Config {
 type Replicator struct {
 	cfg   Config
 	codec codec
-	begun time.Time
 	ctx   context.Context // ends at Close
 	stop  context.CancelFunc
 	wake  chan struct{} // the schedule changed
@@ -84,8 +83,9 @@ type Replicator struct {
 	peers     map[ident.NodeID]*peer
 	offenders map[ident.NodeID]*offender
 	flood     flood
-	serving   int // sessions across the edge, while links rest
-	met       met
+	serving   int       // sessions across the edge, while links rest
+	met       met       // so far
+	begun     time.Time // when the first peer came up
 }
 
 // NewReplicator serves both protocols on the network and waits for PeerUp. It panics if a frame
@@ -97,7 +97,7 @@ func NewReplicator(cfg Config) *Replicator {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &Replicator{
-		cfg: cfg.withDefaults(), codec: c, begun: time.Now(), ctx: ctx, stop: stop,
+		cfg: cfg.withDefaults(), codec: c, ctx: ctx, stop: stop,
 		wake:      make(chan struct{}, 1),
 		changed:   make(chan struct{}),
 		peers:     make(map[ident.NodeID]*peer),
@@ -158,9 +158,12 @@ func (r *Replicator) addPeer(id ident.NodeID, local bool) *peer {
 		}
 		old.stop()
 	}
+	if r.begun.IsZero() {
+		r.begun = time.Now()
+	}
 	p := newPeer(r.ctx, id, local)
 	p.whole = !r.another(local)
-	p.fresh = p.whole
+	p.fresh, p.before = p.whole, r.met
 	r.peers[id] = p
 	close(r.changed)
 	r.changed = make(chan struct{})

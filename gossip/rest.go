@@ -85,8 +85,11 @@ func (m *met) note(local bool) {
 	}
 }
 
-// enough reports whether a node of a fleet that rests has what a new peer may have: from several others, before the peer's turn
-// came. Then the first session with it is a peek, too.
-func (m met) enough(local bool, rest time.Duration) bool {
-	return rest > 0 && (local && m.near >= knownLinks || !local && m.far >= knownLinks)
+// enough reports whether a node of a fleet that rests has what a new peer may have: from others, before the peer's turn came. Then
+// the first session with it is a peek, too.
+func (m met) enough(before met, local bool) bool {
+	if local {
+		return m.near-before.near >= knownLinks
+	}
+	return m.far-before.far >= knownLinks
 }

@@ -46,7 +46,11 @@ func (r *Replicator) due() (*peer, time.Duration) {
 	}
 	now := time.Now()
 	var first *peer
+	wake := now.Add(time.Hour)
 	for id, p := range r.peers {
+		if p.relent(now); !p.mercy.IsZero() && p.mercy.Before(wake) {
+			wake = p.mercy
+		}
 		if until := r.ignoredUntil(id); until.After(p.next) {
 			p.next = until
 		}
@@ -58,7 +62,7 @@ func (r *Replicator) due() (*peer, time.Duration) {
 	case first == nil:
 		return nil, time.Hour
 	case first.next.After(now):
-		return nil, first.next.Sub(now)
+		return nil, min(first.next.Sub(now), wake.Sub(now))
 	}
 	first.dirty = false
 	first.next = now.Add(r.pace(first)) // so that a Kick or a lost push during the session counts
@@ -70,7 +74,7 @@ func (r *Replicator) due() (*peer, time.Duration) {
 func (r *Replicator) sync(p *peer) {
 	begun := time.Now()
 	r.mu.Lock()
-	whole, waited := p.whole && !(p.fresh && r.met.enough(p.local, r.rest())), p.peeks == maxPeeks
+	whole, waited := p.whole && !(p.fresh && r.rest() > 0 && r.met.enough(p.before, p.local)), p.peeks == maxPeeks
 	p.whole, p.fresh = false, false
 	r.mu.Unlock()
 	if !whole && r.defers(p) {
