@@ -28,7 +28,6 @@ const (
 
 // list gets the chunk list, trying one peer after the other.
 func (t *task) list() error {
-	looked := time.Now()
 	for t.object.Chunks() == nil {
 		if n := t.lister(); n != nil {
 			err := t.listFrom(n)
@@ -54,11 +53,8 @@ func (t *task) list() error {
 			}
 			continue
 		}
-		if time.Since(looked) > providerPause {
-			t.seekProviders()
-			looked = time.Now()
-		}
-		if err := t.wait(time.Now().Add(providerPause/4), true); err != nil {
+		t.seek()
+		if err := t.wait(time.Now().Add(seekSoon/4), true); err != nil {
 			return err
 		}
 	}

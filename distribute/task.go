@@ -14,12 +14,6 @@ import (
 	"selvage/internal/lock"
 )
 
-// How a task looks for sources when no connected peer has the blob.
-const (
-	providerPause = 2 * time.Second
-	providersMost = 2 // dialled at a time
-)
-
 // task fetches one blob.
 type task struct {
 	swarm  *Swarm
@@ -45,8 +39,9 @@ type task struct {
 	stats   Progress
 	began   time.Time
 	failure error
-	seeking bool // for providers
-	next    int  // of the providers, to be dialled
+	seeking bool      // for providers
+	next    int       // of the providers, to be dialled
+	sought  time.Time // when it looked for them last, or something came
 
 	followers []func(chunks []int)
 
@@ -59,7 +54,7 @@ func newTask(s *Swarm, o *store.Object) *task {
 	now := time.Now()
 	t := &task{
 		swarm: s, object: o, done: make(chan struct{}), wake: make(chan struct{}, 1), mirrors: newMirrors(s.cfg.Mirrors),
-		sources: map[ident.NodeID]*source{}, bad: map[ident.NodeID]bool{}, nothing: map[ident.NodeID]int{}, began: now, unlisted: now,
+		sources: map[ident.NodeID]*source{}, bad: map[ident.NodeID]bool{}, nothing: map[ident.NodeID]int{}, began: now, unlisted: now, sought: now,
 	}
 	t.ctx, t.cancel = context.WithCancel(s.ctx)
 	return t
@@ -159,19 +154,18 @@ func (t *task) begin() {
 		src.n.tellAll(t.object.Digest)
 	}
 	t.introduceMirrors(time.Now())
+	t.sought = time.Now()
 }
 
 // chunks gets what is missing.
 func (t *task) chunks() error {
-	looked := time.Now()
 	for {
 		wake, idle, done, err := t.step()
 		if done || err != nil {
 			return err
 		}
-		if idle && time.Since(looked) > providerPause {
-			t.seekProviders()
-			looked = time.Now()
+		if idle {
+			t.seek()
 		}
 		if err := t.wait(wake, idle); err != nil {
 			return err
@@ -263,7 +257,7 @@ func (t *task) wait(until time.Time, idle bool) error {
 		pause = max(0, time.Until(until))
 	}
 	if idle {
-		pause = min(pause, providerPause)
+		pause = min(pause, seekSoon)
 	}
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -305,6 +299,7 @@ func (t *task) arrived(first, count int, from ident.NodeID, fresh []int) {
 	}
 	done := t.plan.Done()
 	if len(fresh) > 0 {
+		t.sought = now
 		for _, src := range t.sources {
 			src.n.tellGot(t.object.Digest, fresh)
 		}
@@ -384,42 +379,6 @@ func (t *task) failed(f *fetcher, err error) {
 		t.swarm.misbehaved(f.n.id, err)
 	}
 	t.poke()
-}
-
-// seekProviders dials nodes that are said to have the blob, some each time; that they are up is
-// told by the network.
-func (t *task) seekProviders() {
-	all := t.swarm.cfg.Providers(t.object.Digest)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.seeking {
-		return
-	}
-	var chosen []ident.NodeID
-	for range all {
-		id := all[t.next%len(all)]
-		t.next++
-		if id != t.swarm.cfg.Self && t.sources[id] == nil {
-			chosen = append(chosen, id)
-		}
-		if len(chosen) == providersMost {
-			break
-		}
-	}
-	if len(chosen) == 0 {
-		return
-	}
-	t.seeking = true
-	t.wg.Go(func() {
-		for _, id := range chosen {
-			if _, err := t.swarm.ask(t.ctx, id, t.object.Digest); err != nil {
-				t.swarm.log.Debug("distribute: cannot reach a provider", "node", id, "err", err)
-			}
-		}
-		t.mu.Lock()
-		t.seeking = false
-		t.mu.Unlock()
-	})
 }
 
 func (t *task) snapshot() Progress {

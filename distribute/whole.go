@@ -140,7 +140,6 @@ func (t *task) wholeFrom(m *mirror, p *store.Prefix) error {
 		return whyEnded(ctx, err)
 	}
 	defer body.Close()
-	looked := time.Now()
 	r := &pulse{r: body, told: time.Now(), every: func(now time.Time) {
 		stall.Reset(wholeStall)
 		t.crosses(now)
@@ -148,10 +147,7 @@ func (t *task) wholeFrom(m *mirror, p *store.Prefix) error {
 		if t.lister() != nil {
 			cancel(errListed)
 		}
-		if now.Sub(looked) > providerPause {
-			t.seekProviders()
-			looked = now
-		}
+		t.seek()
 	}}
 	buf := make([]byte, wholeBuffer)
 	for p.Len() < o.Size {

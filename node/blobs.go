@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/ipfs/go-cid"
 
@@ -86,7 +87,8 @@ func (b blobs) Open(a deploy.Artifact) (runtime.BlobReader, error) {
 	return b.n.store.OpenChecked(d)
 }
 
-// providers returns the nodes whose reports say that they have a blob, those of the site first.
+// providers returns the nodes whose reports say that they have a blob: those of the site first, and of the others the one first
+// that follows this node by ID, so that not all nodes call at the same one.
 func (n *Node) providers(d store.Digest) []ident.NodeID {
 	var near, far []ident.NodeID
 	for _, r := range n.ledger.Reports() {
@@ -100,5 +102,11 @@ func (n *Node) providers(d store.Digest) []ident.NodeID {
 			far = append(far, r.Node)
 		}
 	}
-	return append(near, far...)
+	return append(near, following(n.home.Node, far)...) // reports are by ID
+}
+
+// following is nodes by ID, from those on that follow one.
+func following(id ident.NodeID, all []ident.NodeID) []ident.NodeID {
+	at, _ := slices.BinarySearchFunc(all, id, ident.NodeID.Compare)
+	return slices.Concat(all[at:], all[:at])
 }
