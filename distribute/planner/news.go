@@ -45,7 +45,7 @@ func (p *Planner) listen(now time.Time, e *Effects) {
 	p.choose(now)
 	for _, q := range p.order {
 		teller := n.tellers[q.site]
-		q.spared = q.far() && !q.all && !wide && (!n.crew || teller != nil && q != teller)
+		q.spared = q.far() && !wide && (!n.crew || !q.all && teller != nil && q != teller)
 		switch {
 		case q.spared && !q.silent && q.flight > 0:
 			n.stale = true

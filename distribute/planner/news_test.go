@@ -198,3 +198,23 @@ func TestOneThatFailsIsNotHeardAlone(t *testing.T) {
 		t.Errorf("it hears %d of 4", n)
 	}
 }
+
+// Who is not of the crew does not hear a seed either: it would be dealt a share there, which nobody of its site asks for.
+func TestCrewHearsSeed(t *testing.T) {
+	r := newNewsroom([]string{"a"}, 5, everyone)
+	seed := nodeID(4, 0)
+	hears := map[*Planner]bool{}
+	for _, p := range r.plans {
+		p.PeerUp(seed, "b", r.now)
+		p.PeerHasAll(seed, r.now)
+		hears[p] = true
+	}
+	r.now = r.now.Add(hearTime)
+	for _, p := range r.plans {
+		e := p.Next(r.now)
+		hears[p] = hears[p] && !slices.Contains(e.Ignore, seed) || slices.Contains(e.Listen, seed)
+		if hears[p] != p.crewed.self {
+			t.Errorf("of the crew: %v; hears the seed: %v", p.crewed.self, hears[p])
+		}
+	}
+}
