@@ -147,16 +147,6 @@ func idle(r api.Rollout) (out []api.Behind) {
 	return out
 }
 
-// deployment returns what the node reports of one; the zero value if nothing.
-func (s seen) deployment(name string) reportedDeployment {
-	for _, d := range s.Deployments {
-		if d.Name == name {
-			return d
-		}
-	}
-	return reportedDeployment{}
-}
-
 // serves reports whether a release runs, healthy, as one statement has declared it.
 func (d reportedDeployment) serves(statement, release string) bool {
 	return d.Ready && d.Release == release && d.Statement == prefix(statement)

@@ -2,10 +2,12 @@ package node
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"selvage/node/api"
+	"selvage/node/rollout"
 )
 
 // Bounds of a report: a peer that says more is not believed.
@@ -87,6 +89,36 @@ func (r report) trimmed() report {
 	r.Blobs = r.Blobs[:min(len(r.Blobs), maxReportItems)]
 	r.Addrs = r.Addrs[:min(len(r.Addrs), maxReportAddrs)]
 	return r
+}
+
+// passing reports whether all that is new since an earlier report are steps on the way to a version, and the blobs that came
+// with them.
+func (r report) passing(earlier report) bool {
+	if r.Held != earlier.Held || r.Platform != earlier.Platform || r.Version != earlier.Version || !slices.Equal(r.Addrs, earlier.Addrs) {
+		return false
+	}
+	steps := 0
+	for _, d := range r.Deployments {
+		switch was := earlier.deployment(d.Name); {
+		case d == was:
+		case d.Phase == string(rollout.Fetching), d.Phase == string(rollout.Starting):
+			steps++
+		default:
+			return false
+		}
+	}
+	gone := slices.ContainsFunc(earlier.Deployments, func(d reportedDeployment) bool { return r.deployment(d.Name).Name == "" })
+	return steps > 0 && !gone
+}
+
+// deployment returns what is reported of one; the zero value if nothing.
+func (r report) deployment(name string) reportedDeployment {
+	for _, d := range r.Deployments {
+		if d.Name == name {
+			return d
+		}
+	}
+	return reportedDeployment{}
 }
 
 func (r report) bounded() error {

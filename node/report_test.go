@@ -149,3 +149,68 @@ func TestReportedTimes(t *testing.T) {
 		t.Errorf("the year 12000 is told as %d", far)
 	}
 }
+
+func TestReportPassing(t *testing.T) {
+	runs := reportedDeployment{Name: "a", Release: "a@1", Target: "a@1", Phase: "ready", Ready: true}
+	fetches, starts, fails := runs, runs, runs
+	fetches.Target, fetches.Phase = "a@2", "fetching"
+	starts.Release, starts.Target, starts.Phase, starts.Ready = "a@2", "a@2", "starting", false
+	fails.Target, fails.Phase = "a@2", "failed"
+	other := reportedDeployment{Name: "b", Phase: "fetching"}
+	of := func(d ...reportedDeployment) report { return report{Deployments: d, Addrs: []string{"x"}} }
+	blob := of(runs)
+	blob.Blobs = [][]byte{make([]byte, blobPrefixBytes)}
+	started := of(starts)
+	started.Blobs = blob.Blobs
+	held, moved := of(fetches), of(fetches)
+	held.Held, moved.Addrs = true, []string{"y"}
+	for name, test := range map[string]struct {
+		from, to report
+		passing  bool
+	}{
+		"fetching":          {of(runs), of(fetches), true},
+		"starting":          {of(runs), started, true},
+		"from nothing":      {of(), of(other), true},
+		"one more":          {of(runs), of(runs, other), true},
+		"runs":              {of(fetches), of(runs), false},
+		"failed":            {of(fetches), of(fails), false},
+		"one of two":        {of(runs, other), of(fetches), false},
+		"a blob by itself":  {of(runs), blob, false},
+		"held on the way":   {of(runs), held, false},
+		"moved on the way":  {of(runs), moved, false},
+		"one of two failed": {of(runs), of(fails, other), false},
+	} {
+		if got := test.to.passing(test.from); got != test.passing {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// Steps on the way are kept back for a while, but not for ever, and not when something else is to be said.
+func TestReportWaits(t *testing.T) {
+	way := report{Deployments: []reportedDeployment{{Name: "a", Phase: "fetching"}}}
+	ready := report{Deployments: []reportedDeployment{{Name: "a", Phase: "ready"}}}
+	at := time.Unix(1e9, 0)
+	first := said{}
+	if d := first.wait(way, "way", time.Minute, at); d > 0 {
+		t.Errorf("a first report waits %v", d)
+	}
+	s := said{body: "none"}
+	for _, step := range []struct {
+		after time.Duration
+		now   report
+		body  string
+		wait  time.Duration
+	}{
+		{0, way, "way", 10 * time.Second},
+		{4 * time.Second, way, "way", 6 * time.Second},
+		{5 * time.Second, ready, "ready", 0},
+		{6 * time.Second, report{}, "none", 0}, // it was not reported, and is over
+		{7 * time.Second, way, "way", 10 * time.Second},
+		{18 * time.Second, way, "way", -time.Second},
+	} {
+		if d := s.wait(step.now, step.body, 10*time.Second, at.Add(step.after)); d != step.wait {
+			t.Errorf("after %v: waits %v, want %v", step.after, d, step.wait)
+		}
+	}
+}

@@ -79,18 +79,24 @@ const (
 	reportSettle = 200 * time.Millisecond // so that a burst of changes is one report
 	reportShare  = 3 * time.Millisecond   // as much more for each node of the fleet: all of them read it
 	reportEvery  = 10 * time.Second       // how often a node looks whether it has something to report
+	// That a version is on its way is kept back for so long for each node of a fleet that is not small, and at most: most often it
+	// runs soon, and then that is all there is to say.
+	passingShare, mostPassing = 20 * time.Millisecond, 20 * time.Second
 )
 
 // report publishes what this node has to say of itself, when that changes. That it is there still is
 // for its site's beacon to say.
 func (n *Node) report() {
-	var last string
+	var last said
 	for {
 		next := reportEvery
-		body, err := n.reports.encode(n.ownReport().trimmed())
-		if err == nil && string(body) != last {
+		now := n.ownReport().trimmed()
+		body, err := n.reports.encode(now)
+		if wait := last.wait(now, string(body), n.passing(), time.Now()); err == nil && wait > 0 {
+			next = min(next, wait)
+		} else if err == nil && string(body) != last.body {
 			if err = n.publishReport(body); err == nil {
-				last = string(body)
+				last = said{body: string(body), report: now}
 			}
 		}
 		if err != nil {
@@ -101,6 +107,34 @@ func (n *Node) report() {
 			return
 		}
 	}
+}
+
+// said is what a node has reported.
+type said struct {
+	body   string // "": nothing
+	report report
+	since  time.Time // since when there is more to report; zero: there is not
+}
+
+// wait returns how long what there is to report now is better not reported, as it may soon be overtaken: most is how long
+// steps on the way to a version may be kept back. Anything else is reported at once.
+func (s *said) wait(now report, body string, most time.Duration, at time.Time) time.Duration {
+	if body == s.body {
+		s.since = time.Time{}
+		return 0
+	}
+	if s.since.IsZero() {
+		s.since = at
+	}
+	if s.body == "" || !now.passing(s.report) {
+		return 0
+	}
+	return most - at.Sub(s.since)
+}
+
+// passing is how long steps on the way to a version are kept back.
+func (n *Node) passing() time.Duration {
+	return min(mostPassing, time.Duration(max(0, n.ledger.Size()-restless))*passingShare)
 }
 
 // reportSettle is how long after something changed it is reported.
