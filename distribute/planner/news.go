@@ -31,7 +31,8 @@ func (p *Planner) hungry() time.Time {
 	return latest(p.fed, p.opened, p.news.since).Add(p.takeOver())
 }
 
-// listen finds out who of other sites is to tell what it has. Who is to tell no more is told so once it has sent what it was asked for.
+// listen finds out who of other sites is to tell what it has. Who is to tell no more is told so once it has sent what it was asked for. Who is not
+// of the crew is told nothing by seeds either, which deal the blob out among those whom they tell.
 func (p *Planner) listen(now time.Time, e *Effects) {
 	n := &p.news
 	if p.crewed.self != n.crew {
