@@ -14,7 +14,7 @@ import (
 )
 
 // BenchmarkLargeFleet has a fleet of SELVAGE_SITES sites of 5 nodes start and join, and come to one view; then an
-// entry spreads, and a release of 1 MB is deployed everywhere. 40 sites take minutes and 4 GB of memory.
+// entry spreads, and a release of 1 MB is deployed everywhere. 40 sites take half a minute and 3 GB of memory, 200 eight minutes and 17 GB.
 func BenchmarkLargeFleet(b *testing.B) {
 	sites, err := strconv.Atoi(os.Getenv("SELVAGE_SITES"))
 	if err != nil {
