@@ -11,7 +11,8 @@ const (
 	sessionLimit = 10 * time.Minute // 16 MiB each way take that at 56 kB/s
 	minRounds    = 4                // sessions in a row with a peer while they bring something new
 	maxRounds    = 16               // the same if a session hit its bound
-	firstRetry   = time.Second      // after a failed session; doubles up to the pace
+	firstRetry   = time.Second      // after a failed session; doubles up to the pace,
+	matesRetry   = 10 * time.Second // or up to this within the site: what had failed there, a disk that was full, may long work again
 	maxPeeks     = 2                // after which a session is a whole one
 	peekAgain    = 3 * time.Second  // between them, with half of it as jitter either way
 	smallSite    = 6                // nodes of a site; in a larger one each has fewer sessions across the edge
@@ -137,6 +138,9 @@ func (r *Replicator) retry(p *peer) {
 	p.dirty, p.whole, p.fresh = true, true, false
 	p.failures++
 	wait := min(firstRetry<<min(p.failures-1, 10), r.pace(p))
+	if p.local {
+		wait = min(wait, matesRetry)
+	}
 	p.next = time.Now().Add(wait/2 + rand.N(wait))
 }
 
