@@ -77,7 +77,7 @@ func TestStarIsServed(t *testing.T) {
 	})
 }
 
-// TestFewSessionsAreServed: where links rest, a node to which many turn at a time sends most of them away, and has them all in the end.
+// TestFewSessionsAreServed: where links rest, a node serves a few sessions across the edge at a time, and any of mates.
 func TestFewSessionsAreServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := restingFleet(2, 1, time.Second)
