@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	ma "github.com/multiformats/go-multiaddr"
 
@@ -259,10 +260,7 @@ func (h *Host) awaitOther(id ident.NodeID, err error) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for range int(2 * time.Second / (20 * time.Millisecond)) {
-		h.mu.Lock()
-		waits := twice && h.members[id] == nil || slices.ContainsFunc(values(h.links), func(l *link) bool { return l.remote == id && !l.done })
-		h.mu.Unlock()
-		if !waits {
+		if !h.pending(id, twice) {
 			return
 		}
 		select {
@@ -271,6 +269,17 @@ func (h *Host) awaitOther(id ident.NodeID, err error) {
 			return
 		}
 	}
+}
+
+// pending reports whether a connection with a node may yet be admitted; twice says that there is one that the other end wants. A dial is given
+// one that the other end has dialled as soon as the swarm has it, which may be before the host is told of that one.
+func (h *Host) pending(id ident.NodeID, twice bool) bool {
+	conns := h.swarm.ConnsToPeer(id.Peer())
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return twice && h.members[id] == nil ||
+		slices.ContainsFunc(values(h.links), func(l *link) bool { return l.remote == id && !l.done }) ||
+		slices.ContainsFunc(conns, func(c network.Conn) bool { return h.links[c] == nil && !c.IsClosed() })
 }
 
 // reach returns an admitted connection with a node, dialling it if need be.
