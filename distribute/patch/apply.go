@@ -112,6 +112,9 @@ func (a *applier) run(ctx context.Context) error {
 			return err
 		}
 		for len(a.parts[ops].left) > 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			done, err := a.op(ctx)
 			if done || err != nil {
 				return err
@@ -365,7 +368,7 @@ func (a *applier) open() error {
 	if r.size > maxInflated || r.packed > a.old.Size || r.offset > a.old.Size-r.packed {
 		return ErrForm
 	}
-	if err := a.charge(r.size); err != nil {
+	if err := a.charge(r.cost()); err != nil {
 		return err
 	}
 	a.content = slices.Grow(a.content[:0], int(r.size))[:r.size]
@@ -383,6 +386,9 @@ func (a *applier) startDeflate() error {
 	}
 	if a.deflate != nil || n > maxLevel-minLevel {
 		return ErrForm
+	}
+	if err := a.charge(startCost); err != nil {
+		return err
 	}
 	a.deflate, err = newDeflater(a.out, int(n)+minLevel)
 	return err

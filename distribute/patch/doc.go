@@ -81,7 +81,8 @@
 //
 //	written            want.Size bytes
 //	held in memory     3 parts and the packed form of one, a region: 48 MiB; or a dictionary, a piece and its packed form: 16 MiB
-//	inflated, deflated inflateMost bytes in all
+//	inflated, deflated inflateMost bytes in all; each region and each deflated stretch counts as startCost more, and as its length if
+//	                   it inflates to less
 //	unpacked           unpackMost bytes in all
 //	dictionaries       referMost bytes in all
 //

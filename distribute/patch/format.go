@@ -56,6 +56,9 @@ var (
 // inflateMost is how many bytes a patch may have inflated and deflated to make size bytes.
 func inflateMost(size int64) int64 { return 4*size + maxInflated }
 
+// startCost is what it counts as to start to inflate or to deflate, in bytes that are: it takes about as long, and may be all that there is.
+const startCost = 4 << 10
+
 // unpackMost is how many bytes the parts of a patch may unpack to, in all, to make size bytes. An
 // honest patch needs less than three for each byte that it makes.
 func unpackMost(size int64) int64 { return 4*(size+inflateMost(size)) + maxPart }

@@ -2,8 +2,11 @@ package patch
 
 import (
 	"bytes"
+	"compress/flate"
+	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"testing"
 )
 
@@ -68,6 +71,55 @@ func TestHostile(t *testing.T) {
 				t.Errorf("wrote %d bytes", len(out))
 			}
 		})
+	}
+}
+
+// reads counts how often a file is read.
+type reads struct {
+	*bytes.Reader
+	n int64
+}
+
+func (r *reads) ReadAt(b []byte, off int64) (int, error) {
+	r.n++
+	return r.Reader.ReadAt(b, off)
+}
+
+// nothing deflates no bytes, in so many blocks and a last one.
+func nothing(t *testing.T, blocks int) []byte {
+	var b bytes.Buffer
+	f, err := flate.NewWriter(&b, 6)
+	for range blocks {
+		err = errors.Join(err, f.Flush())
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// A region that inflates to nothing is not free, and no more is one that is long.
+func TestEmptyRegions(t *testing.T) {
+	const size = 1 << 20
+	for _, region := range [][]byte{nothing(t, 0), nothing(t, 10_000)} {
+		old := &reads{Reader: bytes.NewReader(region)}
+		op := numbers(srcInflated<<2, 0, uint64(len(region)), 0)
+		p := script(region, bytes.Repeat(op, maxPart/len(op)), nil, nil)
+		err := Apply(t.Context(), File{old, int64(len(region))}, bytes.NewReader(p), io.Discard, Result{Size: size})
+		if most := 3 * inflateMost(size) / startCost; !errors.Is(err, ErrForm) || old.n < 100 || old.n > most {
+			t.Errorf("%d bytes: %v after %d reads, at most %d", len(region), err, old.n, most)
+		}
+	}
+}
+
+// Whoever gives up does not wait for operations that write nothing.
+func TestEmptyOperationsEnd(t *testing.T) {
+	old := noise(1, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	p := script(old, append(bytes.Repeat(numbers(srcOld<<2), 1000), numbers(end<<2)...), nil, nil)
+	if err := Apply(ctx, File{bytes.NewReader(old), int64(len(old))}, bytes.NewReader(p), io.Discard, Result{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
 	}
 }
 

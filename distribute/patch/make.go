@@ -94,7 +94,11 @@ func (m *maker) window(ctx context.Context) error {
 			return err
 		}
 		from, source := olds.of(content, i)
-		if !m.out.afford(r.size + from.size) {
+		cost := startCost + r.size
+		if source != nil {
+			cost += from.cost()
+		}
+		if !m.out.afford(cost) {
 			continue
 		}
 		if err := plain.walk(ctx, at, int(r.offset)); err != nil {

@@ -150,6 +150,9 @@ func streamErr(err error) error {
 	return err
 }
 
+// cost is what inflating it counts as. It may inflate to less than it is long: then reading it is what takes time.
+func (r region) cost() int64 { return startCost + max(r.packed, r.size) }
+
 // content is what the region of data inflates to.
 func (r region) content(data []byte) ([]byte, error) {
 	b := make([]byte, r.size)
