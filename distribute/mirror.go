@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +25,21 @@ type Mirror interface {
 	// List begins to read a blob's chunk list, as store.EncodeNodes writes it: most bytes at most. It fails, likewise, where the
 	// mirror has none, which is no fault.
 	List(ctx context.Context, d Digest, most int64) (io.ReadCloser, error)
+}
+
+// Mirrored asks the mirrors for a blob's first byte, and reports whether one gives it.
+func (s *Swarm) Mirrored(ctx context.Context, want store.Want) bool {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return slices.ContainsFunc(s.cfg.Mirrors, func(m Mirror) bool {
+		r, err := m.Read(ctx, want.Digest, want.Size, 0, 1)
+		if err != nil {
+			return false
+		}
+		defer r.Close()
+		n, err := io.Copy(io.Discard, r)
+		return err == nil && n == 1
+	})
 }
 
 // mirrorLanes is how many runs are got from a mirror at a time, so that one comes while the next is asked for.

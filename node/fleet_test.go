@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"selvage/distribute"
 	"selvage/internal/disk"
 	"selvage/internal/disk/memdisk"
 	"selvage/internal/ident"
@@ -44,7 +45,8 @@ type machine struct {
 	log *memlog.Log
 	now func() time.Time
 	// lies has it hand out what its disk gives it, without a look.
-	lies bool
+	lies    bool
+	mirrors []distribute.Mirror
 }
 
 func newKey(t testing.TB) ed25519.PrivateKey {
@@ -145,6 +147,7 @@ func (m *machine) start() {
 
 func (m *machine) tryStart() error {
 	n, err := Start(Config{FS: m.fs, Log: m.log, Listen: []string{"127.0.0.1:0"}, Now: m.now, Logger: logTo(m.t), Lies: func() bool { return m.lies },
+		Mirrors: func(DialFunc) []distribute.Mirror { return m.mirrors },
 		Drivers: map[string]runtime.Driver{runtime.TypeBundle: bundle.New(bundle.Config{FS: m.fs})}})
 	if err != nil {
 		return err

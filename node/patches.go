@@ -161,7 +161,7 @@ func (n *Node) mateHas(d store.Digest) bool {
 // fetchPatched makes a blob from an older one and a patch. A patch that proves bad is not tried again
 // for this blob while the node is up.
 func (n *Node) fetchPatched(ctx context.Context, want store.Want, p listedPatch, class distribute.Class) error {
-	if err := n.fetchPatch(ctx, want.Digest, p.Want, class); err != nil {
+	if err := n.fetchPatch(ctx, want, p.Want, class); err != nil {
 		return n.noteBad(want.Digest, p.Digest, err)
 	}
 	n.patching.Lock()
@@ -181,16 +181,17 @@ func (n *Node) fetchPatched(ctx context.Context, want store.Want, p listedPatch,
 const (
 	patchPause   = 30 * time.Second // how often it is looked whether it comes
 	patchPatient = 20               // such pauses on end after which it is given up, whoever says to have it
+	mirrorPauses = 4                // such pauses on end after which a mirror counts: peers come first
 )
 
 var errNoPatch = errors.New("nobody gives the patch")
 
-// fetchPatch gets a patch, and gives up with errNoPatch when it does not come while others have some of the blob.
-func (n *Node) fetchPatch(ctx context.Context, blob store.Digest, p store.Want, class distribute.Class) error {
+// fetchPatch gets a patch, and gives up with errNoPatch when it does not come while others have some of the blob, or a mirror has it.
+func (n *Node) fetchPatch(ctx context.Context, blob, p store.Want, class distribute.Class) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if n.hopeless(ctx, blob, p.Digest) {
+		if n.hopeless(ctx, blob, p) {
 			cancel(errNoPatch)
 		}
 	})
@@ -204,7 +205,7 @@ func (n *Node) fetchPatch(ctx context.Context, blob store.Digest, p store.Want, 
 }
 
 // hopeless returns true when a patch does not come and the blob would, false when ctx ends before.
-func (n *Node) hopeless(ctx context.Context, blob, by store.Digest) bool {
+func (n *Node) hopeless(ctx context.Context, blob, by store.Want) bool {
 	var last int64
 	for idle := 1; ; idle++ {
 		select {
@@ -212,15 +213,18 @@ func (n *Node) hopeless(ctx context.Context, blob, by store.Digest) bool {
 			return false
 		case <-time.After(n.patchPause):
 		}
-		if o, ok := n.store.Object(by); ok && o.Info().Have > last {
+		if o, ok := n.store.Object(by.Digest); ok && o.Info().Have > last {
 			idle, last = 0, o.Info().Have
 			continue
 		}
-		if why, _ := n.bulkHeld(len(n.mates())); why != "" || n.swarm.GivesWay(by) {
+		if why, _ := n.bulkHeld(len(n.mates())); why != "" || n.swarm.GivesWay(by.Digest) {
 			idle = 0
 			continue
 		}
-		if len(n.swarm.WhoHas(ctx, blob)) > 0 && (idle >= patchPatient || len(n.swarm.WhoHas(ctx, by)) == 0) {
+		given := func(w store.Want) bool {
+			return len(n.swarm.WhoHas(ctx, w.Digest)) > 0 || idle >= mirrorPauses && n.swarm.Mirrored(ctx, w)
+		}
+		if given(blob) && (idle >= patchPatient || !given(by)) {
 			return ctx.Err() == nil
 		}
 	}

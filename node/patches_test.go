@@ -2,9 +2,11 @@ package node
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"io"
 	"net/http"
 	"testing"
 	"time"
@@ -247,4 +249,57 @@ func TestPatchThatNobodyHas(t *testing.T) {
 	if b := m.blobOf(v2.Digest); b.By == api.ByPatch || b.ByBytes == 0 {
 		t.Errorf("%+v", b)
 	}
+}
+
+// oneBlob is a mirror that has one blob.
+type oneBlob struct {
+	digest string
+	data   []byte
+}
+
+func (m *oneBlob) Name() string { return "mirror" }
+
+func (m *oneBlob) Read(_ context.Context, d store.Digest, _, offset, length int64) (io.ReadCloser, error) {
+	if d.String() != m.digest {
+		return nil, errors.New("it has not got the blob")
+	}
+	return io.NopCloser(bytes.NewReader(m.data[offset:][:length])), nil
+}
+
+func (m *oneBlob) List(context.Context, store.Digest, int64) (io.ReadCloser, error) {
+	return nil, errors.New("it has no lists")
+}
+
+// TestMirrorWithoutThePatch: a patch that neither a peer nor a mirror has does not keep a node from what a mirror has.
+func TestMirrorWithoutThePatch(t *testing.T) {
+	t.Parallel()
+	f := found(t)
+	v1 := content(1, 400<<10)
+	mirror := &oneBlob{data: altered(v1, 4<<10)}
+	m := f.enrol(f.ticket("b", 1, time.Hour), "b1", time.Now())
+	m.mirrors = []distribute.Mirror{mirror}
+	m.start()
+	m.patchPause = 200 * time.Millisecond
+	if _, err := f.seed(f.founder, "app@v1", v1); err != nil {
+		t.Fatal(err)
+	}
+	f.deploy(f.founder, "app@v1")
+	eventually(t, "both run app@v1", func() bool { return m.runs("app@v1") && f.founder.runs("app@v1") })
+	v2 := f.add(f.founder, mirror.data)
+	mirror.digest = v2.Digest
+	made := f.patchesFor(f.founder, "app", v2, 1)
+	for _, digest := range []string{v2.Digest, made[0].Digest} { // the seed is replaced
+		d, err := store.ParseDigest(digest)
+		if err == nil {
+			err = f.founder.store.Remove(d)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.release(f.founder, "app@v2", v2, []ledger.Patch{listed(made[0])}); err != nil {
+		t.Fatal(err)
+	}
+	f.deploy(f.founder, "app@v2")
+	eventually(t, "b1 runs app@v2", func() bool { return m.runs("app@v2") })
 }
