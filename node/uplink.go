@@ -29,7 +29,7 @@ func (n *Node) uplink() api.Uplink {
 // so that others need not find out by waiting for it.
 const lastWord = 300 * time.Millisecond
 
-// SetUplink implements api.Backend. What it changes is kept over restarts.
+// SetUplink implements api.Backend. What it changes is kept over restarts. A cap that is set, if to what it was, counts for the month that it is.
 func (n *Node) SetUplink(ctx context.Context, change api.UplinkChange) (api.Uplink, error) {
 	n.changing.Lock()
 	defer n.changing.Unlock()
@@ -55,6 +55,9 @@ func (n *Node) SetUplink(ctx context.Context, change api.UplinkChange) (api.Upli
 	}
 	n.mu.Lock()
 	n.settings, n.windows = s, windows
+	if change.MonthCap != nil {
+		n.used = n.used.Begun(n.ledger.Now()) // a clock that was ahead may have begun one of years to come
+	}
 	n.mu.Unlock()
 	n.poke()
 	if s.UplinkHeld && !was.UplinkHeld {

@@ -52,7 +52,8 @@ it opens, how long it stays open, and the time zone, which is UTC if none is nam
 place of all others; with --window none, blobs may cross at any time.
 
 A cap is how many bytes may cross the uplink in a month of UTC, both ways together. When it is used up, blobs
-wait for the next month. What nodes say to each other besides goes on, outside of windows and beyond the cap too.`
+wait for the next month. What nodes say to each other besides goes on, outside of windows and beyond the cap too.
+Set a cap again, if to what it was, where a clock that was ahead has this machine count for a month to come.`
 
 func newLimit(env *environment) *cobra.Command {
 	var up, down, most string

@@ -160,6 +160,10 @@ func TestUsed(t *testing.T) {
 	if !u.Ends().Equal(at(t, "2027-02-01T00:00:00Z")) || !(Used{}).Ends().IsZero() || (Used{}).Valid() || !u.Valid() {
 		t.Errorf("%+v ends at %v", u, u.Ends())
 	}
+	ahead := Used{"2099-01", 7}
+	if got := ahead.Begun(at(t, "2026-11-30T23:59:59Z")); got != (Used{"2026-11", 7}) || ahead.Begun(at(t, "2099-02-01T00:00:00Z")) != ahead {
+		t.Errorf("a month that has not begun: %+v", got)
+	}
 	if u.Bytes = 50; !u.Left(0) || !u.Left(51) || u.Left(50) {
 		t.Error("a cap of as much as was used lasts, or another does not")
 	}

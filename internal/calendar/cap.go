@@ -25,6 +25,14 @@ func (u Used) Add(now time.Time, bytes int64) Used {
 	return u
 }
 
+// Begun returns u, or, if its month has not begun at that time, the same bytes in the month that has: a clock was wrong when they were counted.
+func (u Used) Begun(now time.Time) Used {
+	if m := now.UTC().Format(month); u.Month > m {
+		u.Month = m
+	}
+	return u
+}
+
 // Left reports whether a cap of so many bytes lasts; 0 is no cap.
 func (u Used) Left(limit int64) bool { return limit == 0 || u.Bytes < limit }
 
