@@ -27,6 +27,7 @@ type driver struct {
 	running map[string]*instance // by deployment
 	starts  []string             // releases, in the order in which they were started
 	removed []string
+	stuck   int      // calls of Remove that fail
 	epochs  []uint64 // of the singletons that were started
 	overlap bool     // two ran at once that must not
 	ports   int
@@ -102,6 +103,10 @@ func (d *driver) Remove(_ context.Context, deployment string) error {
 	if d.running[deployment] != nil {
 		return runtime.ErrRunning
 	}
+	if d.stuck > 0 {
+		d.stuck--
+		return errors.New("directory not empty")
+	}
 	d.removed = append(d.removed, deployment)
 	return nil
 }
@@ -158,6 +163,13 @@ func (d *driver) set(release string, c conduct) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.conduct[release] = c
+}
+
+// keeps has so many calls of Remove fail from now on.
+func (d *driver) keeps(calls int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stuck = calls
 }
 
 // shelf is a Blobs on which every blob arrives after delay, unless err says why not.

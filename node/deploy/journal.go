@@ -40,6 +40,15 @@ type record struct {
 	Broken   rollout.ID `json:"broken,omitempty"`
 	Reason   string     `json:"reason,omitempty"`
 	Port     int        `json:"port,omitempty"` // the free port that was picked, kept over updates
+	Type     string     `json:"type,omitempty"` // of what ran last, whose driver has files on disk
+}
+
+// lastType is the type of what ran last; "" if that is not known. Older journals do not say it.
+func (r record) lastType() string {
+	if r.Type == "" && r.Verified != nil {
+		return r.Verified.Type
+	}
+	return r.Type
 }
 
 const (

@@ -104,10 +104,10 @@ func (t *turn) bar() string {
 func (t *turn) end() { close(t.ended) }
 
 // takeTurn has the turn asked for that a state needs, and any other given back; it fills in what keeps this node waiting. A
-// turn is needed from when the target could take the place of something until it is proven, or has failed.
+// turn is needed from when the target could take the place of something until it is proven, has failed, or is put off.
 func (w *worker) takeTurn(ctx context.Context, d Desired, s *rollout.State) {
 	needed := s.Selected && d.Target != nil && d.Target.Spec.Strategy.MaxUnavailable > 0 && w.cfg.Turns != nil &&
-		s.Fetched && (s.Shut == "" || s.Begun) && s.Target != s.Verified && s.Target != s.Broken
+		s.Fetched && s.Stuck == "" && (s.Shut == "" || s.Begun) && s.Target != s.Verified && s.Target != s.Broken
 	if w.turn != nil && (!needed || w.turn.claim.Statement != string(s.Target)) {
 		w.turn.end()
 		w.turn = nil

@@ -35,6 +35,8 @@ type worker struct {
 	turns sync.WaitGroup
 	opens time.Time        // when the target may be begun, if that is not now
 	look  <-chan time.Time // tells when it may be that this has changed; nil if it cannot
+	stuck putOff           // the change that could not be made, if one could not
+	again <-chan time.Time // tells when it is tried again; nil if it is not put off
 }
 
 func newWorker(cfg Config, tenure *tenure, name string) *worker {
@@ -89,6 +91,7 @@ func (w *worker) run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-w.wake:
 		case <-w.look:
+		case <-w.again:
 		}
 	}
 }
@@ -113,6 +116,7 @@ func (w *worker) round(ctx context.Context) error {
 		w.settle()
 		s := w.observe(d)
 		w.observeTime(d, &s)
+		w.observePutOff(&s)
 		w.takeTurn(ctx, d, &s)
 		a := rollout.Decide(s)
 		again, err := w.carryOut(ctx, d, a)
@@ -173,7 +177,7 @@ func (w *worker) carryOut(ctx context.Context, d Desired, a rollout.Action) (aga
 		again = true
 	}
 	if a.Start != "" {
-		if err := w.start(ctx, w.version(d, a.Start)); err != nil {
+		if err := w.startOrPutOff(ctx, w.version(d, a.Start)); err != nil {
 			return false, err
 		}
 		again = true
@@ -238,70 +242,23 @@ func (w *worker) fetchFor(ctx context.Context, d Desired, a rollout.Action) {
 	}
 }
 
-// start begins the trial of a version in place of what runs.
-func (w *worker) start(ctx context.Context, v Version) error {
-	proven := w.rec.Verified != nil && w.rec.Verified.ID == v.ID
-	if !proven {
-		rec := w.rec
-		if rec.Trying != v.ID { // from here on it has begun: see observeTime
-			rec.Trying, rec.Attempts = v.ID, 0
-		}
-		rec.Attempts++
-		if err := w.save(rec); err != nil {
-			return err
-		}
-	}
-	driver, ok := w.cfg.Drivers[v.Type]
-	if !ok || !driver.Replaces() || w.typeChanges(v.Type) || v.Spec.Singleton || w.trial != nil && w.trial.singleton() {
-		if err := w.stop(ctx, w.typeChanges(v.Type)); err != nil {
-			return err
-		}
-	}
-	w.retire()
-	w.log.Info("deploy: starting", "release", v.Release, "proven", proven)
-	w.trial = startTrial(ctx, trialConfig{
-		cfg: w.cfg, tenure: w.tenure, driver: driver, name: w.name, version: v, proven: proven, port: w.port(v), changed: w.poke,
-	})
-	return nil
-}
-
-func (w *worker) typeChanges(to string) bool { return w.trial != nil && w.trial.version.Type != to }
-
-// port picks the port to ask for: the manifest's, or the free one that was picked before.
-func (w *worker) port(v Version) int {
-	if v.Spec.Run.Port != 0 {
-		return v.Spec.Run.Port
-	}
-	return w.rec.Port
-}
-
-// retire keeps what serves now until the next trial has taken over from it.
-func (w *worker) retire() {
-	if w.trial == nil {
-		return
-	}
-	w.trial.abandon()
-	if w.trial.instance() != nil {
-		w.old = w.trial
-	}
-	w.trial = nil
-}
-
 // settle takes note of what the trial has come to: that it took over, and the port it was given.
 func (w *worker) settle() {
 	if w.trial == nil || w.trial.instance() == nil {
 		return
 	}
 	w.old = nil // its driver has ended it
+	rec := w.rec
+	rec.Type = w.trial.version.Type
 	_, port, err := net.SplitHostPort(w.trial.instance().Addr())
-	n, perr := strconv.Atoi(port)
-	if err != nil || perr != nil || w.trial.version.Spec.Run.Port != 0 || n == w.rec.Port {
+	if n, perr := strconv.Atoi(port); err == nil && perr == nil && w.trial.version.Spec.Run.Port == 0 {
+		rec.Port = n
+	}
+	if rec.Type == w.rec.Type && rec.Port == w.rec.Port {
 		return
 	}
-	rec := w.rec
-	rec.Port = n
-	if err := w.save(rec); err != nil { // the port is a kindness, not a promise
-		w.log.Warn("deploy: cannot keep the port", "err", err)
+	if err := w.save(rec); err != nil { // it runs all the same
+		w.log.Warn("deploy: cannot keep the port and the type", "err", err)
 	}
 }
 

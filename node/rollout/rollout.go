@@ -40,7 +40,7 @@ type Phase string
 // The phases.
 const (
 	Absent   Phase = "absent"   // not meant for this node
-	Waiting  Phase = "waiting"  // what should run is not known here or cannot run here
+	Waiting  Phase = "waiting"  // what should run is not known here, cannot run here, or cannot be changed to yet
 	Fetching Phase = "fetching" // the blob is on its way
 	Starting Phase = "starting" // running, not proven yet
 	Ready    Phase = "ready"    // running and proven
@@ -84,6 +84,10 @@ type State struct {
 	Begun bool
 
 	Turn string // why this node may not change to Target yet, though it could; "" if it may
+
+	// Stuck is why Target could not be changed to when that was tried last, before it came to a start, while it is not yet time to
+	// try again; "" otherwise.
+	Stuck string
 
 	Singleton Singletons // which of the versions are
 	Bar       string     // why no singleton may run here; "" if this node leads its site
@@ -130,6 +134,8 @@ func Decide(s State) Action {
 		return judge(s)
 	case s.Target != s.Verified && s.Attempts >= MaxAttempts:
 		return fail(s, "was started several times and never proved itself")
+	case s.Stuck != "" && s.Target != s.Verified:
+		return prove(s, Action{Phase: Waiting, Why: s.Stuck})
 	case s.Turn != "" && s.Target != s.Verified && (s.Running != "" || s.mayGoBack()):
 		return keep(s, Action{Phase: Queued, Why: s.Turn})
 	}

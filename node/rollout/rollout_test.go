@@ -53,6 +53,10 @@ func TestDecide(t *testing.T) {
 		"steps back":         {with(func(s *State) { s.Bar, s.Singleton.Target, s.Running, s.Singleton.Running = "b", true, "v2", true }), Action{Phase: Standby, Why: "b", Stop: true, Begin: "v2"}},
 		"fetches, bars v1":   {with(func(s *State) { s.Fetched, s.Bar, s.Running, s.Singleton.Running = false, "b", "v1", true }), Action{Phase: Fetching, Fetch: true, Stop: true}},
 		"no more everywhere": {with(func(s *State) { s.Bar, s.Running, s.Singleton.Running = "b", "v1", true }), Action{Phase: Starting, Start: "v2", Stop: true}},
+		"put off":            {with(func(s *State) { s.Stuck, s.Running, s.Verified = "disk full", "v1", "v1" }), Action{Phase: Waiting, Why: "disk full"}},
+		"put off, stopped":   {with(func(s *State) { s.Stuck, s.Verified = "not empty", "v1" }), Action{Phase: Waiting, Why: "not empty", Start: "v1"}},
+		"put off, the first": {with(func(s *State) { s.Stuck = "disk full" }), Action{Phase: Waiting, Why: "disk full"}},
+		"put off, v1 proves": {with(func(s *State) { s.Stuck, s.Running, s.Health = "disk full", "v1", Healthy }), Action{Phase: Waiting, Why: "disk full", Verify: "v1"}},
 		"no way back": {with(func(s *State) {
 			s.Bar, s.Broken, s.Reason, s.Verified, s.Singleton.Verified = "b", "v2", "503", "v1", true
 		}), Action{Phase: Failed, Why: "503"}},
@@ -154,6 +158,7 @@ func TestComesToRest(t *testing.T) {
 			w.Target = rapid.SampledFrom(ids).Draw(t, "target")
 			w.Shut = rapid.SampledFrom([]string{"", "waits for its time"}).Draw(t, "shut")
 			w.Bar = rapid.SampledFrom([]string{"", "another leads"}).Draw(t, "bar")
+			w.Stuck = rapid.SampledFrom([]string{"", "what was there cannot be cleared away"}).Draw(t, "stuck")
 			w.Lapsed = w.single[w.Running] && rapid.Bool().Draw(t, "lapsed")
 			w.observe()
 			for range rapid.IntRange(0, 3).Draw(t, "steps before the power goes") {
@@ -181,10 +186,14 @@ func TestComesToRest(t *testing.T) {
 		if barred && w.Running == w.Target || barred && last.Phase == Ready {
 			t.Fatalf("is %s with %s, though %s", last.Phase, w.Running, w.Bar)
 		}
-		if w.good[w.Target] && w.Target != w.Broken && w.Running != w.Target && !barred && !early {
+		if w.Running == "" && w.mayGoBack() && !barred {
+			t.Fatalf("runs nothing, and %s proved itself: %+v", w.Verified, w.State)
+		}
+		stuck := w.Stuck != "" && w.Target != w.Verified
+		if w.good[w.Target] && w.Target != w.Broken && w.Running != w.Target && !barred && !early && !stuck {
 			t.Fatalf("%s is good and does not run: %+v", w.Target, w.State)
 		}
-		if w.Running != "" && !w.good[w.Running] && (!early || w.mayGoBack()) {
+		if w.Running != "" && !w.good[w.Running] && (!early && !stuck || w.mayGoBack()) {
 			t.Fatalf("came to rest on %s, which is bad", w.Running)
 		}
 	})
