@@ -225,6 +225,17 @@ func TestFetchTriesAgain(t *testing.T) {
 	})
 }
 
+// TestFetchedAndGone: a blob that goes bad as soon as it is here is fetched again.
+func TestFetchedAndGone(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.shelf.rots = 2
+		b.want(version(runtime.TypeFunction, "1"))
+		if s := b.after(20 * time.Second); !s.Ready {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 // TestFetchIsDropped: an operator who declares another version does not wait for the first.
 func TestFetchIsDropped(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {

@@ -37,6 +37,7 @@ type conduct struct {
 	startErr error
 	prepares time.Duration // how long Start takes
 	crashes  bool          // it ends by itself at once, and again and again
+	reads    bool          // it needs the blob to start
 }
 
 type instance struct {
@@ -65,6 +66,11 @@ func (d *driver) Start(ctx context.Context, w runtime.Workload) (runtime.Instanc
 	}
 	c := d.conduct[w.Release]
 	d.starts = append(d.starts, w.Release)
+	if c.reads {
+		if _, err := w.Artifact.Open(); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case c.startErr != nil:
 		return nil, c.startErr
@@ -179,6 +185,7 @@ type shelf struct {
 	haste []Haste // of each fetch that was begun
 	delay time.Duration
 	err   error
+	rots  int // blobs that go bad as soon as they are here
 }
 
 var _ Blobs = (*shelf)(nil)
@@ -202,7 +209,8 @@ func (s *shelf) Fetch(ctx context.Context, a Artifact, h Haste) error {
 	if ctx.Err() != nil || s.err != nil {
 		return errors.Join(ctx.Err(), s.err)
 	}
-	s.have[a.Digest] = true
+	s.rots--
+	s.have[a.Digest] = s.rots < 0
 	return nil
 }
 
@@ -218,7 +226,20 @@ func (s *shelf) fail(err error) {
 	s.err = err
 }
 
-func (s *shelf) Open(Artifact) (runtime.BlobReader, error) { return nil, errors.New("not read here") }
+// lose has a blob go bad, without a word to anybody.
+func (s *shelf) lose(a Artifact) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.have, a.Digest)
+}
+
+// Open returns no reader: nobody here reads what is whole.
+func (s *shelf) Open(a Artifact) (runtime.BlobReader, error) {
+	if !s.Have(a) {
+		return nil, errors.New("the blob is not whole")
+	}
+	return nil, nil
+}
 
 // bench is a Deployer with everything around it.
 type bench struct {

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
 
@@ -23,9 +24,12 @@ func startFetch(ctx context.Context, blobs Blobs, a Artifact, h Haste, wake func
 	f.wg.Go(func() {
 		for n := 0; ctx.Err() == nil; n++ {
 			err := blobs.Fetch(ctx, a, h)
-			if err == nil {
+			if err == nil && blobs.Have(a) {
 				wake()
 				return
+			}
+			if err == nil {
+				err = errors.New("it was fetched, and is not whole")
 			}
 			f.say(err)
 			wake()
@@ -59,6 +63,18 @@ func (f *fetch) tell(why string) string {
 		why = "; " + why
 	}
 	return "urgent" + why
+}
+
+// tellBack adds to what is said of a deployment that the blob of its way back is fetched again, and what went wrong with that last.
+func (f *fetch) tellBack(why, release string) string {
+	if why != "" {
+		why += "; "
+	}
+	why += "the blob of " + release + ", the way back, is fetched again"
+	if wrong := f.reason(); wrong != "" {
+		why += ": " + wrong
+	}
+	return why
 }
 
 // stop returns when nothing of the fetch goes on; what was fetched stays.

@@ -30,8 +30,9 @@ type worker struct {
 	rec   record
 	trial *trial // what was started last and not stopped
 	old   *trial // what serves until trial has taken over from it
-	fetch *fetch
-	turn  *turn // to change; nil while none is needed
+	fetch *fetch // of the target
+	mend  *fetch // of the way back
+	turn  *turn  // to change; nil while none is needed
 	turns sync.WaitGroup
 	opens time.Time        // when the target may be begun, if that is not now
 	look  <-chan time.Time // tells when it may be that this has changed; nil if it cannot
@@ -98,8 +99,10 @@ func (w *worker) run(ctx context.Context) {
 
 // quit ends the goroutines; instances are their drivers' to close.
 func (w *worker) quit() {
-	if w.fetch != nil {
-		w.fetch.stop()
+	for _, f := range []*fetch{w.fetch, w.mend} {
+		if f != nil {
+			f.stop()
+		}
 	}
 	for _, t := range []*trial{w.trial, w.old} {
 		if t != nil {
@@ -142,6 +145,7 @@ func (w *worker) observe(d Desired) rollout.State {
 	}
 	if w.rec.Verified != nil {
 		s.Verified, s.Singleton.Verified = w.rec.Verified.ID, w.rec.Verified.Spec.Singleton
+		s.Torn = !w.cfg.Blobs.Have(w.rec.Verified.Artifact)
 	}
 	if w.trial != nil {
 		s.Running, s.Singleton.Running = w.trial.version.ID, w.trial.singleton()
@@ -230,16 +234,32 @@ func (w *worker) save(rec record) error {
 	return nil
 }
 
-// fetchFor keeps the one fetch that is wanted going, and ends any other.
+// fetchFor keeps the fetches going that are wanted, and ends any other.
 func (w *worker) fetchFor(ctx context.Context, d Desired, a rollout.Action) {
-	h := Haste{Ahead: a.Ahead, Urgent: a.Fetch && d.Target.Spec.Urgent()}
-	if w.fetch != nil && (!a.Fetch || w.fetch.artifact != d.Target.Artifact || w.fetch.haste != h) {
-		w.fetch.stop()
-		w.fetch = nil
+	var target, back *Artifact
+	var h Haste
+	if a.Fetch {
+		target, h = &d.Target.Artifact, Haste{Ahead: a.Ahead, Urgent: d.Target.Spec.Urgent()}
 	}
-	if a.Fetch && w.fetch == nil {
-		w.fetch = startFetch(ctx, w.cfg.Blobs, d.Target.Artifact, h, w.poke)
+	if a.Mend {
+		back = &w.rec.Verified.Artifact
 	}
+	w.fetch = w.fetchOnly(ctx, w.fetch, target, h)
+	w.mend = w.fetchOnly(ctx, w.mend, back, Haste{})
+}
+
+// fetchOnly returns the fetch of an artifact, which f may be already, and ends f if it is not; nil if there is nothing to fetch.
+func (w *worker) fetchOnly(ctx context.Context, f *fetch, a *Artifact, h Haste) *fetch {
+	if f != nil && a != nil && f.artifact == *a && f.haste == h {
+		return f
+	}
+	if f != nil {
+		f.stop()
+	}
+	if a == nil {
+		return nil
+	}
+	return startFetch(ctx, w.cfg.Blobs, *a, h, w.poke)
 }
 
 // settle takes note of what the trial has come to: that it took over, and the port it was given.
@@ -284,6 +304,9 @@ func (w *worker) tell(d Desired, a rollout.Action) {
 	}
 	if a.Phase == rollout.Fetching && w.fetch != nil {
 		s.Why = w.fetch.tell(s.Why)
+	}
+	if w.mend != nil {
+		s.Why = w.mend.tellBack(s.Why, w.rec.Verified.Release)
 	}
 	if a.Phase == rollout.Scheduled || a.Ahead {
 		s.Opens = w.opens

@@ -74,6 +74,7 @@ type State struct {
 	Detail  string // what the last look at Running said
 
 	Verified ID     // the last version that proved itself
+	Torn     bool   // Verified's blob is not here, or not whole any more
 	Attempts int    // starts of Target, ever, while it was not verified
 	Broken   ID     // the version that failed
 	Reason   string // why Broken failed
@@ -105,6 +106,7 @@ type Action struct {
 	Begin  ID   // remember that this node has begun to change to this version, though it does not start it yet
 	Fetch  bool // fetch the target's blob; goes on beside the rest
 	Ahead  bool // it is fetched ahead of its time, and may wait for what is wanted now
+	Mend   bool // fetch the verified version's blob, which is the way back and not whole; goes on beside the rest
 	Stop   bool // stop what runs
 	Start  ID   // start this version, after counting an attempt if it is not verified; it replaces what runs
 
@@ -115,6 +117,12 @@ type Action struct {
 // Decide says what to do next. It is total, and asks for nothing more once the world has
 // followed it: Phase is then Ready, Failed, Waiting, Scheduled, Queued, Standby, Degraded or Absent.
 func Decide(s State) Action {
+	a := decide(s)
+	a.Mend = s.Selected && s.Torn && s.Verified != "" && s.Verified != s.Target && s.Verified != s.Broken
+	return a
+}
+
+func decide(s State) Action {
 	switch {
 	case !s.Selected:
 		return Action{Phase: Absent, Stop: s.Running != ""}
@@ -166,7 +174,7 @@ func stand(s State) Action {
 // yield stops what runs before anything else is done: what it came to is not held against it.
 func yield(s State) Action {
 	s.Running, s.Singleton.Running, s.Lapsed = "", false, false
-	a := Decide(s)
+	a := decide(s)
 	a.Stop = true
 	return a
 }

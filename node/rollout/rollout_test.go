@@ -53,6 +53,14 @@ func TestDecide(t *testing.T) {
 		"steps back":         {with(func(s *State) { s.Bar, s.Singleton.Target, s.Running, s.Singleton.Running = "b", true, "v2", true }), Action{Phase: Standby, Why: "b", Stop: true, Begin: "v2"}},
 		"fetches, bars v1":   {with(func(s *State) { s.Fetched, s.Bar, s.Running, s.Singleton.Running = false, "b", "v1", true }), Action{Phase: Fetching, Fetch: true, Stop: true}},
 		"no more everywhere": {with(func(s *State) { s.Bar, s.Running, s.Singleton.Running = "b", "v1", true }), Action{Phase: Starting, Start: "v2", Stop: true}},
+		"way back is torn":   {with(func(s *State) { s.Broken, s.Reason, s.Verified, s.Torn = "v2", "503", "v1", true }), Action{Phase: Failed, Why: "503", Start: "v1", Mend: true}},
+		"torn, unknown":      {State{Selected: true, Problem: "p", Running: "v1", Verified: "v1", Torn: true}, Action{Phase: Waiting, Why: "p", Mend: true}},
+		"torn, and barred": {with(func(s *State) {
+			s.Bar, s.Singleton = "b", Singletons{true, false, true}
+			s.Begun, s.Verified, s.Torn = true, "v1", true
+		}), Action{Phase: Standby, Why: "b", Mend: true}},
+		"target is torn":     {with(func(s *State) { s.Fetched, s.Running, s.Verified, s.Torn = false, "v2", "v2", true }), Action{Phase: Fetching, Fetch: true}},
+		"torn, not selected": {State{Verified: "v1", Torn: true}, Action{Phase: Absent}},
 		"put off":            {with(func(s *State) { s.Stuck, s.Running, s.Verified = "disk full", "v1", "v1" }), Action{Phase: Waiting, Why: "disk full"}},
 		"put off, stopped":   {with(func(s *State) { s.Stuck, s.Verified = "not empty", "v1" }), Action{Phase: Waiting, Why: "not empty", Start: "v1"}},
 		"put off, the first": {with(func(s *State) { s.Stuck = "disk full" }), Action{Phase: Waiting, Why: "disk full"}},
@@ -101,6 +109,9 @@ func (w *world) follow(t *rapid.T, a Action) {
 	if a.Fetch {
 		w.fetched[w.Target] = true
 	}
+	if a.Mend {
+		w.fetched[w.Verified] = true
+	}
 	if a.Stop {
 		w.Running, w.Lapsed = "", false
 	}
@@ -137,6 +148,7 @@ func (w *world) observe() {
 	w.Singleton = Singletons{w.single[w.Target], w.single[w.Running], w.single[w.Verified]}
 	w.Begun = w.begun != "" && w.begun == w.Target
 	w.Fetched, w.Attempts = w.fetched[w.Target], w.tries[w.Target]
+	w.Torn = w.Verified != "" && !w.fetched[w.Verified]
 	w.Health = Unhealthy
 	if w.good[w.Running] {
 		w.Health = Healthy
@@ -165,6 +177,9 @@ func TestComesToRest(t *testing.T) {
 				w.follow(t, Decide(w.State))
 			}
 			w.Running = ""
+			if rapid.Bool().Draw(t, "the disk of what proved itself goes bad") {
+				w.fetched[w.Verified] = false
+			}
 			w.observe()
 		}
 		var last Action
@@ -174,6 +189,9 @@ func TestComesToRest(t *testing.T) {
 		}
 		if again := Decide(w.State); again != last || again.Start != "" || again.Stop {
 			t.Fatalf("does not come to rest: %+v, then %+v in %+v", last, again, w.State)
+		}
+		if w.Torn && w.Verified != w.Broken {
+			t.Fatalf("came to rest while the blob of %s is not whole: %+v", w.Verified, w.State)
 		}
 		if w.single[w.Running] && w.Bar != "" {
 			t.Fatalf("came to rest on the singleton %s, though %s", w.Running, w.Bar)
