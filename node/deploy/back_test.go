@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,29 @@ func TestWayBackIsFetchedWhileItRuns(t *testing.T) {
 		b.want(v2) // as it is said once a minute
 		if s := b.after(10 * time.Second); !b.shelf.Have(v1.Artifact) || s.Release != "till@1" || !s.Ready {
 			t.Errorf("%+v; its blob is here: %v", s, b.shelf.Have(v1.Artifact))
+		}
+	})
+}
+
+// TestProvenIsTriedAgain: a version that ran here is not given up though its start says that it never can, as when its interpreter's
+// mount comes late.
+func TestProvenIsTriedAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		v1 := version(runtime.TypeProcess, "1")
+		b.want(v1)
+		b.after(10 * time.Second)
+		b.plain.set("till@1", conduct{startErr: fmt.Errorf("%w: launch program: no such file or directory", runtime.ErrInvalid)})
+		b.restart(t)
+		b.want(v1)
+		if s := b.after(time.Hour); s.Phase != rollout.Degraded || s.Ready || !strings.Contains(s.Why, "no such file") {
+			t.Errorf("without its interpreter: %+v", s)
+		}
+		if n := b.plain.started("till@1"); n < 20 || n > 50 {
+			t.Errorf("was started %d times within an hour, want about once in 4 minutes", n)
+		}
+		b.plain.set("till@1", conduct{})
+		if s := b.after(5 * time.Minute); s.Phase != rollout.Ready || !s.Ready {
+			t.Errorf("with it: %+v", s)
 		}
 	})
 }

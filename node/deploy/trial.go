@@ -159,7 +159,8 @@ func (t *trial) end(ctx context.Context, remove bool) error {
 }
 
 // launch starts the version, trying again while it may help, though not for longer than the version
-// may take to become healthy; nil means that it cannot be started.
+// may take to become healthy; nil means that it cannot be started. What proved itself is never given up: whatever its start
+// says, it did start here, so it is the machine that has changed, and may change back (a mount that comes late).
 func (t *trial) launch(ctx context.Context) runtime.Instance {
 	if t.driver == nil {
 		t.judge(rollout.Unhealthy, fmt.Sprintf("this node has no driver for releases of type %q", t.version.Type))
@@ -182,14 +183,27 @@ func (t *trial) launch(ctx context.Context) runtime.Instance {
 			return nil
 		case !t.cfg.Blobs.Have(t.version.Artifact): // it went bad on this disk, and is being got again: not the version's fault
 			deadline = time.Now().Add(time.Duration(t.version.Spec.Health.Deadline))
-		case errors.Is(err, runtime.ErrInvalid), !t.proven && time.Now().After(deadline):
+			t.judge(rollout.Pending, err.Error())
+		case errors.Is(err, runtime.ErrInvalid), time.Now().After(deadline):
 			t.judge(rollout.Unhealthy, err.Error())
-			return nil
+			if !t.proven {
+				return nil
+			}
+		default:
+			t.judge(rollout.Pending, err.Error())
 		}
-		t.judge(rollout.Pending, err.Error())
-		sleep(ctx, backoff(n))
+		sleep(ctx, pauseAfter(err, n))
 	}
 	return nil
+}
+
+// pauseAfter is the pause before a start is tried the n-th time again, n from 0. One that is said to be no use, which may have written
+// all of the artifact to the disk, is tried more rarely: after 1 s, doubling to some 4 min.
+func pauseAfter(err error, n int) time.Duration {
+	if errors.Is(err, runtime.ErrInvalid) {
+		return time.Second << min(n, 8)
+	}
+	return backoff(n)
 }
 
 // startOnce asks for the kept port, and for any other if that one is taken and none was prescribed.
