@@ -120,7 +120,7 @@ func (d *Deployer) Set(all []Desired) {
 		d.noteSingleton(want)
 		w := d.workers[want.Name]
 		if w == nil {
-			if !want.Selected && !d.journalled(want.Name) {
+			if !want.Selected && !journalled(d.cfg.FS, want.Name) {
 				continue
 			}
 			w = newWorker(d.cfg, d.tenure, want.Name)
@@ -129,12 +129,6 @@ func (d *Deployer) Set(all []Desired) {
 		}
 		w.set(want)
 	}
-}
-
-// journalled reports whether the deployment ever ran here, so that what is left of it can be removed.
-func (d *Deployer) journalled(name string) bool {
-	_, err := d.cfg.FS.Stat(recordFile(name))
-	return err == nil
 }
 
 // Statuses returns how every deployment does that is meant for this node, by name.

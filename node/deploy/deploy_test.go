@@ -184,17 +184,6 @@ func TestDegradedAndBack(t *testing.T) {
 	})
 }
 
-func TestNoLongerMeant(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *bench) {
-		b.want(version(runtime.TypeProcess, "1"))
-		b.after(10 * time.Second)
-		b.Set([]Desired{{Name: app}})
-		if s := b.after(time.Second); s.Phase != "" || b.plain.runs(app) != "" || len(b.plain.removed) != 1 {
-			t.Errorf("%+v, %q runs, %v removed", s, b.plain.runs(app), b.plain.removed)
-		}
-	})
-}
-
 func TestTypeChanges(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.want(version(runtime.TypeProcess, "1"))

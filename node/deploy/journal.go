@@ -87,3 +87,17 @@ func (r record) save(f disk.FS, name string) error {
 	}
 	return disk.WriteFile(f, recordFile(name), data, 0o600)
 }
+
+// journalled reports whether the deployment ever ran here, and has not been removed since.
+func journalled(f disk.FS, name string) bool {
+	_, err := f.Stat(recordFile(name))
+	return err == nil
+}
+
+// forget removes the journal of a deployment, durably.
+func forget(f disk.FS, name string) error {
+	if err := f.Remove(recordFile(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return f.SyncDir(journalDir)
+}

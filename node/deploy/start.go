@@ -68,7 +68,7 @@ func (w *worker) start(ctx context.Context, v Version) error {
 	}
 	driver, ok := w.cfg.Drivers[v.Type]
 	if !ok || !driver.Replaces() || w.typeChanges(v.Type) || v.Spec.Singleton || w.trial != nil && w.trial.singleton() {
-		if err := w.stop(ctx, false); err != nil {
+		if err := w.stop(ctx); err != nil {
 			return err
 		}
 	}

@@ -143,8 +143,8 @@ func (t *trial) abandon() {
 	t.wg.Wait()
 }
 
-// end stops the instance too, and if remove, deletes what it has on disk.
-func (t *trial) end(ctx context.Context, remove bool) error {
+// end stops the instance too.
+func (t *trial) end(ctx context.Context) error {
 	t.abandon()
 	if inst := t.instance(); inst != nil {
 		if err := inst.Stop(ctx); err != nil {
@@ -152,10 +152,7 @@ func (t *trial) end(ctx context.Context, remove bool) error {
 		}
 	}
 	t.leave()
-	if !remove || t.driver == nil {
-		return nil
-	}
-	return t.driver.Remove(ctx, t.name)
+	return nil
 }
 
 // launch starts the version, trying again while it may help, though not for longer than the version

@@ -28,6 +28,7 @@ type worker struct {
 
 	// The rest belongs to run.
 	rec   record
+	kept  bool   // there is a journal
 	trial *trial // what was started last and not stopped
 	old   *trial // what serves until trial has taken over from it
 	fetch *fetch // of the target
@@ -76,6 +77,7 @@ func (w *worker) run(ctx context.Context) {
 	var err error
 	for n := 0; ctx.Err() == nil; n++ {
 		if w.rec, err = loadRecord(w.cfg.FS, w.name); err == nil {
+			w.kept = journalled(w.cfg.FS, w.name)
 			break
 		}
 		w.tell(w.wanted(), rollout.Action{Phase: rollout.Waiting, Why: err.Error()})
@@ -135,7 +137,7 @@ func (w *worker) round(ctx context.Context) error {
 
 // observe puts what the worker knows into the form that rollout decides on.
 func (w *worker) observe(d Desired) rollout.State {
-	s := rollout.State{Selected: d.Selected, Problem: d.Problem, Broken: w.rec.Broken, Reason: w.rec.Reason, Bar: w.tenure.bar()}
+	s := rollout.State{Selected: d.Selected, Left: w.kept, Problem: d.Problem, Broken: w.rec.Broken, Reason: w.rec.Reason, Bar: w.tenure.bar()}
 	if d.Target != nil {
 		s.Target, s.Singleton.Target = d.Target.ID, d.Target.Spec.Singleton
 		s.Fetched = w.cfg.Blobs.Have(d.Target.Artifact)
@@ -172,10 +174,16 @@ func (w *worker) carryOut(ctx context.Context, d Desired, a rollout.Action) (aga
 	w.fetchFor(ctx, d, a)
 	if a.Stop {
 		interrupted := w.trial
-		if err := w.stop(ctx, a.Phase == rollout.Absent); err != nil {
+		if err := w.stop(ctx); err != nil {
 			return false, err
 		}
 		if err := w.forgive(interrupted); err != nil {
+			return false, err
+		}
+		again = true
+	}
+	if a.Remove {
+		if err := w.remove(ctx); err != nil {
 			return false, err
 		}
 		again = true
@@ -230,7 +238,7 @@ func (w *worker) save(rec record) error {
 	if err := rec.save(w.cfg.FS, w.name); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
-	w.rec = rec
+	w.rec, w.kept = rec, true
 	return nil
 }
 
@@ -282,13 +290,13 @@ func (w *worker) settle() {
 	}
 }
 
-// stop ends all that runs of the deployment; if remove, nothing of it stays on disk either.
-func (w *worker) stop(ctx context.Context, remove bool) error {
+// stop ends all that runs of the deployment.
+func (w *worker) stop(ctx context.Context) error {
 	for _, t := range []**trial{&w.trial, &w.old} {
 		if *t == nil {
 			continue
 		}
-		if err := (*t).end(ctx, remove); err != nil {
+		if err := (*t).end(ctx); err != nil {
 			return err
 		}
 		*t = nil

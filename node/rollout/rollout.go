@@ -65,6 +65,7 @@ const (
 // State is what the node knows about one deployment.
 type State struct {
 	Selected bool   // the deployment is meant for this node
+	Left     bool   // something is remembered of it here, so that files of it may be on disk
 	Target   ID     // the version that should run; "" if it cannot be told or cannot run here
 	Problem  string // why Target is ""
 	Fetched  bool   // the target's blob is here, whole
@@ -108,6 +109,7 @@ type Action struct {
 	Ahead  bool // it is fetched ahead of its time, and may wait for what is wanted now
 	Mend   bool // fetch the verified version's blob, which is the way back and not whole; goes on beside the rest
 	Stop   bool // stop what runs
+	Remove bool // remove what is on disk of the deployment, and last what is remembered of it; nothing runs
 	Start  ID   // start this version, after counting an attempt if it is not verified; it replaces what runs
 
 	Phase Phase
@@ -125,7 +127,7 @@ func Decide(s State) Action {
 func decide(s State) Action {
 	switch {
 	case !s.Selected:
-		return Action{Phase: Absent, Stop: s.Running != ""}
+		return Action{Phase: Absent, Stop: s.Running != "", Remove: s.Left}
 	case s.Running != "" && (s.Lapsed || s.barred(s.Singleton.Running)):
 		return yield(s)
 	case s.Target == "":

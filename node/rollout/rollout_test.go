@@ -14,6 +14,8 @@ func TestDecide(t *testing.T) {
 		want Action
 	}{
 		"not selected":       {State{Running: "v1"}, Action{Phase: Absent, Stop: true}},
+		"no more, runs":      {State{Running: "v1", Verified: "v1", Left: true}, Action{Phase: Absent, Stop: true, Remove: true}},
+		"no more, rebooted":  {State{Verified: "v1", Left: true}, Action{Phase: Absent, Remove: true}},
 		"unknown release":    {State{Selected: true, Problem: "p", Running: "v1"}, Action{Phase: Waiting, Why: "p"}},
 		"reboot, unknown":    {State{Selected: true, Problem: "p", Verified: "v1"}, Action{Phase: Waiting, Why: "p", Start: "v1"}},
 		"fetch, keep v1":     {with(func(s *State) { s.Fetched, s.Running, s.Verified = false, "v1", "v1" }), Action{Phase: Fetching, Fetch: true}},
