@@ -310,7 +310,7 @@ func (n *Node) openWork() error {
 	})
 	n.deployer = deploy.New(deploy.Config{
 		FS: n.cfg.FS, Blobs: blobs{n}, Drivers: n.cfg.Drivers, Node: n.home.Name, Site: n.home.Site,
-		Lead: tenure{n}, Turns: n.turns, Dial: n.cfg.Dial, Now: n.clock, Logger: n.log, Changed: n.poke,
+		Lead: tenure{n}, Turns: n.turns, Dial: n.cfg.Dial, Now: n.clock, Logger: n.log, Alert: n.alert, Changed: n.poke,
 	})
 	n.lead.OnStop(n.stopSingletons) // in time: a node is mute at first
 	return nil

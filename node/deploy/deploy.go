@@ -58,7 +58,7 @@ type Haste struct {
 	Urgent bool // others wait for it, though it be ahead of its time
 }
 
-// Config is what a Deployer works with. All fields but Lead, Turns, Now and Logger must be set.
+// Config is what a Deployer works with. All fields but Lead, Turns, Now, Logger and Alert must be set.
 type Config struct {
 	FS      disk.FS
 	Blobs   Blobs
@@ -71,6 +71,9 @@ type Config struct {
 	// Now is the time as far as it is known, and whether it is: if not, it is that at least. nil: this machine's clock, which is right.
 	Now    func() (now time.Time, sure bool)
 	Logger *slog.Logger
+	// Alert tells a person of what a machine cannot mend, or could but at a price. It is called from any goroutine, with the same text again
+	// while that lasts; it must not block. nil: nobody is told.
+	Alert func(text string)
 	// Changed is called after a status changed, from any goroutine; it must not block.
 	Changed func()
 }
@@ -99,6 +102,9 @@ func New(cfg Config) *Deployer {
 	}
 	if cfg.Now == nil {
 		cfg.Now = func() (time.Time, bool) { return time.Now(), true }
+	}
+	if cfg.Alert == nil {
+		cfg.Alert = func(string) {}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &Deployer{cfg: cfg, ctx: ctx, cancel: cancel, tenure: &tenure{lead: cfg.Lead}, closed: make(chan struct{}), lone: make(chan struct{}, 1), workers: map[string]*worker{}}

@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -257,18 +256,6 @@ func TestJournalComesFirst(t *testing.T) {
 		full.Store(false)
 		if s := b.after(time.Minute); !s.Ready {
 			t.Errorf("when it can be written: %+v", s)
-		}
-	})
-}
-
-func TestDamagedJournalIsReported(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *bench) {
-		if err := errors.Join(b.fs.MkdirAll(journalDir, 0o700), disk.WriteFile(b.fs, recordFile(app), []byte("{"), 0o600)); err != nil {
-			t.Fatal(err)
-		}
-		b.want(version(runtime.TypeProcess, "1"))
-		if s := b.after(10 * time.Second); s.Phase != rollout.Waiting || !strings.Contains(s.Why, "damaged") {
-			t.Errorf("%+v", s)
 		}
 	})
 }

@@ -251,6 +251,9 @@ type bench struct {
 	lead  *lead
 	turns Turns
 	now   func() (time.Time, bool)
+
+	mu     sync.Mutex
+	alerts []string
 }
 
 // lead is a Lead that the test gives and takes.
@@ -274,7 +277,12 @@ func (b *bench) begin() {
 	if b.lead == nil {
 		b.lead = &lead{runtimetest.NewLease(0)}
 	}
-	b.Deployer = New(Config{FS: b.fs, Blobs: b.shelf, Node: "n1", Site: "s1", Lead: b.lead, Turns: b.turns, Now: b.now, Changed: func() {},
+	alert := func(text string) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.alerts = append(b.alerts, text)
+	}
+	b.Deployer = New(Config{FS: b.fs, Blobs: b.shelf, Node: "n1", Site: "s1", Lead: b.lead, Turns: b.turns, Now: b.now, Alert: alert, Changed: func() {},
 		Drivers: map[string]runtime.Driver{runtime.TypeFunction: b.swift, runtime.TypeProcess: b.plain}})
 }
 

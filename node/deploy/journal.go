@@ -60,10 +60,18 @@ func recordFile(name string) string {
 	return path.Join(journalDir, strings.ReplaceAll(name, "/", "~")+".json")
 }
 
-// loadRecord returns the zero record for a deployment that was never journalled.
+// errDamaged: what is read of a journal is no journal, and never will be.
+var errDamaged = errors.New("it is damaged")
+
+// loadRecord returns the zero record for a deployment that was never journalled. The error has errDamaged in its chain unless it is
+// the disk that could not be read.
 func loadRecord(f disk.FS, name string) (record, error) {
 	var r record
-	data, err := disk.ReadFile(f, recordFile(name), maxRecord)
+	file := recordFile(name)
+	if info, err := f.Stat(file); err == nil && info.Size() > maxRecord {
+		return r, fmt.Errorf("read %s: %w: longer than %d bytes", file, errDamaged, maxRecord)
+	}
+	data, err := disk.ReadFile(f, file, maxRecord)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil
 	}
@@ -71,7 +79,7 @@ func loadRecord(f disk.FS, name string) (record, error) {
 		return r, err
 	}
 	if err := json.Unmarshal(data, &r); err != nil {
-		return record{}, fmt.Errorf("read %s: it is damaged: %w", recordFile(name), err)
+		return record{}, fmt.Errorf("read %s: %w: %w", file, errDamaged, err)
 	}
 	return r, nil
 }
@@ -94,10 +102,23 @@ func journalled(f disk.FS, name string) bool {
 	return err == nil
 }
 
+// asideFile is where a damaged journal is kept for a person to look at.
+func asideFile(name string) string { return recordFile(name) + ".damaged" }
+
+// setAside has an empty journal in place of a damaged one, durably.
+func setAside(f disk.FS, name string) error {
+	if err := f.Rename(recordFile(name), asideFile(name)); err != nil {
+		return err
+	}
+	return record{}.save(f, name)
+}
+
 // forget removes the journal of a deployment, durably.
 func forget(f disk.FS, name string) error {
-	if err := f.Remove(recordFile(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for _, file := range []string{asideFile(name), recordFile(name)} {
+		if err := f.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return f.SyncDir(journalDir)
 }

@@ -74,15 +74,7 @@ func (w *worker) poke() {
 
 func (w *worker) run(ctx context.Context) {
 	defer w.quit()
-	var err error
-	for n := 0; ctx.Err() == nil; n++ {
-		if w.rec, err = loadRecord(w.cfg.FS, w.name); err == nil {
-			w.kept = journalled(w.cfg.FS, w.name)
-			break
-		}
-		w.tell(w.wanted(), rollout.Action{Phase: rollout.Waiting, Why: err.Error()})
-		sleep(ctx, backoff(n))
-	}
+	w.load(ctx)
 	for ctx.Err() == nil {
 		if err := w.round(ctx); err != nil {
 			w.log.Error("deploy: cannot go on", "err", err)
