@@ -110,3 +110,33 @@ func TestJournalFullWhileChanging(t *testing.T) {
 		})
 	}
 }
+
+// TestDiskFullWhenItFails: a version that fills the disk until it fails does not keep what proved itself from running.
+func TestDiskFullWhenItFails(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		var full atomic.Bool
+		b.fs.OnOp = func(op, name string) error {
+			if full.Load() && strings.HasPrefix(name, journalDir) {
+				return fmt.Errorf("%s %s: %w", op, name, disk.ErrFull)
+			}
+			return nil
+		}
+		b.want(version(runtime.TypeProcess, "1"))
+		b.after(10 * time.Second)
+		b.plain.set("till@2", conduct{crashes: true})
+		b.want(version(runtime.TypeProcess, "2"))
+		b.after(5 * time.Second)
+		full.Store(true)
+		if s := b.after(time.Minute); s.Phase != rollout.Failed || s.Release != "till@1" || !s.Ready {
+			t.Errorf("while the disk is full: %+v", s)
+		}
+		full.Store(false)
+		b.want(version(runtime.TypeProcess, "2")) // as it is said once a minute
+		b.after(time.Second)
+		b.restart(t)
+		b.want(version(runtime.TypeProcess, "2"))
+		if s := b.after(time.Minute); s.Phase != rollout.Failed || s.Release != "till@1" || b.plain.started("till@2") != 1 {
+			t.Errorf("after a restart: %+v; 2 was started %d times", s, b.plain.started("till@2"))
+		}
+	})
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	"selvage/node/rollout"
 )
 
 // fetch gets one artifact, trying again for as long as it is wanted.
@@ -81,4 +83,32 @@ func (f *fetch) tellBack(why, release string) string {
 func (f *fetch) stop() {
 	f.cancel()
 	f.wg.Wait()
+}
+
+// fetchFor keeps the fetches going that are wanted, and ends any other.
+func (w *worker) fetchFor(ctx context.Context, d Desired, a rollout.Action) {
+	var target, back *Artifact
+	var h Haste
+	if a.Fetch {
+		target, h = &d.Target.Artifact, Haste{Ahead: a.Ahead, Urgent: d.Target.Spec.Urgent()}
+	}
+	if a.Mend {
+		back = &w.rec.Verified.Artifact
+	}
+	w.fetch = w.fetchOnly(ctx, w.fetch, target, h)
+	w.mend = w.fetchOnly(ctx, w.mend, back, Haste{})
+}
+
+// fetchOnly returns the fetch of an artifact, which f may be already, and ends f if it is not; nil if there is nothing to fetch.
+func (w *worker) fetchOnly(ctx context.Context, f *fetch, a *Artifact, h Haste) *fetch {
+	if f != nil && a != nil && f.artifact == *a && f.haste == h {
+		return f
+	}
+	if f != nil {
+		f.stop()
+	}
+	if a == nil {
+		return nil
+	}
+	return startFetch(ctx, w.cfg.Blobs, *a, h, w.poke)
 }

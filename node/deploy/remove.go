@@ -18,7 +18,7 @@ func (w *worker) remove(ctx context.Context) error {
 	if err := forget(w.cfg.FS, w.name); err != nil {
 		return fmt.Errorf("remove journal: %w", err)
 	}
-	w.rec, w.kept, w.stuck = record{}, false, putOff{}
+	w.rec, w.kept, w.owed, w.stuck = record{}, false, false, putOff{}
 	w.log.Info("deploy: removed")
 	return nil
 }

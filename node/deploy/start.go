@@ -57,8 +57,7 @@ func (w *worker) startOrPutOff(ctx context.Context, v Version) error {
 // proven reports whether a version is the last that proved itself.
 func (w *worker) proven(v Version) bool { return w.rec.Verified != nil && w.rec.Verified.ID == v.ID }
 
-// start begins the trial of a version in place of what runs. An attempt counts from when all is ready for it. What proved itself
-// is not kept from running by what another type has left: that lies beside it, until all of the deployment is removed.
+// start begins the trial of a version in place of what runs. An attempt counts from when all is ready for it.
 func (w *worker) start(ctx context.Context, v Version) error {
 	proven := w.proven(v)
 	if !proven && w.rec.Trying != v.ID { // from here on it has begun: see observeTime
@@ -67,18 +66,15 @@ func (w *worker) start(ctx context.Context, v Version) error {
 		}
 	}
 	driver, ok := w.cfg.Drivers[v.Type]
-	if !ok || !driver.Replaces() || w.typeChanges(v.Type) || v.Spec.Singleton || w.trial != nil && w.trial.singleton() {
+	changes := w.typeChanges(v.Type)
+	if !ok || !driver.Replaces() || changes || v.Spec.Singleton || w.trial != nil && w.trial.singleton() {
 		if err := w.stop(ctx); err != nil {
 			return err
 		}
 	}
-	if ok && w.typeChanges(v.Type) {
-		err := w.clear(ctx)
-		if err != nil && !proven {
+	if ok && changes {
+		if err := w.clear(ctx, proven); err != nil {
 			return err
-		}
-		if err != nil {
-			w.log.Warn("deploy: cannot remove what another type has left", "err", err)
 		}
 	}
 	if !proven {
@@ -105,14 +101,21 @@ func (w *worker) typeChanges(to string) bool {
 	return last != "" && last != to
 }
 
-// clear removes what lies on disk of what ran last; nothing runs.
-func (w *worker) clear(ctx context.Context) error {
-	driver, ok := w.cfg.Drivers[w.rec.lastType()]
+// clear removes what lies on disk of what ran last; nothing runs. What proved itself is not kept from running by that it cannot be:
+// it lies beside it then, until all of the deployment is removed.
+func (w *worker) clear(ctx context.Context, proven bool) error {
+	last := w.rec.lastType()
+	driver, ok := w.cfg.Drivers[last]
 	if !ok {
 		return nil
 	}
-	if err := driver.Remove(ctx, w.name); err != nil {
-		return fmt.Errorf("remove what ran before, of type %s: %w", w.rec.lastType(), err)
+	err := driver.Remove(ctx, w.name)
+	if err != nil && proven {
+		w.log.Warn("deploy: what ran before is not removed", "type", last, "err", err)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("remove what ran before, of type %s: %w", last, err)
 	}
 	return nil
 }

@@ -166,6 +166,7 @@ func (t *trial) launch(ctx context.Context) runtime.Instance {
 	deadline := time.Now().Add(time.Duration(t.version.Spec.Health.Deadline))
 	for n := 0; ctx.Err() == nil; n++ {
 		inst, err := t.startOnce(ctx)
+		health, pause := rollout.Pending, backoff(n)
 		switch {
 		case err == nil:
 			t.mu.Lock()
@@ -180,28 +181,23 @@ func (t *trial) launch(ctx context.Context) runtime.Instance {
 			return nil
 		case !t.cfg.Blobs.Have(t.version.Artifact): // it went bad on this disk, and is being got again: not the version's fault
 			deadline = time.Now().Add(time.Duration(t.version.Spec.Health.Deadline))
-			t.judge(rollout.Pending, err.Error())
-		case errors.Is(err, runtime.ErrInvalid), time.Now().After(deadline):
-			t.judge(rollout.Unhealthy, err.Error())
-			if !t.proven {
-				return nil
-			}
-		default:
-			t.judge(rollout.Pending, err.Error())
+		case errors.Is(err, runtime.ErrInvalid):
+			health, pause = rollout.Unhealthy, hopelessPause(n)
+		case time.Now().After(deadline):
+			health = rollout.Unhealthy
 		}
-		sleep(ctx, pauseAfter(err, n))
+		t.judge(health, err.Error())
+		if health == rollout.Unhealthy && !t.proven {
+			return nil
+		}
+		sleep(ctx, pause)
 	}
 	return nil
 }
 
-// pauseAfter is the pause before a start is tried the n-th time again, n from 0. One that is said to be no use, which may have written
-// all of the artifact to the disk, is tried more rarely: after 1 s, doubling to some 4 min.
-func pauseAfter(err error, n int) time.Duration {
-	if errors.Is(err, runtime.ErrInvalid) {
-		return time.Second << min(n, 8)
-	}
-	return backoff(n)
-}
+// hopelessPause is the pause before a start is tried the n-th time again that was said to be no use, n from 0: 1 s, doubling to some
+// 4 min. It is longer than others, as each may write all of the artifact to the disk.
+func hopelessPause(n int) time.Duration { return time.Second << min(n, 8) }
 
 // startOnce asks for the kept port, and for any other if that one is taken and none was prescribed.
 func (t *trial) startOnce(ctx context.Context) (runtime.Instance, error) {

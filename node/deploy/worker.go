@@ -29,6 +29,7 @@ type worker struct {
 	// The rest belongs to run.
 	rec   record
 	kept  bool   // there is a journal
+	owed  bool   // rec could not be written to it
 	trial *trial // what was started last and not stopped
 	old   *trial // what serves until trial has taken over from it
 	fetch *fetch // of the target
@@ -208,7 +209,8 @@ func (w *worker) version(d Desired, id rollout.ID) Version {
 	return *d.Target
 }
 
-// remember makes a verdict durable.
+// remember makes a verdict durable. That a version failed counts at once, though it cannot be written: it may be what filled the disk, and
+// what proved itself shall run again. Should the agent end before it can be, the attempts are still counted.
 func (w *worker) remember(a rollout.Action) error {
 	rec := w.rec
 	if a.Fail != "" {
@@ -223,47 +225,34 @@ func (w *worker) remember(a rollout.Action) error {
 		rec.Verified, rec.Trying, rec.Attempts = &v, "", 0
 		w.log.Info("deploy: version verified", "release", v.Release)
 	}
+	if a.Fail != "" {
+		w.note(rec)
+		return nil
+	}
 	return w.save(rec)
+}
+
+// note has a record count, and be durable as soon as it can be.
+func (w *worker) note(rec record) {
+	if err := w.save(rec); err != nil {
+		w.log.Warn("deploy: cannot write down how it stands", "err", err)
+		w.rec, w.owed = rec, true
+	}
 }
 
 func (w *worker) save(rec record) error {
 	if err := rec.save(w.cfg.FS, w.name); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
-	w.rec, w.kept = rec, true
+	w.rec, w.kept, w.owed = rec, true, false
 	return nil
-}
-
-// fetchFor keeps the fetches going that are wanted, and ends any other.
-func (w *worker) fetchFor(ctx context.Context, d Desired, a rollout.Action) {
-	var target, back *Artifact
-	var h Haste
-	if a.Fetch {
-		target, h = &d.Target.Artifact, Haste{Ahead: a.Ahead, Urgent: d.Target.Spec.Urgent()}
-	}
-	if a.Mend {
-		back = &w.rec.Verified.Artifact
-	}
-	w.fetch = w.fetchOnly(ctx, w.fetch, target, h)
-	w.mend = w.fetchOnly(ctx, w.mend, back, Haste{})
-}
-
-// fetchOnly returns the fetch of an artifact, which f may be already, and ends f if it is not; nil if there is nothing to fetch.
-func (w *worker) fetchOnly(ctx context.Context, f *fetch, a *Artifact, h Haste) *fetch {
-	if f != nil && a != nil && f.artifact == *a && f.haste == h {
-		return f
-	}
-	if f != nil {
-		f.stop()
-	}
-	if a == nil {
-		return nil
-	}
-	return startFetch(ctx, w.cfg.Blobs, *a, h, w.poke)
 }
 
 // settle takes note of what the trial has come to: that it took over, and the port it was given.
 func (w *worker) settle() {
+	if w.owed {
+		w.note(w.rec)
+	}
 	if w.trial == nil || w.trial.instance() == nil {
 		return
 	}
@@ -274,11 +263,8 @@ func (w *worker) settle() {
 	if n, perr := strconv.Atoi(port); err == nil && perr == nil && w.trial.version.Spec.Run.Port == 0 {
 		rec.Port = n
 	}
-	if rec.Type == w.rec.Type && rec.Port == w.rec.Port {
-		return
-	}
-	if err := w.save(rec); err != nil { // it runs all the same
-		w.log.Warn("deploy: cannot keep the port and the type", "err", err)
+	if rec != w.rec {
+		w.note(rec)
 	}
 }
 

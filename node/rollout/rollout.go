@@ -100,7 +100,7 @@ type State struct {
 type Singletons struct{ Target, Running, Verified bool }
 
 // Action is what to do. The zero ID in a field means not to. The fields are carried out in the
-// order in which they stand here, and what Fail and Verify say is durable before anything after them.
+// order in which they stand here, and what Verify says is durable before anything after them; what Fail says should be.
 type Action struct {
 	Fail   ID   // remember that this version failed, for the Why below
 	Verify ID   // remember that this version proved itself
