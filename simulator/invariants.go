@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"selvage/distribute/store"
+	"selvage/internal/disk"
 	"selvage/node/api"
 	"selvage/node/rollout"
 	"selvage/node/runtime"
@@ -129,18 +130,21 @@ func noCorruptBlob(t *story, m Machine, n Agent, _ string) string {
 }
 
 // digestOf returns the SHA-256 of a file on a machine's disk. A file that was found right is not
-// read again while nobody has written to it.
+// read again while nobody has written to it, and the disk is the same: after a power cut it is another.
 func (t *story) digestOf(m Machine, name, want string) (string, error) {
-	disk := m.Disk()
-	info, err := disk.Stat(name)
+	fs := m.Disk()
+	info, err := fs.Stat(name)
 	if err != nil {
 		return "", err
 	}
-	mark := rightFile{want, info.Size(), info.ModTime()}
-	if t.right[Place(m)+":"+name] == mark {
+	if t.right[Place(m)].on != fs {
+		t.right[Place(m)] = rightFiles{fs, map[string]rightFile{}}
+	}
+	right, mark := t.right[Place(m)].files, rightFile{want, info.Size(), info.ModTime()}
+	if right[name] == mark {
 		return want, nil
 	}
-	f, err := disk.OpenFile(name, os.O_RDONLY, 0)
+	f, err := fs.OpenFile(name, os.O_RDONLY, 0)
 	if err != nil {
 		return "", err
 	}
@@ -150,7 +154,7 @@ func (t *story) digestOf(m Machine, name, want string) (string, error) {
 		return "", err
 	}
 	if got == want {
-		t.right[Place(m)+":"+name] = mark
+		right[name] = mark
 	}
 	return got, nil
 }
@@ -189,6 +193,13 @@ func holdsOnly(f io.ReaderAt, size int64, want []byte) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// rightFiles are those of a machine's disk that were found right, by name. A disk that has been through a power cut, or
+// comes from a backup, may have other bytes under the same name, size and time.
+type rightFiles struct {
+	on    disk.FS
+	files map[string]rightFile
 }
 
 // rightFile is a file as it was when its bytes were found to be right.

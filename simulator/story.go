@@ -62,7 +62,7 @@ type story struct {
 
 	begun map[string]bool // what has run on a machine, by place, deployment and release; see inItsTime
 
-	right map[string]rightFile // files that were found right, by place and name
+	right map[string]rightFiles // by place
 }
 
 // outcome is how a check has fared.
@@ -88,7 +88,7 @@ type Progress struct {
 // that failed is in the Result.
 func Tell(ctx context.Context, s scenario.Scenario, stage Stage, trace *Trace, o Options) (Result, error) {
 	t := &story{Stage: stage, scenario: s, trace: trace, rand: Rand(s.Seed, "story"), progress: o.Progress, recorder: newRecorder(o), ends: map[int]func() error{},
-		releases: map[string]release{}, latest: map[string]string{}, right: map[string]rightFile{}, charter: 1, shown: map[string]uint64{},
+		releases: map[string]release{}, latest: map[string]string{}, right: map[string]rightFiles{}, charter: 1, shown: map[string]uint64{},
 		revoked: map[ident.NodeID]revocation{}, knew: map[string]time.Duration{}, begun: map[string]bool{}}
 	if t.progress == nil {
 		t.progress = func(Progress) {}
