@@ -26,6 +26,7 @@ func hunts() map[mutant.Name]string {
 	return map[mutant.Name]string{
 		mutant.SkipChunkVerification: "poisoned-peer",
 		mutant.ForgetFsync:           "slow-disk-powercut",
+		mutant.ForgetBlobFsync:       "slow-disk-powercut",
 		mutant.AcceptLowerCharter:    "charter-amended",
 		mutant.DropTakeover:          "lost-uplink",
 		mutant.DeafHeir:              "crew-dies",

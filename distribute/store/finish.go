@@ -11,6 +11,7 @@ import (
 	"os"
 
 	"selvage/internal/disk"
+	"selvage/internal/mutant"
 )
 
 // Finish checks the whole against the blob's digest and makes it a complete blob. If the bytes do
@@ -59,8 +60,10 @@ func (o *Object) finish() error {
 	if Digest(sum.Sum(nil)) != o.Digest {
 		return o.mismatch(file)
 	}
-	if err := file.Sync(); err != nil {
-		return err
+	if !mutant.On(mutant.ForgetBlobFsync) {
+		if err := file.Sync(); err != nil {
+			return err
+		}
 	}
 	return o.publish()
 }

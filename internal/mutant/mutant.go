@@ -15,6 +15,7 @@ type Name string
 const (
 	SkipChunkVerification Name = "skip-chunk-verification"
 	ForgetFsync           Name = "forget-fsync"
+	ForgetBlobFsync       Name = "forget-blob-fsync"
 	AcceptLowerCharter    Name = "accept-lower-charter"
 	DropTakeover          Name = "drop-takeover"
 	DeafHeir              Name = "deaf-heir"
@@ -59,6 +60,7 @@ func All() []Mutant {
 	return []Mutant{
 		{SkipChunkVerification, "a chunk is stored without a look at its digest"},
 		{ForgetFsync, "an entry is told of before it is durable"},
+		{ForgetBlobFsync, "a blob that was fetched counts as whole before its bytes are durable"},
 		{AcceptLowerCharter, "whoever shows an older charter puts the node back to it"},
 		{DropTakeover, "a site waits for ever for the node on duty at the uplink"},
 		{DeafHeir, "who takes over at the uplink does not begin to listen to other sites"},
