@@ -14,7 +14,7 @@ import (
 	"selvage/simulator/scenario"
 )
 
-// lookEvery is the least virtual time between two looks at the world: what changes within it is judged together. A look
+// lookEvery is the least virtual time between two looks at the world, but for those when something is due: what changes within it is judged together. A look
 // is at all machines, and in a fleet of more than lookFew something changes all the time: there it is lookShare more
 // for each of the others, a second for a thousand.
 const (
@@ -72,6 +72,7 @@ type outcome struct {
 	kind        string        // "always", "eventually" or "sometimes"
 	check       scenario.Check
 	held        bool
+	over        bool          // its time was up when it was looked at
 	at          time.Duration // when it came true, or was broken; an eventual one that did not come true: 0
 	last        string        // what was wrong when it was last looked at
 }
@@ -219,26 +220,34 @@ func (t *story) moment(e scenario.Eventually) time.Duration {
 // play lets happen what happens, looks at the world when it has changed, and ends when all is said.
 func (t *story) play(ctx context.Context) error {
 	for {
-		now := t.trace.Now()
-		for len(t.acts) > 0 && t.acts[0].at <= now {
-			a := t.acts[0]
-			t.acts = t.acts[1:]
-			if err := a.do(); err != nil {
-				return fmt.Errorf("at %s: %w", a.at, err)
-			}
+		if err := t.act(); err != nil {
+			return err
 		}
 		t.Settle()
+		now := t.trace.Now()
 		open := t.look(now)
 		t.cover(now)
 		t.show(now, open)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if len(t.acts) == 0 && !open || now >= t.scenario.Duration || t.broken() {
+		if len(t.acts) == 0 && !open || now >= t.scenario.Duration || t.broken(now) {
 			return nil
 		}
 		t.sleep(now)
 	}
+}
+
+// act does what is due. What people do may take its time.
+func (t *story) act() error {
+	for len(t.acts) > 0 && t.acts[0].at <= t.trace.Now() {
+		a := t.acts[0]
+		t.acts = t.acts[1:]
+		if err := a.do(); err != nil {
+			return fmt.Errorf("at %s: %w", a.at, err)
+		}
+	}
+	return nil
 }
 
 // sleep waits for the next act or deadline, or until something has changed.
@@ -266,10 +275,14 @@ func (t *story) sleep(now time.Duration) {
 			changed = true
 		}
 	}
-	pace := lookEvery + time.Duration(max(0, len(t.Machines())-lookFew))*lookShare
-	pause := time.NewTimer(min(pace, next-now))
+	pause := time.NewTimer(min(t.pace(), next-t.trace.Now()))
 	defer pause.Stop()
 	<-pause.C
+}
+
+// pace is the time from one look to the next, unless there is an act or a deadline before.
+func (t *story) pace() time.Duration {
+	return lookEvery + time.Duration(max(0, len(t.Machines())-lookFew))*lookShare
 }
 
 // look evaluates what is due; it reports whether anything is still to be waited for. A story
@@ -287,7 +300,7 @@ func (t *story) look(now time.Duration) (open bool) {
 				}
 			}
 		case "sometimes", "eventually":
-			if c.held || now < c.from || now > c.until || busy && now < c.until {
+			if !c.due(now, t.pace(), busy) {
 				break
 			}
 			c.last = t.check(c.check)
@@ -302,6 +315,16 @@ func (t *story) look(now time.Duration) (open bool) {
 	}
 	t.recorder.notice(now, t.Machines())
 	return open || !eventual
+}
+
+// due reports whether what has to come about is to be looked at: until its time is up, and once then, though that look be late, as
+// it is where time does not wait for it.
+func (c *outcome) due(now, late time.Duration, busy bool) bool {
+	if c.held || c.over || now < c.from || busy && now < c.until {
+		return false
+	}
+	c.over = now >= c.until
+	return now <= c.until+late
 }
 
 // cover has the trace's digest cover when this look was, and what has crossed each uplink until then: two
@@ -327,8 +350,7 @@ func busy(m Machine) bool {
 
 // broken reports whether the story is lost: what had to hold always does not, or the time is up for
 // what had to come about.
-func (t *story) broken() bool {
-	now := t.trace.Now()
+func (t *story) broken(now time.Duration) bool {
 	return slices.ContainsFunc(t.checks, func(c *outcome) bool {
 		return !c.held && (c.kind == "always" || c.kind == "eventually" && now >= c.until)
 	})

@@ -28,7 +28,8 @@
 //
 // A node is called SITE/NODE. A site has the nodes n0, n1, ... from the start, and those that join.
 // Times count from the start of the story, when the clocks show Epoch. Work comes before the faults of the
-// same moment, and what a fault stopped runs again at the moment when it ends.
+// same moment, and what a fault stopped runs again at the moment when it ends. All happens at its moment, but
+// after work that takes a while, as at a node with a slow disk.
 //
 // A story that contradicts itself is refused: a crash of a node that is down, work at a node that is
 // down or has not joined, a deployment of what was not seeded before, a set of nodes parted from itself,

@@ -1,0 +1,94 @@
+package simulator
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"selvage/simulator/scenario"
+)
+
+// restless is a stage where something changes a moment after each look. It notes when faults begin and end.
+type restless struct {
+	stage
+	trace  *Trace
+	played []string
+}
+
+func (r *restless) Found() error                { return nil }
+func (r *restless) Close() error                { return nil }
+func (r *restless) Settle()                     {}
+func (r *restless) Traffic(string) (_, _ int64) { return 0, 0 }
+
+func (r *restless) Changed() <-chan struct{} {
+	changed := make(chan struct{})
+	time.AfterFunc(13*time.Millisecond, func() { close(changed) })
+	return changed
+}
+
+func (r *restless) Begin(f scenario.Fault) (func() error, error) {
+	r.note(f.On)
+	return func() error { r.note(f.On + " ends"); return nil }, nil
+}
+
+func (r *restless) note(what string) {
+	r.played = append(r.played, fmt.Sprintf("%s at %s", what, r.trace.Now()))
+}
+
+// TestFaultsComeInTime: faults begin and end at their moments, however short they are and whatever else goes on.
+func TestFaultsComeInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &restless{trace: NewTrace()}
+		s, want := scenario.Scenario{Duration: time.Minute}, []string(nil)
+		for i := range 30 {
+			f := scenario.Fault{Kind: scenario.Isolate, On: fmt.Sprint("f", i), At: time.Second + time.Duration(i)*137*time.Millisecond, For: 20 * time.Millisecond}
+			s.Faults = append(s.Faults, f)
+			want = append(want, fmt.Sprintf("%s at %s", f.On, f.At), fmt.Sprintf("%s ends at %s", f.On, f.At+f.For))
+		}
+		if _, err := Tell(context.Background(), s, r, r.trace, Options{}); err != nil || !slices.Equal(r.played, want) {
+			t.Errorf("%v, played\n%q, want\n%q", err, r.played, want)
+		}
+	})
+}
+
+// slow is a stage that takes a while to settle, as one does whose time is real.
+type slow struct{ *restless }
+
+func (s slow) Settle() { time.Sleep(7 * time.Millisecond) }
+
+// TestDeadlinesAreLookedAt: what holds at the end of its time has come about, though the look be a little late.
+func TestDeadlinesAreLookedAt(t *testing.T) {
+	late := &outcome{kind: "eventually", from: time.Second, until: 2 * time.Second}
+	for _, c := range []struct {
+		now  time.Duration
+		busy bool
+		want bool
+	}{
+		{900 * time.Millisecond, false, false},
+		{time.Second, true, false},
+		{1500 * time.Millisecond, false, true},
+		{2007 * time.Millisecond, true, true},
+		{2008 * time.Millisecond, false, false}, // it was looked at
+	} {
+		if got := late.due(c.now, lookEvery, c.busy); got != c.want {
+			t.Errorf("at %s: %v", c.now, got)
+		}
+	}
+	if over := (&outcome{until: time.Second}); over.due(2*time.Second, lookEvery, false) {
+		t.Error("looked at a second late")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := &restless{trace: NewTrace()}
+		up := &machine{name: "n0"}
+		r.machines = []*machine{up}
+		time.AfterFunc(1980*time.Millisecond, func() { up.agent = &agent{} })
+		s := scenario.Scenario{Duration: time.Minute, Eventually: []scenario.Eventually{
+			{Of: "start", Within: 2 * time.Second, Checks: []scenario.Check{{Name: "all_up"}}}}}
+		if res, err := Tell(context.Background(), s, slow{r}, r.trace, Options{}); err != nil || !res.OK {
+			t.Errorf("%v, %+v", err, res.Checks)
+		}
+	})
+}
