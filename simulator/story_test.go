@@ -92,3 +92,33 @@ func TestDeadlinesAreLookedAt(t *testing.T) {
 		}
 	})
 }
+
+// TestAllAtOnce: what an entry wants has to hold at one moment, not each at its own.
+func TestAllAtOnce(t *testing.T) {
+	s, n0, n1 := pair()
+	s.scenario = scenario.Scenario{Duration: time.Hour, Eventually: []scenario.Eventually{
+		{Of: "start", Within: time.Minute, Checks: []scenario.Check{{Name: "all_up"}, {Name: "ledgers_equal"}}}}}
+	s.planChecks()
+	up, equal := s.checks[0], s.checks[1]
+	n0.agent.status.Ledger, n1.agent.status.Ledger = "a", "b"
+	if !s.look(time.Second) || up.held || equal.held || up.last == "" {
+		t.Errorf("one held without the other: %+v, %+v", up, equal)
+	}
+	was := n1.agent
+	n1.agent = nil // now the ledgers of those that are up are equal
+	if !s.look(2*time.Second) || up.held || equal.held {
+		t.Errorf("they held at two moments: %+v, %+v", up, equal)
+	}
+	n1.agent = was
+	n1.agent.status.Ledger = "a"
+	if s.look(3*time.Second) || !up.held || !equal.held || up.at != 3*time.Second || equal.at != up.at {
+		t.Errorf("both hold, and do not count: %+v, %+v", up, equal)
+	}
+	n1.agent.status.Ledger = "b"
+	s.checks = nil
+	s.planChecks()
+	s.look(time.Minute)
+	if up, equal := s.checks[0], s.checks[1]; !up.held || equal.held || !s.broken(time.Minute) {
+		t.Errorf("in the end: %+v, %+v", up, equal)
+	}
+}
