@@ -131,7 +131,12 @@ func (t *story) plan() {
 		}
 	}
 	for _, k := range t.scenario.Work {
-		t.acts = append(t.acts, act{k.At, rankWork, func() error { return t.do(k) }})
+		t.acts = append(t.acts, act{k.At, rankWork, func() error {
+			if err := t.do(k); err != nil {
+				return fmt.Errorf("line %d: %w", k.Line, err)
+			}
+			return nil
+		}})
 	}
 	slices.SortStableFunc(t.acts, func(a, b act) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.rank, b.rank)) })
 	t.planChecks()

@@ -122,3 +122,15 @@ func TestAllAtOnce(t *testing.T) {
 		t.Errorf("in the end: %+v, %+v", up, equal)
 	}
 }
+
+// TestWorkSaysWhere: work that cannot be done says which it was.
+func TestWorkSaysWhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &restless{trace: NewTrace()}
+		r.machines = []*machine{{name: "n0"}}
+		s := scenario.Scenario{Duration: time.Minute, Work: []scenario.Work{{Line: 7, At: time.Second, Seed: &scenario.Seed{From: "s/n0", Name: "till", Version: "v1"}}}}
+		if _, err := Tell(context.Background(), s, r, r.trace, Options{}); err == nil || err.Error() != "at 1s: line 7: seed till@v1: node s/n0 is down" {
+			t.Error(err)
+		}
+	})
+}

@@ -25,8 +25,8 @@ const (
 // whole numbers from ChaCha8 and does no more than whole arithmetic with them. Each Random has a
 // stream of its own.
 //
-// What is drawn keeps the scenario valid. Nothing is stopped that is down then, or that a person
-// works at; no two faults of one kind overlap at one place; all are over at Before with MaxFor
+// What is drawn keeps the scenario valid. Nothing is stopped that is down then; nothing is stopped, stands still or has a full disk
+// that a person works at; no two faults of one kind overlap at one place; all are over at Before with MaxFor
 // after it. A fault that finds no room is left out. There are at most MaxFaults in all.
 func (s Scenario) Expand() Scenario {
 	s = s.clone()
@@ -82,23 +82,35 @@ func (d *drawer) reserve() {
 		d.take(&d.s.Faults[i])
 	}
 	for _, w := range d.s.Work {
-		switch at := (span{w.At, w.At}); {
-		case w.Seed != nil:
-			d.hold(downKind, w.Seed.From, at)
-		case w.Deploy != nil:
-			d.hold(downKind, w.Deploy.From, at)
-		case w.Charter != nil:
-			d.hold(downKind, w.Charter.From, at)
-		case w.Revoke != nil:
-			d.hold(downKind, w.Revoke.From, at)
-		case w.Witness != nil:
-			d.hold(downKind, w.Witness.From, at)
-		case w.Issuer != nil:
-			d.hold(downKind, w.Issuer.From, at)
-		case w.Mirror != nil:
-			d.hold(downKind, w.Mirror.Of, at)
+		node := w.worksAt()
+		if node == "" {
+			continue
+		}
+		for _, class := range []string{downKind, string(Pause), string(Suspend), string(DiskFull)} {
+			d.hold(class, node, span{w.At, w.At})
 		}
 	}
+}
+
+// worksAt is the node that has to answer, and to write, for the work to be done; "" where none has.
+func (w *Work) worksAt() string {
+	switch {
+	case w.Seed != nil:
+		return w.Seed.From
+	case w.Deploy != nil:
+		return w.Deploy.From
+	case w.Charter != nil:
+		return w.Charter.From
+	case w.Revoke != nil:
+		return w.Revoke.From
+	case w.Witness != nil:
+		return w.Witness.From
+	case w.Issuer != nil:
+		return w.Issuer.From
+	case w.Mirror != nil:
+		return w.Mirror.Of
+	}
+	return ""
 }
 
 // downKind stands for the kinds that stop a node, of which one at a time is enough.

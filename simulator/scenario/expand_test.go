@@ -115,3 +115,29 @@ func TestExpandIsBounded(t *testing.T) {
 		t.Errorf("%d faults", n)
 	}
 }
+
+// TestExpandSparesWork: where somebody works nothing is drawn that keeps the node from doing it.
+func TestExpandSparesWork(t *testing.T) {
+	for _, kind := range []FaultKind{Crash, PowerCut, Restore, Pause, Suspend, DiskFull} {
+		r := Random{Every: time.Second, Before: time.Minute, Kinds: []FaultKind{kind}, MinFor: time.Second, MaxFor: 10 * time.Second}
+		works := []Work{{Seed: &Seed{From: "a/n0"}}, {Deploy: &Deploy{From: "a/n0"}}, {Charter: &Charter{From: "a/n0"}}, {Revoke: &Revoke{From: "a/n0"}},
+			{Witness: &Witness{From: "a/n0"}}, {Issuer: &Issuer{From: "a/n0"}}, {Mirror: &Mirror{Of: "a/n0"}}}
+		for i := range works {
+			works[i].At = time.Duration(i+1) * 7 * time.Second
+		}
+		s := Scenario{Duration: time.Hour, Sites: []Site{{Name: "a", Nodes: 1}}, Random: []Random{r}, Work: works}
+		for s.Seed = range 5 {
+			faults := s.Expand().Faults
+			if len(faults) == 0 {
+				t.Errorf("%s, seed %d: nothing was drawn", kind, s.Seed)
+			}
+			for _, f := range faults {
+				for _, w := range works {
+					if f.At <= w.At && w.At <= f.At+f.For {
+						t.Errorf("seed %d: %s from %s for %s, and somebody works there at %s", s.Seed, kind, f.At, f.For, w.At)
+					}
+				}
+			}
+		}
+	}
+}
