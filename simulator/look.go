@@ -55,8 +55,7 @@ func (t *story) expect(o outcome, checks ...scenario.Check) {
 // oversees reports whether one_leader, one_singleton and one_holder are looked at though nobody asks for them: they are promised while clocks keep to the bound.
 func (t *story) oversees() bool {
 	_, ok := t.Stage.(Overseer)
-	bound := float64(lease.Defaults().DriftPPM) / 1e6
-	return ok && !slices.ContainsFunc(t.scenario.Faults, func(f scenario.Fault) bool { return f.Drift > bound || f.Drift < -bound })
+	return ok && mostDrift(t.scenario.Faults) <= int64(lease.Defaults().DriftPPM)*1000
 }
 
 // moment returns when the event is that an eventual check counts from.

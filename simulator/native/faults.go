@@ -89,14 +89,15 @@ func (w *world) crash(place string, power bool) func() error {
 	}
 }
 
-// turnClocks sets clocks wrong. In the end they are right again, by another jump.
+// turnClocks sets clocks wrong. In the end they are right again, by another jump, but for what other faults do.
 func (w *world) turnClocks(f scenario.Fault) func() error {
+	var ends []func()
 	for _, m := range w.placed(f.On) {
-		m.clock.set(f.Jump, f.Drift)
+		ends = append(ends, m.clock.set(f.Jump, f.Drift))
 	}
 	return func() error {
-		for _, m := range w.placed(f.On) {
-			m.clock.right()
+		for _, end := range ends {
+			end()
 		}
 		return nil
 	}
@@ -118,16 +119,7 @@ func (w *world) count(place string, add func(*machine, int32)) func() error {
 
 func (w *world) degrade(f scenario.Fault) (func() error, error) {
 	site := w.net.Site(f.On)
-	var before scenario.Uplink
-	for _, s := range w.scenario.Sites {
-		if s.Name == f.On {
-			before = s.Uplink
-		}
-	}
-	if err := site.SetUplink(simulator.Links(f.Link)); err != nil {
-		return nil, err
-	}
-	return func() error { return site.SetUplink(simulator.Links(before)) }, nil
+	return w.degraded.Begin(w.scenario, f, func(u scenario.Uplink) error { return site.SetUplink(simulator.Links(u)) })
 }
 
 // BackUp implements simulator.Stage.

@@ -116,6 +116,7 @@ type clock struct {
 	off   time.Duration // then
 	slid  time.Duration // of off, what is drift
 	drift float64       // seconds a second, since then
+	wrong int           // faults that have it so
 }
 
 func (c *clock) now() time.Time {
@@ -138,23 +139,23 @@ func (c *clock) gained(t time.Time) time.Duration {
 	return time.Duration(c.drift * float64(t.Sub(c.since)))
 }
 
-// set adds to how far the clock is off, and to its drift.
-func (c *clock) set(jump time.Duration, drift float64) {
+// set adds to how far the clock is off, and to its drift, until the end. It is right when the last of those that overlap has ended.
+func (c *clock) set(jump time.Duration, drift float64) (end func()) {
+	c.change(jump, drift, 1)
+	begin := time.Now()
+	return func() { c.change(-jump-time.Duration(drift*float64(time.Since(begin))), -drift, -1) }
+}
+
+func (c *clock) change(jump time.Duration, drift float64, wrong int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := time.Now()
 	g := c.gained(t)
 	c.off, c.slid, c.since = c.off+g+jump, c.slid+g, t
 	c.drift += drift
-}
-
-// right sets the clock right.
-func (c *clock) right() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	t := time.Now()
-	c.slid += c.gained(t)
-	c.off, c.drift, c.since = 0, 0, t
+	if c.wrong += wrong; c.wrong == 0 {
+		c.off, c.drift = 0, 0 // to the last bit
+	}
 }
 
 var (

@@ -40,6 +40,7 @@ type world struct {
 	singletons exclusive
 	locks      exclusive
 	mirrors    *mirrors
+	degraded   simulator.Degraded
 	ending     context.Context // ends when the story does
 	end        context.CancelFunc
 

@@ -137,16 +137,7 @@ func (st *stage) fill(place string) (end func() error, err error) {
 
 func (st *stage) degrade(f scenario.Fault) (end func() error, err error) {
 	site := st.lab.Site(f.On)
-	var before scenario.Uplink
-	for _, s := range st.scenario.Sites {
-		if s.Name == f.On {
-			before = s.Uplink
-		}
-	}
-	if err := site.SetUplink(simulator.Links(f.Link)); err != nil {
-		return nil, err
-	}
-	return func() error { return site.SetUplink(simulator.Links(before)) }, nil
+	return st.degraded.Begin(st.scenario, f, func(u scenario.Uplink) error { return site.SetUplink(simulator.Links(u)) })
 }
 
 // BackUp implements simulator.Stage.

@@ -39,6 +39,7 @@ type stage struct {
 	dir      string // of all that is kept on disk
 	key      string // the operator's, a file
 	machines []*machine
+	degraded simulator.Degraded
 
 	said    chan struct{} // holds one: a node logged something
 	changed chan struct{}

@@ -33,7 +33,8 @@
 //
 // A story that contradicts itself is refused: a crash of a node that is down, work at a node that is
 // down or has not joined, a deployment of what was not seeded before, a set of nodes parted from itself,
-// a fault that outlasts the story. Two faults of other kinds, or in other places, may overlap as they like.
+// a fault that outlasts the story. Other faults may overlap as they like, and each ends by itself: what clocks are off
+// adds up, and of uplinks that become others the last to begin counts.
 //
 // # Values
 //
