@@ -15,6 +15,7 @@ type release struct {
 	content []byte
 	digest  string // hex
 	site    string // where it was seeded
+	wrong   bool   // nobody can get the whole of it: it contradicts itself
 }
 
 // deploy is a declaration on its way.
@@ -85,7 +86,7 @@ func (t *story) seed(s scenario.Seed) error {
 		return fmt.Errorf("seed %s: %w", ref, err)
 	}
 	sum := sha256.Sum256(content)
-	t.releases[ref] = release{content, hex.EncodeToString(sum[:]), m.Site()}
+	t.releases[ref] = release{content, hex.EncodeToString(sum[:]), m.Site(), s.Wrong != ""}
 	t.latest[s.Name] = ref
 	t.trace.Note(s.From, "seed", "%s, %d bytes", ref, len(content))
 	return nil

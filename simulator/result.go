@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"selvage/simulator/scenario"
@@ -129,6 +130,23 @@ func (t *story) needed(site, ref string) (bytes int64, ok bool) {
 	return bytes, ok
 }
 
+// lacking is a release that a site had to get from others and does not hold, so that nobody knows what it had to cost; "" if there
+// is none.
+func (t *story) lacking(site string) string {
+	for i, d := range t.deploys {
+		if r := t.releases[d.release]; r.site == site || r.wrong || slices.ContainsFunc(t.deploys[i+1:], func(o *deploy) bool { return o.name == d.name }) {
+			continue
+		}
+		if _, ok := t.needed(site, d.release); !ok && slices.ContainsFunc(Placed(t.Machines(), site), func(m Machine) bool {
+			_, gone := t.revoked[m.ID()]
+			return !gone && t.meant(m, d.selector)
+		}) {
+			return d.release
+		}
+	}
+	return ""
+}
+
 // bound is the least time in which a release can get from the site where it was seeded to all that
 // needed it: the slowest downlink, or one copy up the first uplink.
 func (t *story) bound(ref string) time.Duration {
@@ -165,9 +183,11 @@ func (t *story) budget(r Result) []Check {
 		}
 		c := Check{Name: name, Kind: "budget", OK: true}
 		for _, u := range r.Uplinks {
-			if got := float64(cost(u)) / float64(max(1, u.IdealBytes)); u.IdealBytes > 0 && got > bound {
-				c.OK = false
-				c.Detail = fmt.Sprintf("%s: %d bytes are %.2f times the ideal, at most %.2f", u.Site, cost(u), got, bound)
+			got := float64(cost(u)) / float64(max(1, u.IdealBytes))
+			if ref := t.lacking(u.Site); ref != "" {
+				c.OK, c.Detail = false, fmt.Sprintf("%s: cannot be judged: no node that is up has the whole of %s", u.Site, ref)
+			} else if u.IdealBytes > 0 && got > bound {
+				c.OK, c.Detail = false, fmt.Sprintf("%s: %d bytes are %.2f times the ideal, at most %.2f", u.Site, cost(u), got, bound)
 			}
 		}
 		out = append(out, c)

@@ -220,7 +220,8 @@
 //	      then, all at once; has to be given
 //	budget: a mapping; what the whole story may cost
 //	  uplink_ratio: a ratio, 0 to 1000; bytes down each uplink against the ideal, which is each block
-//	      once; otherwise 0, which is no bound
+//	      once; a site that was to get a release has to have it in the end; otherwise 0, which is no
+//	      bound
 //	  blob_ratio: a ratio, 0 to 1000; the same of blobs only; otherwise 0, which is no bound
 //	  blob_bytes: a size, 0 to 1TB; of blobs, patches among them, down each uplink; otherwise 0, which
 //	      is no bound

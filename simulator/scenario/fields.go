@@ -171,7 +171,7 @@ func budgetFields() mapping[Budget] {
 	}
 	return mapping[Budget]{line: func(b *Budget) *int { return &b.Line }, fields: []field[Budget]{
 		of("uplink_ratio", ratio(), func(b *Budget) *float64 { return &b.UplinkRatio },
-			"bytes down each uplink against the ideal, which is each block once").or("0, which is no bound"),
+			"bytes down each uplink against the ideal, which is each block once; a site that was to get a release has to have it in the end").or("0, which is no bound"),
 		of("blob_ratio", ratio(), func(b *Budget) *float64 { return &b.BlobRatio }, "the same of blobs only").or("0, which is no bound"),
 		of("blob_bytes", size(0, maxBlob), func(b *Budget) *int64 { return &b.BlobBytes }, "of blobs, patches among them, down each uplink").or("0, which is no bound"),
 		of("makespan", duration(0, MaxDuration), func(b *Budget) *time.Duration { return &b.Makespan },

@@ -1,0 +1,47 @@
+package simulator
+
+import (
+	"testing"
+
+	"selvage/node/api"
+	"selvage/simulator/scenario"
+)
+
+// TestBudgetWithoutAnIdeal: what a release cost a site that does not have it in the end is not within any bound.
+func TestBudgetWithoutAnIdeal(t *testing.T) {
+	const digest = "d1"
+	s, n0, n1 := pair()
+	s.scenario = scenario.Scenario{Sites: []scenario.Site{{Name: "s"}, {Name: "hq"}}, Budget: scenario.Budget{BlobRatio: 1.1, UplinkRatio: 1.5}}
+	s.releases = map[string]release{"app@1": {digest: digest, site: "hq"}}
+	d := &deploy{name: "app", release: "app@1"}
+	s.deploys = []*deploy{d}
+	whole := api.Blob{Digest: digest, Size: 1000, Complete: true, FromUplinkBytes: 1000}
+	part := api.Blob{Digest: digest, Size: 1000, FromUplinkBytes: 220}
+	for _, c := range []struct {
+		what   string
+		change func()
+		ok     bool
+	}{
+		{"all of it came", func() { n0.agent.blobs = []api.Blob{whole} }, true},
+		{"a part came", func() { n0.agent.blobs = []api.Blob{part} }, false},
+		{"it came, and all are down", func() { n0.agent.blobs = []api.Blob{whole}; n0.agent, n1.agent = nil, nil }, false},
+		{"nobody there was meant", func() { d.selector = map[string]string{"tier": "pos"} }, true},
+		{"it was seeded there", func() { d.selector = nil; s.releases["app@1"] = release{digest: digest, site: "s"} }, true},
+		{"another took its place, which came from elsewhere", func() {
+			s.releases["app@2"] = release{digest: "d2", site: "hq"}
+			s.deploys = append(s.deploys, &deploy{name: "app", release: "app@2"})
+		}, false},
+		{"that one contradicts itself", func() { s.releases["app@2"] = release{digest: "d2", site: "hq", wrong: true} }, true},
+	} {
+		c.change()
+		u := Uplink{Site: "s"}
+		if need, ok := s.needed("s", "app@1"); ok {
+			u = Uplink{Site: "s", DownBytes: 1200, BlobBytes: 1000, IdealBytes: need}
+		}
+		for _, b := range s.budget(Result{Uplinks: []Uplink{u, {Site: "hq"}}}) {
+			if b.OK != c.ok {
+				t.Errorf("%s: %+v", c.what, b)
+			}
+		}
+	}
+}
