@@ -52,7 +52,7 @@ var invariants = sync.OnceValue(func() map[string]invariant {
 		oneLeader:                {doc: "no two nodes of a site led it at one moment, and none with a lower token than another before; looked at in every story whose clocks keep to the lease's bound", all: misled},
 		oneSingleton:             {doc: "no two nodes of a site ran a singleton at one moment, and none with a lower token than it ran with before; looked at like one_leader", all: doubled},
 		oneHolder:                {doc: "no two programs of a site held a lock at one moment, and each had a higher token than the one before; looked at like one_leader", all: overlapped},
-		"lock_taken":             {arg: scenario.Place, doc: "a program at the place took a lock in the last ten seconds", all: lockTaken},
+		lockWasTaken:             {arg: scenario.Place, doc: "a program at the place took a lock in the last ten seconds", all: lockTaken},
 		"led":                    {arg: scenario.Place, doc: "a node of the place leads its site, by its own word", all: led},
 		"all_know_leader":        {arg: scenario.Place, doc: "every node of the place that is up names the node that leads its site", all: allKnowLeader},
 		"changes_in_turn":        {doc: "of each site no more nodes change to a newer version at once than its deployment says (at_once)", all: changesInTurn},

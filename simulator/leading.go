@@ -78,6 +78,14 @@ func overlapped(t *story, _ string) string {
 	return o.Overlapped()
 }
 
+// NeedsOverseer reports whether a check of that name says nothing on a Stage that is no Overseer.
+func NeedsOverseer(check string) bool {
+	return check == oneSingleton || check == oneHolder || check == lockWasTaken
+}
+
+// lockWasTaken is the check that lockTaken makes.
+const lockWasTaken = "lock_taken"
+
 // lately is how long ago something happened at most that is said to go on.
 const lately = 10 * time.Second
 

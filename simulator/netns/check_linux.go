@@ -2,6 +2,7 @@ package netns
 
 import (
 	"fmt"
+	"slices"
 
 	"selvage/simulator"
 	"selvage/simulator/netns/lab"
@@ -26,8 +27,26 @@ func check(s scenario.Scenario) error {
 			return fmt.Errorf("line %d, work at %s: %w", k.Line, k.At, unable)
 		}
 	}
+	return checkChecks(s)
+}
+
+// checkChecks wants no check that looks at nothing here.
+func checkChecks(s scenario.Scenario) error {
+	all := slices.Concat(s.Always, s.Sometimes)
+	for _, e := range s.Eventually {
+		all = append(all, e.Checks...)
+	}
+	for _, c := range all {
+		if simulator.NeedsOverseer(c.Name) {
+			return fmt.Errorf("line %d, check %s: %w", c.Line, c.Name, noOverseer)
+		}
+	}
 	return nil
 }
+
+// noOverseer is why singletons and locks are not looked at here.
+var noOverseer = &lab.Unable{What: "see at every moment what runs and who holds a lock (one_singleton, one_holder, lock_taken)",
+	Lacks: "nodes are asked one after the other", Hint: "play it with --engine native, or take the check out"}
 
 func checkWork(k scenario.Work) *lab.Unable {
 	switch {

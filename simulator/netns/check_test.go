@@ -51,6 +51,13 @@ func TestCheck(t *testing.T) {
 	if u := (*lab.Unable)(nil); !errors.As(mirror, &u) || u.Hint == "" || !strings.HasPrefix(mirror.Error(), "line 2, work at 1s: cannot have a web server") {
 		t.Errorf("a mirror: got %v", mirror)
 	}
+	for more, name := range map[string]string{"always: [all_up, one_singleton]": "one_singleton", "always: [one_holder]": "one_holder",
+		"sometimes: [one_holder]": "one_holder", "eventually: {within: 1s, of: start, check: [lock_taken: a]}": "lock_taken"} {
+		err := check(parse(t, "sites: [{name: a, nodes: 1}]\n"+more+"\n"))
+		if u := (*lab.Unable)(nil); !errors.As(err, &u) || u.Hint == "" || !strings.HasPrefix(err.Error(), "line 2, check "+name+": cannot see at every moment") {
+			t.Errorf("%s: got %v", more, err)
+		}
+	}
 	for _, site := range []string{"uplink: {nat: cone}", "lan: {loss: 1%}"} {
 		err := check(parse(t, "sites: [{name: a, nodes: 1, "+site+"}]\n"))
 		if err == nil || !strings.HasPrefix(err.Error(), "site a: cannot ") {
