@@ -42,8 +42,8 @@ var invariants = sync.OnceValue(func() map[string]invariant {
 		"somebody_quarantined":   {arg: scenario.OptionalPlace, doc: "some node is quarantined; with a place, one of it", all: somebodyQuarantined},
 		"revoked_shut_out":       {doc: "no node holds a connection with one that it knows to be revoked, or a moment only", each: revokedShutOut},
 		"revoked_get_nothing":    {doc: "no revoked node runs what was declared after it was revoked", all: revokedGetNothing},
-		"revoked_know_it":        {doc: "every revoked node is up and says that it was revoked", all: revokedKnowIt},
-		"all_know_revoked":       {doc: "every node that is up knows who is revoked", each: knowsRevoked},
+		"revoked_know_it":        {doc: "somebody is revoked, and every revoked node is up and says that it was", all: revokedKnowIt},
+		"all_know_revoked":       {doc: "somebody is revoked, and every node that is up knows who", each: knowsRevoked},
 		"ledgers_equal":          {doc: "all nodes that are up, and not revoked, hold the same of the fleet's ledger", all: ledgersEqual},
 		"all_up":                 {doc: "every machine's node is up", all: allUp},
 		"all_know_all":           {doc: "every node that is up, and not revoked, knows all nodes", each: knowsAll},
@@ -58,7 +58,7 @@ var invariants = sync.OnceValue(func() map[string]invariant {
 		"changes_in_turn":        {doc: "of each site no more nodes change to a newer version at once than its deployment says (at_once)", all: changesInTurn},
 		"in_its_time":            {doc: "no node begins to run a release when its deployment says that it may not (windows, not_before)", each: inItsTime},
 		"blobs_wait":             {arg: scenario.Place, doc: "every node of the place that is up says that blobs wait, for a window or for the next month's cap", all: blobsWait},
-		"mirrored_once":          {arg: scenario.Release, doc: "nodes of each site have what they could get from no node from a mirror: some of the release, and no more than it once", all: mirroredOnce},
+		"mirrored_once":          {arg: scenario.Release, doc: "the nodes of no site have more of the release from a mirror than it once, and some node has some", all: mirroredOnce},
 		"all_have":               {arg: scenario.Release, doc: "every node that is up, meant, and not revoked, has the release's blob, whole", all: allHave},
 		"all_run":                {arg: scenario.Release, doc: "every node that is up, meant, and not revoked, runs the release and is ready; of a singleton, one of each site, and the others stand by", all: allRun},
 		"none_runs":              {arg: scenario.Release, doc: "no node runs the release", all: noneRuns},
@@ -263,6 +263,9 @@ func nobodyQuarantined(_ *story, _ Machine, n Agent, _ string) string {
 	return ""
 }
 
+// nobodyRevoked is what is wrong with what has to hold of those who are.
+const nobodyRevoked = "nobody is revoked"
+
 // shutTime is how long a connection with a revoked node may last after the news of it: what nodes tell, they may
 // tell a moment apart.
 const shutTime = 2 * time.Second
@@ -301,6 +304,9 @@ func revokedGetNothing(t *story, _ string) string {
 }
 
 func revokedKnowIt(t *story, _ string) string {
+	if len(t.revoked) == 0 {
+		return nobodyRevoked
+	}
 	for _, r := range t.revoked {
 		if n := r.machine.Agent(); n == nil || n.Status().Revoked == "" {
 			return Place(r.machine) + " is down, or does not know that it was revoked"
@@ -312,6 +318,9 @@ func revokedKnowIt(t *story, _ string) string {
 func knowsRevoked(t *story, m Machine, n Agent, _ string) string {
 	if t.member(m) == nil {
 		return ""
+	}
+	if len(t.revoked) == 0 {
+		return nobodyRevoked
 	}
 	for id, r := range t.revoked {
 		if !slices.ContainsFunc(n.Nodes(), func(o api.Node) bool { return o.Node == id && o.Revoked }) {
@@ -413,13 +422,19 @@ func allRun(t *story, ref string) string {
 			return fmt.Sprintf("%s runs %q, %s %s", Place(m), r.Release, r.Phase, r.Why)
 		}
 	}
+	if len(ready)+len(standby) == 0 {
+		return noTarget(ref)
+	}
 	for _, s := range t.scenario.Sites {
-		if d.singleton && standby[s.Name] > 0 && ready[s.Name] != 1 {
+		if d.singleton && ready[s.Name]+standby[s.Name] > 0 && ready[s.Name] != 1 {
 			return fmt.Sprintf("%d nodes of %s run %s", ready[s.Name], s.Name, ref)
 		}
 	}
 	return ""
 }
+
+// noTarget is what is wrong where all who are meant are down: nothing holds of nobody.
+func noTarget(ref string) string { return "no node is up that is meant for " + ref }
 
 func noneRuns(t *story, ref string) string {
 	for _, m := range t.Machines() {
@@ -439,10 +454,15 @@ func refused(t *story, ref string) string {
 	if d == nil {
 		return ref + " was not deployed"
 	}
+	any := false
 	for m, n := range t.targets(d) {
+		any = true
 		if r := running(n, d.name); r.Target != ref || !strings.Contains(r.Why, store.ErrContradiction.Error()) {
 			return fmt.Sprintf("%s is %s with %s: %s", Place(m), r.Phase, r.Target, r.Why)
 		}
+	}
+	if !any {
+		return noTarget(ref)
 	}
 	return ""
 }

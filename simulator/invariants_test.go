@@ -316,6 +316,7 @@ func TestSingletonRunsOnce(t *testing.T) {
 	n0.agent.status.Deployments, n1.agent.status.Deployments = []api.Running{runs}, []api.Running{runs}
 	holds(t, s, all, "")
 	s.deploys[0].singleton = true
+	holds(t, s, all, "2 nodes of s run app@1") // and none stands by
 	n1.agent.status.Deployments = []api.Running{stands}
 	n0.agent = nil // who is down has nothing to show
 	holds(t, s, all, "0 nodes of s run app@1")
@@ -379,4 +380,21 @@ func createDurable(fs disk.FS, dir, name string, size int64) (disk.File, error) 
 		return nil, err
 	}
 	return f, errors.Join(f.Truncate(size), f.Sync(), fs.SyncDir(dir))
+}
+
+// TestNothingHoldsOfNobody: a check of what nodes do fails where there is none that does anything.
+func TestNothingHoldsOfNobody(t *testing.T) {
+	s, n0, n1 := pair()
+	revoked, know := scenario.Check{Name: "all_know_revoked"}, scenario.Check{Name: "revoked_know_it"}
+	holds(t, s, revoked, "s/n0: nobody is revoked")
+	holds(t, s, know, "nobody is revoked")
+	waits := scenario.Check{Name: "blobs_wait", Arg: "s"}
+	n0.agent.status.Uplink.BulkHeld, n1.agent.status.Uplink.BulkHeld = "a window", "a window"
+	holds(t, s, waits, "")
+	n0.agent, n1.agent = nil, nil
+	holds(t, s, waits, "no node of s is up")
+	s.deploys = []*deploy{{name: "app", release: "app@1"}}
+	for _, name := range []string{"all_run", "all_have", "refused"} {
+		holds(t, s, scenario.Check{Name: name, Arg: "app@1"}, "no node is up that is meant for app@1")
+	}
 }

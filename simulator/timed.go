@@ -31,10 +31,19 @@ func inItsTime(t *story, m Machine, n Agent, _ string) string {
 }
 
 func blobsWait(t *story, place string) string {
+	up := false
 	for _, m := range Placed(t.Machines(), place) {
-		if n := m.Agent(); n != nil && n.Status().Uplink.BulkHeld == "" {
+		n := m.Agent()
+		if n == nil {
+			continue
+		}
+		up = true
+		if n.Status().Uplink.BulkHeld == "" {
 			return "at " + Place(m) + " blobs may cross the uplink"
 		}
+	}
+	if !up {
+		return "no node of " + place + " is up"
 	}
 	return ""
 }
@@ -73,11 +82,16 @@ func allHave(t *story, ref string) string {
 	if d == nil {
 		return ref + " was not deployed"
 	}
+	any := false
 	for m, n := range t.targets(d) {
+		any = true
 		whole := func(b api.Blob) bool { return b.Digest == r.digest && b.Complete }
 		if !slices.ContainsFunc(n.Holdings(), whole) {
 			return fmt.Sprintf("%s does not have %s, or not the whole", Place(m), ref)
 		}
+	}
+	if !any {
+		return noTarget(ref)
 	}
 	return ""
 }
