@@ -140,6 +140,7 @@ func (c *checker) invariant(at string, check Check) {
 	if strings.Contains(check.Arg, "@") {
 		// Whatever the invariant is, it speaks of a release then.
 		c.want(c.seeded[check.Arg], at, "no work seeds %s; %s", check.Arg, hint(check.Arg, slices.Sorted(maps.Keys(c.seeded))))
+		c.want(!c.seeded[check.Arg] || c.deployed[check.Arg], at, "no work deploys %s, so no node is meant: write {deploy: {release: %s}}", check.Arg, check.Arg)
 	}
 	if c.known == nil {
 		return

@@ -15,10 +15,13 @@ type roster struct {
 	joined map[string][]string // by site, in the order of joining
 	names  []string            // of the sites
 	seeded map[string]bool     // releases, whenever that is
+	// deployed are those of which a deployment is declared, whenever that is.
+	deployed map[string]bool
 }
 
 func (s Scenario) roster() roster {
-	r := roster{sites: map[string]int{}, joins: map[string]time.Duration{}, joined: map[string][]string{}, seeded: map[string]bool{}}
+	r := roster{sites: map[string]int{}, joins: map[string]time.Duration{}, joined: map[string][]string{},
+		seeded: map[string]bool{}, deployed: map[string]bool{}}
 	for _, site := range s.Sites {
 		r.sites[site.Name] = site.Nodes
 		r.names = append(r.names, site.Name)
@@ -26,6 +29,9 @@ func (s Scenario) roster() roster {
 	for _, i := range inTime(s.Work) {
 		if seed := s.Work[i].Seed; seed != nil {
 			r.seeded[seed.Name+"@"+seed.Version] = true
+		}
+		if d := s.Work[i].Deploy; d != nil {
+			r.deployed[d.Release] = true
 		}
 		if j := s.Work[i].Join; j != nil {
 			place := j.Site + "/" + j.Name

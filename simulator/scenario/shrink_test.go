@@ -53,6 +53,18 @@ work:
 eventually:
   - {within: 2m, of: heal, check: [ledgers_equal, {all_run: app@v1}]}
 `},
+		"a check of a release keeps its deployment": {"design.yaml", func(s Scenario) bool {
+			return len(s.Eventually) > 0 && slices.ContainsFunc(s.Eventually[0].Checks, func(c Check) bool { return c.Name == "all_run" })
+		}, `seed: 42
+duration: 8m
+sites:
+  - {name: s1, nodes: 1}
+work:
+  - {at: 5s, seed: {size: 1KB, from: s1/n0, name: app, version: v1}}
+  - {at: 10s, deploy: {name: app, release: app@v1, from: s1/n0}}
+eventually:
+  - {within: 2m, of: heal, check: [ledgers_equal, {all_run: app@v1}]}
+`},
 		"nothing": {"all.yaml", func(Scenario) bool { return true }, `name: a cut between two sites
 seed: 42
 duration: 5m
