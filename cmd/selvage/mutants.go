@@ -172,16 +172,19 @@ func (h *hunter) hunt(ctx context.Context, m mutant.Mutant) (hunted, error) {
 	for !r.Caught && r.Seed < uint64(h.seeds) {
 		r.Seed++
 		h.show("%s, seed %d of %s", m.Name, r.Seed, r.Scenario)
-		if r.Why, err = h.player(m.Name).play(ctx, file, r.Seed); err != nil {
+		v, err := h.player(m.Name).play(ctx, file, r.Seed)
+		if err != nil {
 			return r, err
 		}
-		r.Caught = r.Why != ""
+		r.Why, r.Caught = v.why, v.failed()
 	}
 	if r.Caught {
 		h.show("seed %d of %s without %s", r.Seed, r.Scenario, m.Name)
-		if r.Without, err = h.player("").play(ctx, file, r.Seed); err != nil {
+		v, err := h.player("").play(ctx, file, r.Seed)
+		if err != nil {
 			return r, err
 		}
+		r.Without = v.why
 	}
 	r.OK = r.Caught && r.Without == ""
 	r.Seconds = time.Since(begin).Seconds()

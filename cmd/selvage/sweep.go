@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -18,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"selvage/simulator"
 	"selvage/simulator/scenario"
 )
 
@@ -38,8 +34,8 @@ func newSimSweep(env *environment) *cobra.Command {
 		Use:   "sweep SCENARIO.yaml... --seeds N",
 		Short: "Play scenarios with many seeds; failing ones are shrunk and written down",
 		Long: "Play scenarios with many seeds, each in a process of its own. Of each scenario the first seed that\n" +
-			"fails is played again with fewer and shorter faults, for as long as it still fails, and the smallest that\n" +
-			"does is written to a new file beside where you are. Exit code 1 if any failed.",
+			"fails is played again with fewer and shorter faults, for as long as the same check fails, and the smallest in\n" +
+			"which it does is written to a new file beside where you are. Exit code 1 if any failed.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return sweep(c.Context(), env, o, args) },
 	}
@@ -64,6 +60,7 @@ type swept struct {
 type failing struct {
 	Seed uint64 `json:"seed"`
 	Why  string `json:"why"`
+	by   string // what failed: see verdict
 }
 
 func sweep(ctx context.Context, env *environment, o sweepOptions, files []string) error {
@@ -116,54 +113,6 @@ func printSwept(env *environment, all []swept) error {
 	return nil
 }
 
-// player plays stories in processes of their own: one that hangs or crashes is one that failed.
-type player struct {
-	exe    string
-	engine string
-	env    []string // besides this process's own
-	limit  time.Duration
-}
-
-// playLimit bounds the wall time of one story.
-const playLimit = 10 * time.Minute
-
-// play returns why the scenario fails; "" if it does not.
-func (p *player) play(ctx context.Context, file string, seed uint64) (string, error) {
-	limited, cancel := context.WithTimeout(ctx, p.limit)
-	defer cancel()
-	cmd := exec.CommandContext(limited, p.exe, "sim", "run", file, "--engine", p.engine, "--seed", fmt.Sprint(seed), "-o", "json")
-	cmd.Env = append(os.Environ(), p.env...)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	if ctx.Err() != nil {
-		return "", ctx.Err()
-	}
-	if err == nil {
-		return "", nil
-	}
-	var r simulator.Result
-	if json.Unmarshal(out.Bytes(), &r) == nil {
-		for _, c := range r.Checks {
-			if !c.OK {
-				return fmt.Sprintf("%s %s: %s", c.Kind, c.Name, c.Detail), nil
-			}
-		}
-	}
-	return fmt.Sprintf("%v: %s", err, firstLine(errs.String())), nil
-}
-
-// firstLine is the line of a story's complaints that says most: a panic's, else the last.
-func firstLine(s string) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	for _, l := range lines {
-		if strings.HasPrefix(l, "panic:") || strings.HasPrefix(l, "fatal error:") {
-			return l
-		}
-	}
-	return lines[len(lines)-1]
-}
-
 func (p *player) sweep(ctx context.Context, env *environment, o sweepOptions, file string, s scenario.Scenario) (swept, error) {
 	begin := time.Now()
 	r := swept{Scenario: filepath.Base(file), Seeds: o.seeds, Failed: []failing{}}
@@ -175,11 +124,11 @@ func (p *player) sweep(ctx context.Context, env *environment, o sweepOptions, fi
 	for i := range o.seeds {
 		seed := o.from + uint64(i)
 		g.Go(func() error {
-			why, err := p.play(gctx, file, seed)
+			v, err := p.play(gctx, file, seed)
 			mu.Lock()
 			defer mu.Unlock()
-			if done++; why != "" {
-				r.Failed = append(r.Failed, failing{seed, why})
+			if done++; v.failed() {
+				r.Failed = append(r.Failed, failing{seed, v.why, v.by})
 			}
 			bar.Show(fmt.Sprintf("%s: %d of %d seeds, %d failed", r.Scenario, done, o.seeds, len(r.Failed)))
 			return err
@@ -200,7 +149,8 @@ func (p *player) sweep(ctx context.Context, env *environment, o sweepOptions, fi
 	return r, nil
 }
 
-// shrink looks for the smallest scenario that still fails, and writes it down.
+// shrink looks for the smallest scenario that fails as the whole did, and writes it down. One in which something else fails tells
+// of another fault, or of none: without a deployment nothing runs either.
 func (p *player) shrink(ctx context.Context, env *environment, s scenario.Scenario, r swept) (string, error) {
 	s.Seed = r.Failed[0].Seed
 	trial, err := os.CreateTemp("", "selvage-shrink-*.yaml")
@@ -219,8 +169,8 @@ func (p *player) shrink(ctx context.Context, env *environment, s scenario.Scenar
 		if os.WriteFile(trial.Name(), candidate.Marshal(), 0o600) != nil {
 			return false
 		}
-		why, err := p.play(ctx, trial.Name(), candidate.Seed)
-		return err == nil && why != ""
+		v, err := p.play(ctx, trial.Name(), candidate.Seed)
+		return err == nil && v.by == r.Failed[0].by
 	}, maxShrink)
 	bar.End()
 	name := fmt.Sprintf("%s-seed%d.yaml", strings.TrimSuffix(r.Scenario, filepath.Ext(r.Scenario)), s.Seed)
@@ -230,7 +180,7 @@ func (p *player) shrink(ctx context.Context, env *environment, s scenario.Scenar
 // headOf is the comment that the smallest scenario begins with.
 func headOf(name string, r swept) []byte {
 	f := r.Failed[0]
-	return fmt.Appendf(nil, "# Left of %s by 'selvage sim sweep': it still failed. Of the whole, seed %d failed with\n"+
+	return fmt.Appendf(nil, "# Left of %s by 'selvage sim sweep': it fails in the same way. Of the whole, seed %d failed with\n"+
 		"#   %s\n"+
 		"# Play it again:                                'selvage sim run %s --trace'\n"+
 		"# Play it again, the same each time, if slower: 'selvage sim replay %s --trace'\n",

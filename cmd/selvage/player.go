@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"selvage/simulator"
+)
+
+// player plays stories in processes of their own: one that hangs or crashes is one that failed.
+type player struct {
+	exe    string
+	engine string
+	env    []string // besides this process's own
+	limit  time.Duration
+}
+
+// playLimit bounds the wall time of one story.
+const playLimit = 10 * time.Minute
+
+// verdict is how a story failed; the zero verdict is that of one which held.
+type verdict struct {
+	by  string // what failed: a check, as "eventually all_run: app@v1", or what became of the program
+	why string // the same with what is said of it
+}
+
+func (v verdict) failed() bool { return v.by != "" }
+
+// play plays a scenario once. An error means that ctx is over.
+func (p *player) play(ctx context.Context, file string, seed uint64) (verdict, error) {
+	limited, cancel := context.WithTimeout(ctx, p.limit)
+	defer cancel()
+	cmd := exec.CommandContext(limited, p.exe, "sim", "run", file, "--engine", p.engine, "--seed", fmt.Sprint(seed), "-o", "json")
+	cmd.Env = append(os.Environ(), p.env...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	switch {
+	case ctx.Err() != nil:
+		return verdict{}, ctx.Err()
+	case err == nil:
+		return verdict{}, nil
+	case errors.Is(limited.Err(), context.DeadlineExceeded):
+		return ended(fmt.Sprintf("was not over after %s", p.limit)), nil
+	}
+	var r simulator.Result
+	if json.Unmarshal(out.Bytes(), &r) == nil {
+		if v := judge(r); v.failed() {
+			return v, nil
+		}
+	}
+	return ended(fmt.Sprintf("%v: %s", err, firstLine(errs.String()))), nil
+}
+
+// ended is the verdict of a story that has no result.
+func ended(why string) verdict { return verdict{why, why} }
+
+// judge says by what a story failed. Where several checks did, it is the one that ended the story: the others may only not have
+// come true until then.
+func judge(r simulator.Result) verdict {
+	wrong := slices.DeleteFunc(slices.Clone(r.Checks), func(c simulator.Check) bool { return c.OK })
+	if len(wrong) == 0 {
+		return verdict{}
+	}
+	c := slices.MinFunc(wrong, func(a, b simulator.Check) int { return weight(a, r) - weight(b, r) })
+	v := verdict{by: c.Kind + " " + c.Name}
+	v.why = v.by + ": " + c.Detail
+	if c.Kind == "story" {
+		v.by = v.why // which says in what way it could not go on
+	}
+	return v
+}
+
+// weight is less for a check of which it is more likely that it ended the story.
+func weight(c simulator.Check, r simulator.Result) int {
+	switch late := r.VirtualSeconds >= c.UntilSeconds; {
+	case c.Kind == "story":
+		return 0
+	case c.Kind == "always":
+		return 1
+	case c.Kind == "eventually" && late:
+		return 2
+	case c.Kind == "sometimes":
+		return 3
+	case c.Kind == "budget":
+		return 4
+	}
+	return 5
+}
+
+// firstLine is the line of a story's complaints that says most: a panic's, else the last.
+func firstLine(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	for _, l := range lines {
+		if strings.HasPrefix(l, "panic:") || strings.HasPrefix(l, "fatal error:") {
+			return l
+		}
+	}
+	return lines[len(lines)-1]
+}
