@@ -98,6 +98,9 @@ type hunted struct {
 }
 
 func simMutants(ctx context.Context, env *environment, o mutantsOptions, names []string) error {
+	if err := checkSeeds(o.seeds); err != nil {
+		return err
+	}
 	chosen, err := chosenMutants(names)
 	if err != nil {
 		return err

@@ -64,6 +64,9 @@ type failing struct {
 }
 
 func sweep(ctx context.Context, env *environment, o sweepOptions, files []string) error {
+	if err := checkSeeds(o.seeds); err != nil {
+		return err
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		return err
@@ -95,6 +98,14 @@ func sweep(ctx context.Context, env *environment, o sweepOptions, files []string
 		err = hinted(fmt.Errorf("%d of %d stories failed", failed, o.seeds*len(files)), "'selvage sim run FILE --seed N --trace' plays one of them again")
 	}
 	return err
+}
+
+// checkSeeds wants one seed at least: without any, nothing would have failed.
+func checkSeeds(n int) error {
+	if n < 1 {
+		return usage("--seeds %d: want 1 at least", n)
+	}
+	return nil
 }
 
 func printSwept(env *environment, all []swept) error {
