@@ -68,6 +68,14 @@ func TestChecksBite(t *testing.T) {
 	}
 }
 
+// TestTooLarge: a world that cannot be made is an error, and leaves nothing behind that keeps the bubble from ending.
+func TestTooLarge(t *testing.T) {
+	s := scenario.Scenario{Duration: time.Minute, Sites: []scenario.Site{{Name: "a", Nodes: scenario.MaxSiteNodes + 1}}}
+	if _, err := Run(t.Context(), s, simulator.Options{}); err == nil || !strings.Contains(err.Error(), "a/n250") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestWorkThatFails: a story that cannot go on is an error, not a failed check.
 func TestWorkThatFails(t *testing.T) {
 	r, err := Run(t.Context(), parse(t, twoSites+"faults: [{at: 9s, for: 5s, diskfull: a/n0}]\n"), simulator.Options{})

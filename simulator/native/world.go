@@ -78,17 +78,26 @@ func newWorld(s scenario.Scenario) (*world, error) {
 	}
 	w.operator = w.newKey()
 	for _, site := range s.Sites {
-		if _, err := w.net.AddSite(site.Name, simulator.SiteConfig(site)); err != nil {
-			return nil, fmt.Errorf("site %s: %w", site.Name, err)
-		}
-		for i := range site.Nodes {
-			if _, err := w.addMachine(site.Name, fmt.Sprint("n", i)); err != nil {
-				return nil, err
-			}
+		if err := w.addSite(site); err != nil {
+			_ = w.net.Close() // the first error says what is wrong
+			return nil, err
 		}
 	}
 	w.mirrors = newMirrors(s)
 	return w, nil
+}
+
+// addSite adds a site with the machines that it has from the start.
+func (w *world) addSite(site scenario.Site) error {
+	if _, err := w.net.AddSite(site.Name, simulator.SiteConfig(site)); err != nil {
+		return fmt.Errorf("site %s: %w", site.Name, err)
+	}
+	for i := range site.Nodes {
+		if _, err := w.addMachine(site.Name, fmt.Sprint("n", i)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *world) newKey() ed25519.PrivateKey {

@@ -68,13 +68,13 @@ func (c *checker) sites() {
 		c.want(!twice, at+".name", "%s is the name of sites[%d] too: give each its own", site.Name, first)
 		seen[site.Name] = i
 		nodes += site.Nodes
+		all := site.Nodes + len(c.joined[site.Name])
+		c.want(all <= MaxSiteNodes, at+".nodes", "are %d with those that join; at most %d: share them out among several sites", all, MaxSiteNodes)
 		c.link(at+".lan", site.LAN)
 		c.uplink(at+".uplink", site.Uplink)
 	}
-	for _, w := range c.s.Work {
-		if w.Join != nil {
-			nodes++
-		}
+	for _, joined := range c.joined {
+		nodes += len(joined)
 	}
 	c.want(nodes <= MaxNodes, "sites", "have %d nodes with those that join; at most %d", nodes, MaxNodes)
 }

@@ -58,8 +58,8 @@
 //	  name: a name; what the site is called; has to be given
 //	  count: a whole number, 1 to 1000; how many such sites there are; a number from 0 on follows their
 //	      name; otherwise one, of that name
-//	  nodes: a whole number, 1 to 5000; how many nodes are there from the start, at most 5000 in all
-//	      sites; they are called n0, n1, ...; has to be given
+//	  nodes: a whole number, 1 to 250; how many nodes are there from the start, at most 250 with those
+//	      that join, and 5000 in all sites; they are called n0, n1, ...; has to be given
 //	  labels: at most 32 of LABEL: VALUE; labels of each of its nodes
 //	  lan: a mapping; the links among its nodes
 //	    latency: a duration, 0s to 1m; one way

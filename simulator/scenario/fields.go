@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"selvage/ledger/manifest"
+	"selvage/simulator/network"
 )
 
 // Bounds of a scenario. Whoever needs more writes two scenarios.
@@ -30,6 +31,9 @@ const (
 	maxDrift   = 0.5          // seconds a second
 	maxRatio   = 1000
 )
+
+// MaxSiteNodes bounds the nodes of one site, those that join among them: the network has addresses for as many.
+const MaxSiteNodes = network.MaxHosts
 
 // same is for a mapping whose fields are those of what it stands in.
 func same[T any](t *T) *T { return t }
@@ -62,8 +66,9 @@ func siteFields() mapping[Site] {
 		needed("name", name(), func(s *Site) *string { return &s.Name }, "what the site is called"),
 		of("count", whole(1, MaxSites), func(s *Site) *int { return &s.Count },
 			"how many such sites there are; a number from 0 on follows their name").or("one, of that name"),
-		needed("nodes", whole(1, MaxNodes), func(s *Site) *int { return &s.Nodes },
-			fmt.Sprintf("how many nodes are there from the start, at most %d in all sites; they are called n0, n1, ...", MaxNodes)),
+		needed("nodes", whole(1, MaxSiteNodes), func(s *Site) *int { return &s.Nodes },
+			fmt.Sprintf("how many nodes are there from the start, at most %d with those that join, and %d in all sites; they are called n0, n1, ...",
+				MaxSiteNodes, MaxNodes)),
 		of("labels", labels(), func(s *Site) *map[string]string { return &s.Labels }, "labels of each of its nodes"),
 		of("lan", mapping[Link]{fields: linkFields()}.codec(), func(s *Site) *Link { return &s.LAN }, "the links among its nodes"),
 		of("uplink", uplinkFields().codec(), func(s *Site) *Uplink { return &s.Uplink },
