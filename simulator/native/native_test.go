@@ -78,7 +78,9 @@ func TestTooLarge(t *testing.T) {
 
 // TestWorkThatFails: a story that cannot go on is an error, not a failed check.
 func TestWorkThatFails(t *testing.T) {
-	r, err := Run(t.Context(), parse(t, twoSites+"faults: [{at: 9s, for: 5s, diskfull: a/n0}]\n"), simulator.Options{})
+	s := parse(t, twoSites)
+	s.Faults = []scenario.Fault{{At: 9 * time.Second, For: 5 * time.Second, Kind: scenario.DiskFull, On: "a/n0"}} // which no file can say
+	r, err := Run(t.Context(), s, simulator.Options{})
 	if err == nil || !strings.Contains(err.Error(), "seed app@v1") {
 		t.Errorf("got %v", err)
 	}

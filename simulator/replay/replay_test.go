@@ -196,7 +196,8 @@ func TestFailedCheck(t *testing.T) {
 
 // TestWorkThatFails: a story that cannot go on is an error.
 func TestWorkThatFails(t *testing.T) {
-	s := parse(t, strings.Replace(story, "faults: [", "faults: [{at: 9s, for: 5s, diskfull: a/n0}, ", 1))
+	s := parse(t, strings.NewReplacer("faults: [", "faults: [{at: 8s, for: 5s, isolate: a/n0}, ", "from: a/n0", "from: a/late",
+		"work:\n", "work:\n  - {at: 9s, join: {site: a, name: late}}\n").Replace(story))
 	_, err := player(t).play(t.Context(), s, simulator.Options{}, newHost(s.Seed, nil))
 	if err == nil || !strings.Contains(err.Error(), "seed app@v1") {
 		t.Errorf("got %v", err)

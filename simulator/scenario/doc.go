@@ -32,9 +32,10 @@
 // after work that takes a while, as at a node with a slow disk.
 //
 // A story that contradicts itself is refused: a crash of a node that is down, work at a node that is
-// down or has not joined, a deployment of what was not seeded before, a check of what is not deployed, a set of nodes
-// parted from itself, a fault that outlasts the story. Other faults may overlap as they like, and each ends by itself: what clocks are off
-// adds up, and of uplinks that become others the last to begin counts.
+// down, stands still, has not joined, or would have to write to a full disk, a deployment of what was not seeded
+// before, a check of what is not deployed, a set of nodes parted from itself, a fault that outlasts the story. Other
+// faults may overlap as they like, and each ends by itself: what clocks are off adds up, and of uplinks that become others
+// the last to begin counts.
 //
 // # Values
 //

@@ -51,13 +51,16 @@ func (f *Fault) by() string {
 type state struct {
 	stopped map[string]stop // sites and nodes
 	inside  map[string]stop // by site: the last of its nodes to be up again
+	still   map[string]stop // sites and nodes that are paused or suspended
+	full    map[string]stop // sites and nodes whose disk is full
 	seeded  map[string]bool // releases
 	joined  map[string]bool // nodes
 	revoked map[string]bool // nodes
 }
 
 func (c *checker) timeline() {
-	now := &state{map[string]stop{}, map[string]stop{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	now := &state{stopped: map[string]stop{}, inside: map[string]stop{}, still: map[string]stop{}, full: map[string]stop{},
+		seeded: map[string]bool{}, joined: map[string]bool{}, revoked: map[string]bool{}}
 	for _, e := range c.s.events() {
 		if len(c.found) >= enough {
 			return
@@ -80,31 +83,45 @@ func (c *checker) place(field, place string, at time.Duration) bool {
 }
 
 // acting wants a node to be there, up, and of the fleet.
-func (c *checker) acting(now *state, field, node string, at time.Duration) {
+func (c *checker) acting(now *state, field, node string, at time.Duration) bool {
 	if !c.place(field, node, at) {
-		return
+		return false
 	}
 	if now.revoked[node] {
 		c.want(false, field, "%s is revoked by %s: nothing spreads from it", node, durationText(at))
-		return
+		return false
 	}
+	return c.spared(now.stopped, field, node, at, "%s is down at %s, by %s") &&
+		c.spared(now.still, field, node, at, "%s stands still at %s, by %s")
+}
+
+// writing wants a node at which work is done that has to be kept there.
+func (c *checker) writing(now *state, field, node string, at time.Duration) {
+	if c.acting(now, field, node, at) {
+		c.spared(now.full, field, node, at, "%s cannot write at %s, by %s")
+	}
+}
+
+// spared wants a node not to be stopped at a time, nor its site.
+func (c *checker) spared(by map[string]stop, field, node string, at time.Duration, format string) bool {
 	for _, place := range []string{node, siteOf(node)} {
-		if s, ok := now.stopped[place]; ok && at < s.until {
-			c.want(false, field, "%s is down at %s, by %s", node, durationText(at), s.by.by())
-			return
+		if s, ok := by[place]; ok && at < s.until {
+			c.want(false, field, format, node, durationText(at), s.by.by())
+			return false
 		}
 	}
+	return true
 }
 
 func (c *checker) work(now *state, e event) {
 	switch w := e.work; {
 	case w.Seed != nil:
 		release := w.Seed.Name + "@" + w.Seed.Version
-		c.acting(now, e.path+".seed.from", w.Seed.From, e.at)
+		c.writing(now, e.path+".seed.from", w.Seed.From, e.at)
 		c.want(!now.seeded[release], e.path+".seed.version", "%s was seeded before: give it another version", release)
 		now.seeded[release] = true
 	case w.Deploy != nil:
-		c.acting(now, e.path+".deploy.from", w.Deploy.From, e.at)
+		c.writing(now, e.path+".deploy.from", w.Deploy.From, e.at)
 		if c.seeded[w.Deploy.Release] {
 			c.want(now.seeded[w.Deploy.Release], e.path+".deploy.release", "%s is seeded after this: deploy it later", w.Deploy.Release)
 			return
@@ -118,15 +135,15 @@ func (c *checker) work(now *state, e event) {
 		}
 		now.joined[node] = true
 	case w.Charter != nil:
-		c.acting(now, e.path+".charter.from", w.Charter.From, e.at)
+		c.writing(now, e.path+".charter.from", w.Charter.From, e.at)
 	case w.Lock != nil:
 		c.place(e.path+".lock.on", w.Lock.On, e.at)
 	case w.Revoke != nil:
-		c.acting(now, e.path+".revoke.from", w.Revoke.From, e.at)
+		c.writing(now, e.path+".revoke.from", w.Revoke.From, e.at)
 		c.revoke(now, e.path+".revoke.node", w.Revoke, e.at)
 	case w.Witness != nil:
 		v := w.Witness
-		c.acting(now, e.path+".witness.from", v.From, e.at)
+		c.writing(now, e.path+".witness.from", v.From, e.at)
 		c.place(e.path+".witness.site", v.Site, e.at)
 		if c.place(e.path+".witness.node", v.Node, e.at) {
 			c.want(siteOf(v.Node) != v.Site, e.path+".witness.node", "is of site %s itself: a witness is of another", v.Site)
@@ -134,7 +151,7 @@ func (c *checker) work(now *state, e event) {
 	case w.Yield != nil:
 		c.place(e.path+".yield.on", w.Yield.On, e.at)
 	case w.Issuer != nil:
-		c.acting(now, e.path+".issuer.from", w.Issuer.From, e.at)
+		c.writing(now, e.path+".issuer.from", w.Issuer.From, e.at)
 		c.place(e.path+".issuer.node", w.Issuer.Node, e.at)
 	case w.Mirror != nil:
 		c.acting(now, e.path+".mirror.of", w.Mirror.Of, e.at)
@@ -164,8 +181,12 @@ func (c *checker) fault(now *state, e event) {
 	case Cut:
 		from, to := c.place(at+".from", f.From, e.at), c.place(at+".to", f.To, e.at)
 		c.want(!from || !to || f.From != f.To, at+".to", "is where it comes from: nothing is cut")
-	case Isolate, Pause, Suspend, DiskFull, Poison, Rot, Forge:
+	case Isolate, Poison, Rot, Forge:
 		c.place(at, f.On, e.at)
+	case Pause, Suspend:
+		c.hinder(now.still, at, e)
+	case DiskFull:
+		c.hinder(now.full, at, e)
 	case Crash, PowerCut:
 		c.stop(now, at, e)
 	case Restore:
@@ -212,16 +233,29 @@ func (c *checker) partition(at string, f *Fault) {
 	}
 }
 
+// until is when a fault is over.
+func (f *Fault) until() time.Duration {
+	if f.For == 0 && f.Kind != Restore {
+		return MaxDuration + 1
+	}
+	return f.At + f.For
+}
+
+// hinder notes that nobody can work at a place from now on. Such faults may overlap at one place.
+func (c *checker) hinder(at map[string]stop, field string, e event) {
+	place := e.fault.On
+	if until := e.fault.until(); c.place(field, place, e.at) && until > at[place].until {
+		at[place] = stop{until, e.fault}
+	}
+}
+
 // stop wants a place to be up, and notes that it is not from now on.
 func (c *checker) stop(now *state, field string, e event) {
 	place := e.fault.On
 	if !c.place(field, place, e.at) {
 		return
 	}
-	until := e.at + e.fault.For
-	if e.fault.For == 0 && e.fault.Kind != Restore {
-		until = MaxDuration + 1
-	}
+	until := e.fault.until()
 	site := siteOf(place)
 	for _, s := range []stop{now.stopped[place], now.stopped[site], now.inside[place]} {
 		if e.at < s.until {
