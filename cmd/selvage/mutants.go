@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -21,37 +22,41 @@ import (
 // mutantsProgram is this program with the tag mutants, beside it.
 const mutantsProgram = "selvage-mutants"
 
-// hunts names the shipped scenario that has to find each mutant.
-func hunts() map[mutant.Name]string {
-	return map[mutant.Name]string{
-		mutant.SkipChunkVerification: "poisoned-peer",
-		mutant.ForgetFsync:           "slow-disk-powercut",
-		mutant.ForgetBlobFsync:       "slow-disk-powercut",
-		mutant.AcceptLowerCharter:    "charter-amended",
-		mutant.DropTakeover:          "lost-uplink",
-		mutant.DeafHeir:              "crew-dies",
-		mutant.RelayUnverified:       "forger",
-		mutant.ForgetRevocation:      "revoked",
-		mutant.LeaseTimerAtQuorum:    "leader-hears-late",
-		mutant.LeaseOverwriteLive:    "leader-one-way",
-		mutant.LeaseCountMessages:    "leader-cut-off",
-		mutant.LeaseReleaseByOwner:   "leader-old-farewell",
-		mutant.LeaseNoIncarnation:    "leader-reverted",
-		mutant.LeaseShortQuarantine:  "leader-cut-off",
-		mutant.LeaseChangeUnagreed:   "leader-half-joined",
-		mutant.LeaseForgetPending:    "leader-half-agreed",
-		mutant.LeaseStaleEpoch:       "leader-old-voters",
-		mutant.LeaseStaleRound:       "leader-old-answers",
-		mutant.LeaseForgetPromise:    "leader-forgets",
-		mutant.HandOutRot:            "rotten-disk",
-		mutant.SingletonOutlivesTerm: "singleton-moves",
-		mutant.TurnsWithoutBound:     "in-turn",
-		mutant.WriteUnheard:          "restored-and-busy",
-		mutant.LockOutlivesLease:     "lock-moves",
-		mutant.ForgetRenewal:         "cut-off-for-long",
-		mutant.ActivateEarly:         "for-later",
-		mutant.LaterPushesIn:         "for-later",
-		mutant.UrgentWaits:           "urgent",
+// hunt is a shipped scenario, and which of its checks has to fail. That anything fails is not enough: a story may do so by
+// itself, now and then.
+type hunt struct{ scenario, check string }
+
+// hunts says how each mutant has to be found.
+func hunts() map[mutant.Name]hunt {
+	return map[mutant.Name]hunt{
+		mutant.SkipChunkVerification: {"poisoned-peer", "eventually all_run: till@v1"},
+		mutant.ForgetFsync:           {"slow-disk-powercut", "always nobody_dropped"},
+		mutant.ForgetBlobFsync:       {"slow-disk-powercut", "always no_corrupt_blob"},
+		mutant.AcceptLowerCharter:    {"charter-amended", "always charters_never_go_back"},
+		mutant.DropTakeover:          {"lost-uplink", "eventually all_run: till@v1"},
+		mutant.DeafHeir:              {"crew-dies", "eventually all_run: till@v1"},
+		mutant.RelayUnverified:       {"forger", "always only_dropped: depot/n0"},
+		mutant.ForgetRevocation:      {"revoked", "always revoked_shut_out"},
+		mutant.LeaseTimerAtQuorum:    {"leader-hears-late", "always one_leader"},
+		mutant.LeaseOverwriteLive:    {"leader-one-way", "always one_leader"},
+		mutant.LeaseCountMessages:    {"leader-cut-off", "always one_leader"},
+		mutant.LeaseReleaseByOwner:   {"leader-old-farewell", "always one_leader"},
+		mutant.LeaseNoIncarnation:    {"leader-reverted", "always one_leader"},
+		mutant.LeaseShortQuarantine:  {"leader-cut-off", "always one_leader"},
+		mutant.LeaseChangeUnagreed:   {"leader-half-joined", "always one_leader"},
+		mutant.LeaseForgetPending:    {"leader-half-agreed", "always one_leader"},
+		mutant.LeaseStaleEpoch:       {"leader-old-voters", "always one_leader"},
+		mutant.LeaseStaleRound:       {"leader-old-answers", "always one_leader"},
+		mutant.LeaseForgetPromise:    {"leader-forgets", "always one_leader"},
+		mutant.HandOutRot:            {"rotten-disk", "always nobody_dropped"},
+		mutant.SingletonOutlivesTerm: {"singleton-moves", "always one_singleton"},
+		mutant.TurnsWithoutBound:     {"in-turn", "always changes_in_turn"},
+		mutant.WriteUnheard:          {"restored-and-busy", "always nobody_quarantined"},
+		mutant.LockOutlivesLease:     {"lock-moves", "always one_holder"},
+		mutant.ForgetRenewal:         {"cut-off-for-long", "always nobody_dropped"},
+		mutant.ActivateEarly:         {"for-later", "always in_its_time"},
+		mutant.LaterPushesIn:         {"for-later", "eventually all_run: fix@v1"},
+		mutant.UrgentWaits:           {"urgent", "eventually all_run: fix@v1"},
 	}
 }
 
@@ -75,7 +80,8 @@ func newSimMutants(env *environment) *cobra.Command {
 		Use:   "mutants [NAME...]",
 		Short: "Show that the simulator bites: known bugs, each found by a shipped scenario",
 		Long: "Put one known bug after the other into the nodes, and play the shipped scenario that has to find it, seed by seed,\n" +
-			"until a check fails; without the bug the same story has to hold. Exit code 1 if a bug was not found.\n" +
+			"until the check fails that is meant to; without the bug the story has to hold under the same seeds. Exit code 1 if a\n" +
+			"bug was not found.\n" +
 			"The bugs are in a program of their own, " + mutantsProgram + ", beside this one.",
 		RunE: func(c *cobra.Command, args []string) error { return simMutants(c.Context(), env, o, args) },
 	}
@@ -90,9 +96,10 @@ type hunted struct {
 	Breaks   string      `json:"breaks"`
 	Scenario string      `json:"scenario"`
 	OK       bool        `json:"ok"`     // it was caught, and the story holds without it
-	Caught   bool        `json:"caught"` // a check failed
+	Check    string      `json:"check"`  // the one that has to fail
+	Caught   bool        `json:"caught"` // that check failed
 	Seed     uint64      `json:"seed"`   // the first that caught it; the last that was tried if none did
-	Why      string      `json:"why"`    // which check failed
+	Why      string      `json:"why"`    // what failed: of a mutant that was not caught, something else, or nothing
 	Without  string      `json:"without,omitempty"`
 	Seconds  float64     `json:"wall_seconds"`
 }
@@ -163,7 +170,8 @@ const huntLimit = 3 * time.Minute
 
 func (h *hunter) hunt(ctx context.Context, m mutant.Mutant) (hunted, error) {
 	begin := time.Now()
-	r := hunted{Mutant: m.Name, Breaks: m.Breaks, Scenario: hunts()[m.Name]}
+	want := hunts()[m.Name]
+	r := hunted{Mutant: m.Name, Breaks: m.Breaks, Scenario: want.scenario, Check: want.check}
 	file := filepath.Join(h.dir, string(m.Name)+scenarioSuffix)
 	data, err := scenarios.Read(r.Scenario + scenarioSuffix)
 	if err != nil {
@@ -179,15 +187,16 @@ func (h *hunter) hunt(ctx context.Context, m mutant.Mutant) (hunted, error) {
 		if err != nil {
 			return r, err
 		}
-		r.Why, r.Caught = v.why, v.failed()
+		why := v.of(want.check)
+		r.Why, r.Caught = cmp.Or(why, v.why(), r.Why), why != ""
 	}
-	if r.Caught {
-		h.show("seed %d of %s without %s", r.Seed, r.Scenario, m.Name)
-		v, err := h.player("").play(ctx, file, r.Seed)
+	for seed := uint64(1); r.Caught && r.Without == "" && seed <= r.Seed; seed++ {
+		h.show("seed %d of %s without %s", seed, r.Scenario, m.Name)
+		v, err := h.player("").play(ctx, file, seed)
 		if err != nil {
 			return r, err
 		}
-		r.Without = v.why
+		r.Without = v.why()
 	}
 	r.OK = r.Caught && r.Without == ""
 	r.Seconds = time.Since(begin).Seconds()
@@ -211,6 +220,8 @@ func (h *hunter) show(format string, args ...any) {
 // text says in words how the hunt ended.
 func (r hunted) text() string {
 	switch {
+	case !r.Caught && r.Why != "":
+		return fmt.Sprintf("survived %s; of its stories one failed otherwise: %s", count(r.Seed, "seed"), r.Why)
 	case !r.Caught:
 		return "survived " + count(r.Seed, "seed")
 	case r.Without != "":

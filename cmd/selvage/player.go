@@ -26,13 +26,34 @@ type player struct {
 // playLimit bounds the wall time of one story.
 const playLimit = 10 * time.Minute
 
-// verdict is how a story failed; the zero verdict is that of one which held.
-type verdict struct {
-	by  string // what failed: a check, as "eventually all_run: app@v1", or what became of the program
+// verdict is how a story failed, by what ended it; it is empty for one that held.
+type verdict []wrong
+
+// wrong is a check that failed, or what became of a story that has no result.
+type wrong struct {
+	by  string // which: "eventually all_run: app@v1"
 	why string // the same with what is said of it
 }
 
-func (v verdict) failed() bool { return v.by != "" }
+func (v verdict) failed() bool { return len(v) > 0 }
+
+// why is what is said of the first that failed; "" if nothing did.
+func (v verdict) why() string {
+	if !v.failed() {
+		return ""
+	}
+	return v[0].why
+}
+
+// of is what is said of what failed if that is among it, and "" if it is not.
+func (v verdict) of(by string) string {
+	for _, w := range v {
+		if w.by == by {
+			return w.why
+		}
+	}
+	return ""
+}
 
 // play plays a scenario once. An error means that ctx is over.
 func (p *player) play(ctx context.Context, file string, seed uint64) (verdict, error) {
@@ -45,9 +66,9 @@ func (p *player) play(ctx context.Context, file string, seed uint64) (verdict, e
 	err := cmd.Run()
 	switch {
 	case ctx.Err() != nil:
-		return verdict{}, ctx.Err()
+		return nil, ctx.Err()
 	case err == nil:
-		return verdict{}, nil
+		return nil, nil
 	case errors.Is(limited.Err(), context.DeadlineExceeded):
 		return ended(fmt.Sprintf("was not over after %s", p.limit)), nil
 	}
@@ -61,22 +82,32 @@ func (p *player) play(ctx context.Context, file string, seed uint64) (verdict, e
 }
 
 // ended is the verdict of a story that has no result.
-func ended(why string) verdict { return verdict{why, why} }
+func ended(why string) verdict { return verdict{{why, why}} }
 
-// judge says by what a story failed. Where several checks did, it is the one that ended the story: the others may only not have
+// judge says by what a story failed. Of the checks that did, it takes those that ended the story: the others may only not have
 // come true until then.
-func judge(r simulator.Result) verdict {
-	wrong := slices.DeleteFunc(slices.Clone(r.Checks), func(c simulator.Check) bool { return c.OK })
-	if len(wrong) == 0 {
-		return verdict{}
+func judge(r simulator.Result) (v verdict) {
+	failed := slices.DeleteFunc(slices.Clone(r.Checks), func(c simulator.Check) bool { return c.OK })
+	if len(failed) == 0 {
+		return nil
 	}
-	c := slices.MinFunc(wrong, func(a, b simulator.Check) int { return weight(a, r) - weight(b, r) })
-	v := verdict{by: c.Kind + " " + c.Name}
-	v.why = v.by + ": " + c.Detail
-	if c.Kind == "story" {
-		v.by = v.why // which says in what way it could not go on
+	byWeight := func(a, b simulator.Check) int { return weight(a, r) - weight(b, r) }
+	first := slices.MinFunc(failed, byWeight)
+	for _, c := range failed {
+		if byWeight(first, c) == 0 {
+			v = append(v, wrongOf(c))
+		}
 	}
 	return v
+}
+
+func wrongOf(c simulator.Check) wrong {
+	w := wrong{by: c.Kind + " " + c.Name}
+	w.why = w.by + ": " + c.Detail
+	if c.Kind == "story" {
+		w.by = w.why // which says in what way it could not go on
+	}
+	return w
 }
 
 // weight is less for a check of which it is more likely that it ended the story.
@@ -96,11 +127,11 @@ func weight(c simulator.Check, r simulator.Result) int {
 	return 5
 }
 
-// firstLine is the line of a story's complaints that says most: a panic's, else the last.
+// firstLine is the line of a story's complaints that says most: a panic's or an error's, else the last.
 func firstLine(s string) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	for _, l := range lines {
-		if strings.HasPrefix(l, "panic:") || strings.HasPrefix(l, "fatal error:") {
+		if strings.HasPrefix(l, "panic:") || strings.HasPrefix(l, "fatal error:") || strings.HasPrefix(l, "selvage: error:") {
 			return l
 		}
 	}

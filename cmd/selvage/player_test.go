@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 
 	"selvage/simulator"
@@ -15,25 +16,38 @@ func TestJudge(t *testing.T) {
 		"late":  {Kind: "eventually", Name: "all_run: app@v1", UntilSeconds: 60, Detail: "a/n0 is down"},
 		"over":  {Kind: "always", Name: "one_leader", UntilSeconds: 600, Detail: "two"},
 		"dear":  {Kind: "budget", Name: "makespan"},
+		"both":  {Kind: "always", Name: "one_holder", UntilSeconds: 600, Detail: "both"},
 		"ends":  {Kind: "story", Name: "played_to_its_end", Detail: "at 20s: no"},
 	}
 	for _, c := range []struct {
-		checks  []string
-		by, why string
+		checks []string
+		want   verdict
 	}{
-		{[]string{"fine"}, "", ""},
-		{[]string{"open", "early", "fine", "late", "dear"}, "eventually all_run: app@v1", "eventually all_run: app@v1: a/n0 is down"},
-		{[]string{"late", "over"}, "always one_leader", "always one_leader: two"},
-		{[]string{"early", "dear", "open"}, "sometimes led: a", "sometimes led: a: "},
-		{[]string{"early", "dear"}, "budget makespan", "budget makespan: "},
-		{[]string{"over", "ends"}, "story played_to_its_end: at 20s: no", "story played_to_its_end: at 20s: no"},
+		{[]string{"fine"}, nil},
+		{[]string{"open", "early", "fine", "late", "dear"}, verdict{{"eventually all_run: app@v1", "eventually all_run: app@v1: a/n0 is down"}}},
+		{[]string{"late", "over", "both"}, verdict{{"always one_leader", "always one_leader: two"}, {"always one_holder", "always one_holder: both"}}},
+		{[]string{"early", "dear", "open"}, verdict{{"sometimes led: a", "sometimes led: a: "}}},
+		{[]string{"early", "dear"}, verdict{{"budget makespan", "budget makespan: "}}},
+		{[]string{"over", "ends"}, verdict{{"story played_to_its_end: at 20s: no", "story played_to_its_end: at 20s: no"}}},
 	} {
 		r := simulator.Result{VirtualSeconds: 60}
 		for _, name := range c.checks {
 			r.Checks = append(r.Checks, all[name])
 		}
-		if got := judge(r); got != (verdict{c.by, c.why}) {
-			t.Errorf("%v: %q, %q", c.checks, got.by, got.why)
+		if got := judge(r); !slices.Equal(got, c.want) {
+			t.Errorf("%v: %q", c.checks, got)
+		}
+	}
+}
+
+func TestFirstLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"[0:00] 3%\nselvage: error: seed app@v1: disk full\nselvage: hint: make room\n": "selvage: error: seed app@v1: disk full",
+		"[0:00] 3%\npanic: no\n\ngoroutine 1\n":                                         "panic: no",
+		"killed\n":                                                                      "killed",
+	} {
+		if got := firstLine(text); got != want {
+			t.Errorf("%q: %q", text, got)
 		}
 	}
 }

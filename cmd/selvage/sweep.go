@@ -60,7 +60,7 @@ type swept struct {
 type failing struct {
 	Seed uint64 `json:"seed"`
 	Why  string `json:"why"`
-	by   string // what failed: see verdict
+	by   string // what failed first: see wrong
 }
 
 func sweep(ctx context.Context, env *environment, o sweepOptions, files []string) error {
@@ -139,7 +139,7 @@ func (p *player) sweep(ctx context.Context, env *environment, o sweepOptions, fi
 			mu.Lock()
 			defer mu.Unlock()
 			if done++; v.failed() {
-				r.Failed = append(r.Failed, failing{seed, v.why, v.by})
+				r.Failed = append(r.Failed, failing{seed, v.why(), v[0].by})
 			}
 			bar.Show(fmt.Sprintf("%s: %d of %d seeds, %d failed", r.Scenario, done, o.seeds, len(r.Failed)))
 			return err
@@ -181,7 +181,7 @@ func (p *player) shrink(ctx context.Context, env *environment, s scenario.Scenar
 			return false
 		}
 		v, err := p.play(ctx, trial.Name(), candidate.Seed)
-		return err == nil && v.by == r.Failed[0].by
+		return err == nil && v.of(r.Failed[0].by) != ""
 	}, maxShrink)
 	bar.End()
 	name := fmt.Sprintf("%s-seed%d.yaml", strings.TrimSuffix(r.Scenario, filepath.Ext(r.Scenario)), s.Seed)
