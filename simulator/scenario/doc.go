@@ -33,9 +33,9 @@
 //
 // A story that contradicts itself is refused: a crash of a node that is down, work at a node that is
 // down, stands still, has not joined, or would have to write to a full disk, a deployment of what was not seeded
-// before, a check of what is not deployed, a set of nodes parted from itself, a fault that outlasts the story. Other
-// faults may overlap as they like, and each ends by itself: what clocks are off adds up, and of uplinks that become others
-// the last to begin counts.
+// before or to labels that no site has, a check of what is not deployed, a set of nodes parted from itself, a fault that
+// outlasts the story. Other faults may overlap as they like, and each ends by itself: what clocks are off adds up, and of
+// uplinks that become others the last to begin counts.
 //
 // # Values
 //

@@ -47,6 +47,7 @@ seed: 42
 duration: 8m
 sites:
   - {name: s1, nodes: 1}
+  - {name: s2, nodes: 1, labels: {tier: pos}}
 work:
   - {at: 5s, seed: {size: 1KB, from: s1/n0, name: app, version: v1}}
   - {at: 10s, deploy: {name: app, release: app@v1, from: s1/n0, selector: {tier: pos}}}

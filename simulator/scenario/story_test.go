@@ -116,7 +116,7 @@ func randomGen() *rapid.Generator[Random] {
 	})
 }
 
-func workGen() *rapid.Generator[[]Work] {
+func workGen(sites []Site) *rapid.Generator[[]Work] {
 	return rapid.Custom(func(t *rapid.T) []Work {
 		node := rapid.SampledFrom([]string{"", "s0/n0", "s0/late"})
 		at := 10*time.Minute + times(time.Hour).Draw(t, "at")
@@ -125,7 +125,7 @@ func workGen() *rapid.Generator[[]Work] {
 			{Join: &Join{"s0", "late"}},
 			{Seed: &Seed{From: node.Draw(t, "from"), Name: "app", Version: "1.0", Size: sizes(1, maxBlob).Draw(t, "size"), Change: 1, Places: 1, Repeats: shares().Draw(t, "repeats")}},
 			{Seed: &Seed{From: node.Draw(t, "from"), Name: "app", Version: "v2", Size: 1, Change: shares().Draw(t, "change"), Places: rapid.IntRange(1, maxStrewn).Draw(t, "places")}},
-			{Deploy: &Deploy{From: node.Draw(t, "from"), Release: "app@1.0", Selector: map[string]string{"tier": "1"}}},
+			{Deploy: &Deploy{From: node.Draw(t, "from"), Release: "app@1.0", Selector: sites[0].Labels}},
 			{Deploy: &Deploy{Name: "shop/app", Release: "app@v2", NotBefore: times(time.Hour).Draw(t, "not before"), Windows: []string{"*/5 22-23 * * 1-5 8h Europe/Berlin", "0 2 * * * 1h"}}},
 			{Uplink: &UplinkWork{On: "s0", Held: &held}},
 			{Uplink: &UplinkWork{On: "s0/n0", Up: &limit}},
@@ -165,7 +165,7 @@ func stories() *rapid.Generator[Scenario] {
 		}
 		s.Faults = rapid.SliceOfN(faultGen(s.Sites), 0, 5).Draw(t, "faults")
 		s.Random = rapid.SliceOfN(randomGen(), 0, 2).Draw(t, "random")
-		s.Work = workGen().Draw(t, "work")
+		s.Work = workGen(s.Sites).Draw(t, "work")
 		s.Eventually = rapid.SliceOfN(eventuallyGen(), 0, 2).Draw(t, "eventually")
 		s.Always = []Check{{Name: "epochs_grow"}, {Name: "one_leader_per_site", Arg: "s0/n0"}}
 		s.Budget = Budget{UplinkRatio: shares().Draw(t, "ratio"), BlobBytes: sizes(0, maxBlob).Draw(t, "bytes"), Makespan: times(time.Hour).Draw(t, "makespan")}

@@ -122,6 +122,7 @@ func (c *checker) work(now *state, e event) {
 		now.seeded[release] = true
 	case w.Deploy != nil:
 		c.writing(now, e.path+".deploy.from", w.Deploy.From, e.at)
+		c.selector(e.path+".deploy.selector", w.Deploy.Selector)
 		if c.seeded[w.Deploy.Release] {
 			c.want(now.seeded[w.Deploy.Release], e.path+".deploy.release", "%s is seeded after this: deploy it later", w.Deploy.Release)
 			return
@@ -162,6 +163,29 @@ func (c *checker) work(now *state, e event) {
 		c.want(u.Held != nil || u.Up != nil || u.Down != nil || u.Windows != nil || u.Cap != nil, e.path+".uplink",
 			"says nothing to do: write held, up, down, windows or cap")
 	}
+}
+
+// selector wants labels that a site has: its nodes have them from the start, and those that join it likewise.
+func (c *checker) selector(field string, want map[string]string) {
+	meant := func(s Site) bool {
+		return !slices.ContainsFunc(slices.Collect(maps.Keys(want)), func(label string) bool { return s.Labels[label] != want[label] })
+	}
+	if slices.ContainsFunc(c.s.Sites, meant) {
+		return
+	}
+	have := map[string]bool{}
+	for _, s := range c.s.Sites {
+		for label, value := range s.Labels {
+			have[label+": "+value] = true
+		}
+	}
+	for _, label := range slices.Sorted(maps.Keys(want)) {
+		if text := label + ": " + want[label]; !have[text] {
+			c.want(false, field, "picks no node: no site has the label %s; %s", text, hint(text, slices.Sorted(maps.Keys(have))))
+			return
+		}
+	}
+	c.want(false, field, "picks no node: no site has all of these labels")
 }
 
 // revoke wants a node to be put out once, and not by itself.
