@@ -76,6 +76,20 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+// TestIssuerTwice: an issuer is named again, for credentials of another life.
+func TestIssuerTwice(t *testing.T) {
+	r, err := Run(t.Context(), parse(t, `
+sites: [{name: a, nodes: 2}]
+work:
+  - {at: 10s, issuer: {node: a/n1, from: a/n0}}
+  - {at: 12s, issuer: {node: a/n1, from: a/n0, life: 30d}}
+eventually: {within: 1m, of: work, check: ledgers_equal}
+`), simulator.Options{})
+	if err != nil || !r.OK {
+		t.Errorf("%v: %+v", err, r.Checks)
+	}
+}
+
 // TestWorkThatFails: a story that cannot go on is an error, not a failed check.
 func TestWorkThatFails(t *testing.T) {
 	s := parse(t, twoSites)

@@ -178,10 +178,11 @@ func (w *world) Witness(v scenario.Witness) error {
 // issuerFor is how long the right to renew credentials lasts: what the command line has for a default.
 const issuerFor = 5 * 365 * 24 * time.Hour
 
-// Issuer implements simulator.Stage.
+// Issuer implements simulator.Stage. A node that is one already is one anew, as with 'selvage site issuer add'.
 func (w *world) Issuer(i scenario.Issuer) error {
 	m := w.byName[i.Node]
 	return w.changeSite(i.From, m.Site(), func(c *ledger.SiteConfig) {
+		c.Issuers = slices.DeleteFunc(c.Issuers, func(o ledger.Issuer) bool { return o.Node == m.ID() })
 		c.Issuers = append(c.Issuers, ledger.Issuer{Node: m.ID(), Life: trust.Lifetime(i.Life), Expires: c.Declared.Add(issuerFor)})
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"selvage/ledger/manifest"
 )
 
 // Arg says what an invariant wants to be told.
@@ -68,6 +70,7 @@ func (c *checker) sites() {
 		c.want(!twice, at+".name", "%s is the name of sites[%d] too: give each its own", site.Name, first)
 		seen[site.Name] = i
 		nodes += site.Nodes
+		c.nodeName(at+".name", site.Name, fmt.Sprintf("n%d", max(0, site.Nodes-1)))
 		all := site.Nodes + len(c.joined[site.Name])
 		c.want(all <= MaxSiteNodes, at+".nodes", "are %d with those that join; at most %d: share them out among several sites", all, MaxSiteNodes)
 		c.link(at+".lan", site.LAN)
@@ -77,6 +80,13 @@ func (c *checker) sites() {
 		nodes += len(joined)
 	}
 	c.want(nodes <= MaxNodes, "sites", "have %d nodes with those that join; at most %d", nodes, MaxNodes)
+}
+
+// nodeName wants the name with which a node joins the fleet, which says its site too, to be one.
+func (c *checker) nodeName(field, site, name string) {
+	if err := manifest.CheckName(site + "-" + name); err != nil {
+		c.want(false, field, "is too long: nodes join the fleet as SITE-NODE, and %v", err)
+	}
 }
 
 func (c *checker) uplink(at string, u Uplink) {

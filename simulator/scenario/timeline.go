@@ -133,6 +133,7 @@ func (c *checker) work(now *state, e event) {
 		node := w.Join.Site + "/" + w.Join.Name
 		if c.place(e.path+".join.site", w.Join.Site, e.at) {
 			c.want(!now.joined[node] && !c.founding(node), e.path+".join.name", "%s is there already: give the node another name", node)
+			c.nodeName(e.path+".join.name", w.Join.Site, w.Join.Name)
 		}
 		now.joined[node] = true
 	case w.Charter != nil:
