@@ -67,7 +67,7 @@ func (c *checker) sites() {
 	for i, site := range c.s.Sites {
 		at := fmt.Sprintf("sites[%d]", i)
 		first, twice := seen[site.Name]
-		c.want(!twice, at+".name", "%s is the name of sites[%d] too: give each its own", site.Name, first)
+		c.want(!twice, at+".name", "%s is the name of %s too: give each its own", site.Name, c.s.Sites[first].by(first))
 		seen[site.Name] = i
 		nodes += site.Nodes
 		c.nodeName(at+".name", site.Name, fmt.Sprintf("n%d", max(0, site.Nodes-1)))
@@ -80,6 +80,14 @@ func (c *checker) sites() {
 		nodes += len(joined)
 	}
 	c.want(nodes <= MaxNodes, "sites", "have %d nodes with those that join; at most %d", nodes, MaxNodes)
+}
+
+// by names a site to somebody who looks for it in a file.
+func (s Site) by(index int) string {
+	if s.Line == 0 {
+		return fmt.Sprintf("sites[%d]", index)
+	}
+	return fmt.Sprintf("the site on line %d", s.Line)
 }
 
 // nodeName wants the name with which a node joins the fleet, which says its site too, to be one.

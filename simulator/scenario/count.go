@@ -1,30 +1,54 @@
 package scenario
 
 import (
+	"fmt"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
 // multiply writes out each site that has a count: as many, alike but for the number after the name. A count
-// that is none stays, for the reader to say so.
-func multiply(root *yaml.Node) {
+// that is none stays, for the reader to say so. It returns which item of the file each site is.
+func multiply(root *yaml.Node) (items []int) {
 	sites := child(root, "sites")
 	if sites == nil || sites.Kind != yaml.SequenceNode {
-		return
+		return nil
 	}
 	var all []*yaml.Node
-	for _, site := range sites.Content {
+	for item, site := range sites.Content {
 		n, err := strconv.Atoi(valueOf(site, "count"))
 		if err != nil || n < 1 || n > MaxSites || valueOf(site, "name") == "" {
-			all = append(all, site)
+			all, items = append(all, site), append(items, item)
 			continue
 		}
 		for i := range min(n, MaxSites+1-min(len(all), MaxSites)) { // one too many is enough to be refused
-			all = append(all, numbered(site, i))
+			all, items = append(all, numbered(site, i)), append(items, item)
 		}
 	}
 	sites.Content = all
+	return items
+}
+
+// asWritten has problems speak of the items of the file, and tells what is wrong with a field of one once, not for each of the
+// sites that it stands for.
+func asWritten(found []Problem, items []int) []Problem {
+	first := map[string]int{} // by field: in which of the sites it was wrong first
+	var out []Problem
+	for _, p := range found {
+		site := -1
+		_, _ = fmt.Sscanf(p.Field, "sites[%d]", &site) // other fields stay as they are
+		if site >= 0 && site < len(items) {
+			item := itemOf(p.Field)
+			p.Field = fmt.Sprintf("sites[%d]", items[site]) + strings.TrimPrefix(p.Field, item)
+			if other, told := first[p.Field]; told && other != site {
+				continue
+			}
+			first[p.Field] = site
+		}
+		out = append(out, p)
+	}
+	return out
 }
 
 // valueOf returns a field of a mapping, if that is there and no list or mapping.

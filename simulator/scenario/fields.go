@@ -62,7 +62,7 @@ func top() mapping[Scenario] {
 func name() codec[string] { return word("a name", manifest.CheckName) }
 
 func siteFields() mapping[Site] {
-	return mapping[Site]{fields: []field[Site]{
+	return mapping[Site]{line: func(s *Site) *int { return &s.Line }, fields: []field[Site]{
 		needed("name", name(), func(s *Site) *string { return &s.Name }, "what the site is called"),
 		of("count", whole(1, MaxSites), func(s *Site) *int { return &s.Count },
 			"how many such sites there are; a number from 0 on follows their name").or("one, of that name"),

@@ -22,7 +22,7 @@ func Parse(file string, data []byte, known Invariants) (Scenario, error) {
 	if err != nil {
 		return Scenario{}, err
 	}
-	multiply(root)
+	items := multiply(root)
 	var s Scenario
 	r := &reader{uplinks: map[string]Uplink{}}
 	if n := child(root, "sites"); n != nil {
@@ -34,8 +34,9 @@ func Parse(file string, data []byte, known Invariants) (Scenario, error) {
 	top().read(r, root, "", &s)
 	s = r.judge(root, s, known)
 	if len(r.found) > 0 {
-		slices.SortStableFunc(r.found, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
-		return Scenario{}, &Error{file, r.found}
+		found := asWritten(r.found, items)
+		slices.SortStableFunc(found, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+		return Scenario{}, &Error{file, found}
 	}
 	return s.sorted(), nil
 }

@@ -38,7 +38,7 @@ func TestParse(t *testing.T) {
 	for name, c := range map[string]struct{ got, want any }{
 		"name":     {s.Name, "a cut between two sites"},
 		"duration": {s.Duration, 15 * time.Minute},
-		"site": {s.Sites[1], Site{Name: "s2", Nodes: 3, Labels: map[string]string{"tier": "pos"}, LAN: Link{Latency: 200 * time.Microsecond},
+		"site": {s.Sites[1], Site{Line: 6, Name: "s2", Nodes: 3, Labels: map[string]string{"tier": "pos"}, LAN: Link{Latency: 200 * time.Microsecond},
 			Uplink: Uplink{Up: 1e6, Down: 8e6, NAT: "symmetric",
 				Link: Link{Latency: 40 * time.Millisecond, Jitter: 5 * time.Millisecond, Loss: 0.01, Burst: Burst{0.01, 0.2, 0.8},
 					Queue: 64 << 10, CoDel: true, MTU: 1400, Reorder: 0.001, Duplicate: 0.001},

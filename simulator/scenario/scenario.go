@@ -20,6 +20,7 @@ type Scenario struct {
 
 // Site is a place with a LAN and one uplink.
 type Site struct {
+	Line   int // in the file
 	Name   string
 	Count  int // of such sites in the file; 0 in what Parse returns, which has all of them
 	Nodes  int // named n0, n1, ...; a node is written SITE/NODE
