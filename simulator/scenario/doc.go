@@ -136,8 +136,8 @@
 //	      clock, diskfull, slowdisk, poison, forge, restore; which kinds are drawn, each as likely as
 //	      the others; has to be given
 //	  on: a list of at most 1000 of a SITE or SITE/NODE; where; a site stands for one of its nodes where
-//	      crash, pause, suspend, clock, diskfull, slowdisk, poison or restore is drawn; otherwise any
-//	      node
+//	      crash, pause, suspend, clock, diskfull, slowdisk, poison, forge or restore is drawn; otherwise
+//	      any node
 //	  for: a duration or two, 1ms to 366d; how long each lasts: a time, or [SHORTEST, LONGEST];
 //	      otherwise [5s, 1m]
 //	work: a list of at most 10000 of a mapping; what people do, and when

@@ -3,6 +3,7 @@ package scenario
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,6 +78,27 @@ func TestExpandDrawsAll(t *testing.T) {
 		}
 	}
 	t.Log(kinds)
+}
+
+// TestManualSaysWhatNodesAreDrawn: the manual names the kinds for which a site stands for one of its nodes.
+func TestManualSaysWhatNodesAreDrawn(t *testing.T) {
+	doc := ""
+	for _, f := range randomFields().fields {
+		if f.name == "on" {
+			doc = f.doc
+		}
+	}
+	for _, k := range drawable {
+		if k == Partition || k == Cut {
+			continue // these part places
+		}
+		r := Random{Every: time.Second, Before: time.Minute, Kinds: []FaultKind{k}, On: []string{"a"}, MinFor: time.Second, MaxFor: time.Second}
+		s := Scenario{Seed: 3, Duration: time.Hour, Sites: []Site{{Name: "a", Nodes: 3}}, Random: []Random{r}}
+		node := strings.Contains(s.Expand().Faults[0].On, "/")
+		if says := strings.Contains(doc, string(k)); says != node {
+			t.Errorf("%s is of one node: %t; the manual says %t", k, node, says)
+		}
+	}
 }
 
 func TestExpandDependsOnSeed(t *testing.T) {

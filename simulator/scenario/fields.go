@@ -151,7 +151,7 @@ func randomFields() mapping[Random] {
 			needed("kinds", list(oneOf(drawable...), len(drawable)), func(r *Random) *[]FaultKind { return &r.Kinds },
 				"which kinds are drawn, each as likely as the others"),
 			of("on", list(place(), maxPlaces), func(r *Random) *[]string { return &r.On },
-				"where; a site stands for one of its nodes where crash, pause, suspend, clock, diskfull, slowdisk, poison or restore is drawn").or("any node"),
+				"where; a site stands for one of its nodes where crash, pause, suspend, clock, diskfull, slowdisk, poison, forge or restore is drawn").or("any node"),
 			spanField("for", "how long each lasts: a time, or [SHORTEST, LONGEST]"),
 		},
 	}
