@@ -16,10 +16,8 @@ type Arg int
 // What invariants take as their argument.
 const (
 	None          Arg = iota
-	Text              // anything
-	Release           // NAME@VERSION of a release that is seeded
+	Release           // NAME@VERSION of a release that is seeded and deployed
 	Place             // a site or a node
-	OptionalText      // anything, or nothing
 	OptionalPlace     // a site, a node, or nothing
 )
 
@@ -172,8 +170,6 @@ func (c *checker) invariant(at string, check Check) {
 	switch takes {
 	case None:
 		c.want(bare, at, "%s takes no argument", check.Name)
-	case Text:
-		c.want(!bare, at, "%s takes an argument: write {%s: ...}", check.Name, check.Name)
 	case Release:
 		c.want(strings.Contains(check.Arg, "@"), at, "%s takes a release: write {%s: NAME@VERSION}", check.Name, check.Name)
 	case Place, OptionalPlace:

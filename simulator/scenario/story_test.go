@@ -148,7 +148,7 @@ func workGen(sites []Site) *rapid.Generator[[]Work] {
 func eventuallyGen() *rapid.Generator[Eventually] {
 	return rapid.Custom(func(t *rapid.T) Eventually {
 		e := Eventually{Within: times(time.Hour).Draw(t, "within") + time.Millisecond,
-			Of: rapid.SampledFrom([]string{OfStart, OfHeal, OfWork, OfMoment}).Draw(t, "of"), Checks: []Check{{Name: "log_has", Arg: "x: 1"}}}
+			Of: rapid.SampledFrom([]string{OfStart, OfHeal, OfWork, OfMoment}).Draw(t, "of"), Checks: []Check{{Name: "no_corrupt_blob", Arg: "s0"}}}
 		if e.Of == OfMoment {
 			e.At = times(time.Hour).Draw(t, "moment")
 		}
