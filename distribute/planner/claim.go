@@ -8,9 +8,6 @@ import (
 	"selvage/internal/ident"
 )
 
-// claimMost is how long a mate may say of a chunk that it is getting it over the uplink, without getting it.
-const claimMost = 5 * time.Minute
-
 // tellAgain is how often a node says again what it is getting, while something of it comes in.
 const tellAgain = 2 * time.Second
 
@@ -20,12 +17,6 @@ const maxClaims = 1024
 // maxFlight is how many runs, as they were asked for, are kept before those that came are let go.
 const maxFlight = 256
 
-// claim is a run that a mate says it asked other sites for.
-type claim struct {
-	Run
-	since time.Time
-}
-
 // PeerTakes notes what a local peer is getting over the uplink now: runs that ascend and do not overlap. What it said
 // before counts no more. It is told again and again while it comes in, on a link on which a chunk takes long.
 func (p *Planner) PeerTakes(id ident.NodeID, runs []Run, now time.Time) {
@@ -33,43 +24,30 @@ func (p *Planner) PeerTakes(id ident.NodeID, runs []Run, now time.Time) {
 	if q == nil || !q.local {
 		return
 	}
-	if len(runs) > 0 && !q.boasts {
-		q.progress = now
-	}
-	old := q.claims
-	q.claims, p.unheeded = nil, true
+	q.claims, p.unheeded = q.claims[:0], true
+	lacking := 0
 	for _, r := range runs[:min(len(runs), maxClaims)] {
-		for end := min(r.First+r.Count, len(p.chunks)); r.First < end; {
-			for len(old) > 0 && old[0].First+old[0].Count <= r.First {
-				old = old[1:]
-			}
-			c := claim{Run{r.First, end - r.First}, now}
-			switch {
-			case len(old) == 0 || old[0].First >= end:
-			case old[0].First > r.First:
-				c.Count = old[0].First - r.First
-			default:
-				c.Count, c.since = min(c.Count, old[0].First+old[0].Count-r.First), old[0].since
-			}
-			q.claims = append(q.claims, c)
-			r.First += c.Count
+		if r.Count = min(r.Count, len(p.chunks)-r.First); r.Count > 0 {
+			q.claims = append(q.claims, r)
+			lacking += p.lacking(r)
 		}
+	}
+	q.vow.claim(lacking, p.takeOver(), now)
+	if lacking > 0 && !q.vow.broken {
+		q.progress = now
 	}
 }
 
 // heed finds out what mates are getting that brought something not long ago, or said that they were getting it. Nothing could be
-// brought before since. One that claimed something for too long is heeded no more.
+// brought before since. One that does not keep its word is heeded no more.
 func (p *Planner) heed(since, now time.Time) {
 	keen := p.keen(since, now)
 	if !slices.Equal(keen, p.heeded) {
 		p.heeded, p.unheeded = keen, true
 	}
+	patience := p.takeOver()
 	for _, q := range keen {
-		for _, c := range q.claims {
-			if !q.boasts && now.Sub(c.since) >= claimMost && !p.here(c.Run) {
-				q.boasts, p.unheeded = true, true
-			}
-		}
+		p.unheeded = q.vow.breaks(patience, now) || p.unheeded
 	}
 	if !p.unheeded {
 		return
@@ -78,11 +56,8 @@ func (p *Planner) heed(since, now time.Time) {
 	p.eachTaken(func(pc *piece) { pc.claimed = 0 })
 	p.taken = p.taken[:0]
 	for _, q := range keen {
-		if q.boasts {
-			continue
-		}
-		for _, c := range q.claims {
-			p.taken = append(p.taken, c.Run)
+		if !q.vow.broken {
+			p.taken = append(p.taken, q.claims...)
 		}
 	}
 	p.taken = merged(p.taken)
@@ -119,14 +94,13 @@ func (p *Planner) eachTaken(f func(pc *piece)) {
 	}
 }
 
-// here reports whether the site has all of a run.
-func (p *Planner) here(r Run) bool {
+// lacking counts the chunks of a run that the site has not.
+func (p *Planner) lacking(r Run) (n int) {
 	for i := r.First; i < r.First+r.Count; i++ {
-		if c := &p.chunks[i]; !c.have && c.locals == 0 {
-			return false
-		}
+		c := &p.chunks[i]
+		n += kindOf(!c.have && c.locals == 0)
 	}
-	return true
+	return n
 }
 
 // merged returns the runs in order, those that touch as one. It reuses their room.

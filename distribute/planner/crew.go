@@ -35,7 +35,8 @@ func (p *Planner) crew(since, now time.Time) crew {
 		if q.joined.IsZero() {
 			q.joined = now
 		}
-		if now.Sub(latest(q.progress, since)) < patience || now.Sub(q.joined) < joinTime || mutant.On(mutant.DropTakeover) {
+		joins := now.Sub(q.joined) < joinTime && !q.vow.broken
+		if now.Sub(latest(q.progress, since)) < patience || joins || mutant.On(mutant.DropTakeover) {
 			c.mates = append(c.mates, q)
 		}
 	}

@@ -23,6 +23,13 @@ func (p *Planner) PeerUp(id ident.NodeID, site string, now time.Time) {
 	if q.rank = crewRank(q.seed); q.local {
 		at, _ := slices.BinarySearchFunc(p.ranks, q, byRank)
 		p.ranks = slices.Insert(p.ranks, at, q)
+		if q.vow = p.vows[id]; q.vow == nil {
+			q.vow = &vow{}
+			p.vows[id] = q.vow
+		}
+		if q.vow.broken {
+			q.progress = time.Time{} // it has had its time
+		}
 	}
 }
 
@@ -54,7 +61,9 @@ func (p *Planner) PeerWants(id ident.NodeID, wants bool, now time.Time) {
 	}
 	p.news.stale = p.news.stale || q.wants != wants
 	if q.wants = wants; wants && !q.wanted {
-		q.wanted, q.progress = true, now
+		if q.wanted = true; !q.local || !q.vow.broken {
+			q.progress = now
+		}
 	}
 }
 
@@ -101,6 +110,7 @@ func (p *Planner) learn(q *peer, i, end int, now time.Time) (idle int) {
 		if q.local {
 			if c.locals == 0 && !c.have {
 				q.progress = now
+				p.unheeded = q.vow.bring(now) || p.unheeded
 			}
 			c.locals++
 		}

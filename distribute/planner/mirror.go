@@ -118,7 +118,7 @@ func sooner(a, b, now time.Time) time.Time {
 // hope is until when mates are expected to bring something.
 func (p *Planner) hope() (until time.Time) {
 	for _, q := range p.order {
-		if at := q.progress.Add(MirrorPatience); q.mate() && !q.boasts && at.After(until) {
+		if at := q.progress.Add(MirrorPatience); q.mate() && !q.vow.broken && at.After(until) {
 			until = at
 		}
 	}

@@ -115,9 +115,7 @@ func (p *Planner) wakeFor(q *peer, patience time.Duration, a *alarm) {
 		a.by(q.rest)
 	}
 	if q.mate() {
-		for _, c := range q.claims {
-			a.by(c.since.Add(claimMost))
-		}
+		a.by(q.vow.due())
 		a.by(q.progress.Add(patience))
 		a.by(q.joined.Add(joinTime))
 	}

@@ -21,7 +21,7 @@
 //     its place; what it gets from its mates does not count. Nodes tell their mates what they asked for over
 //     the uplink, and nobody asks for what a mate is getting: so mates that begin one after the other do not get
 //     it twice, and one that has little left to do helps another, the next in rank for a piece, with what that
-//     will not ask for soon.
+//     will not ask for soon. What a mate says is believed for as long as bytes follow: see vow.go.
 //  3. A peer that has all, a seed, gives each site that fetches from it a share of the pieces. A site takes its
 //     own share from the seed, and the rest from the other sites, as they get it. Of another's share it takes
 //     from a seed only what would take longer by way of that site: what nobody there has first, in
@@ -105,8 +105,9 @@ type Planner struct {
 	self     uint64
 	rank     uint64 // among those of the site: who gets the blob over the uplink
 	peers    map[ident.NodeID]*peer
-	order    []*peer // by ID
-	wholes   offers  // trusted peers that have every chunk
+	vows     map[ident.NodeID]*vow // of local peers, and of those that were; no more than the site has nodes
+	order    []*peer               // by ID
+	wholes   offers                // trusted peers that have every chunk
 	trade    trade
 	flight   []Run // what was asked of other sites, and has not come when it was last looked at
 	flown    bool  // that is to be told
@@ -169,8 +170,8 @@ type peer struct {
 	wants  bool // it is fetching the blob
 	wanted bool // it was so before
 	share  Share
-	claims []claim
-	boasts bool    // it claimed something, and did not get it: its claims do not count
+	claims []Run
+	vow    *vow    // of a local peer
 	turn   int     // scratch: its place in the crew
 	next   []int64 // scratch: bytes that each of the crew asks it for next, before this node may help
 	ahead  int     // scratch: of these, how many have enough
@@ -227,7 +228,7 @@ type Effects struct {
 
 // New returns a planner for a blob of which some chunks may be here.
 func New(cfg Config) *Planner {
-	p := &Planner{cfg: cfg, chunks: make([]chunk, len(cfg.Sizes)), of: make([]int, len(cfg.Sizes)), peers: map[ident.NodeID]*peer{}}
+	p := &Planner{cfg: cfg, chunks: make([]chunk, len(cfg.Sizes)), of: make([]int, len(cfg.Sizes)), peers: map[ident.NodeID]*peer{}, vows: map[ident.NodeID]*vow{}}
 	p.self = seed("duty", cfg.Self[:], cfg.Blob[:])
 	p.rank = crewRank(p.self)
 	p.cut()

@@ -41,6 +41,14 @@ func TestAlwaysCompletes(t *testing.T) {
 			s.addHost(rapid.Bool().Draw(t, "local"), manner(rapid.IntRange(0, int(manners)-1).Draw(t, "manner")),
 				rate.Draw(t, "rate"), func(i int) bool { return i%part == 0 })
 		}
+		for range rapid.IntRange(0, 2).Draw(t, "liars") {
+			var says [][]Run
+			for range rapid.IntRange(1, 3).Draw(t, "claims") {
+				first := rapid.IntRange(0, len(sizes)-1).Draw(t, "first")
+				says = append(says, []Run{{first, rapid.IntRange(1, len(sizes)-first).Draw(t, "count")}})
+			}
+			s.addLiar(says)
+		}
 		for k := range rapid.IntRange(1, 4).Draw(t, "nodes") {
 			n := s.addNode()
 			n.mutes = k > 0 && rapid.IntRange(0, 5).Draw(t, "mutes") == 0

@@ -56,9 +56,10 @@ type sim struct {
 	sizes  []int32
 	nodes  []*simNode
 	hosts  []*host
-	uplink int64 // bytes that crossed it
-	mirror int64 // of these, those that mirrors sent
-	again  int64 // bytes that came to who had them
+	liars  []ident.NodeID // mates that claim and bring nothing
+	uplink int64          // bytes that crossed it
+	mirror int64          // of these, those that mirrors sent
+	again  int64          // bytes that came to who had them
 	steps  int
 }
 
@@ -137,6 +138,23 @@ func (s *sim) addMirror(m manner, rate float64) *host {
 	return h
 }
 
+// addLiar adds a mate that brings nothing and says again and again that it is getting something: each time the next of what it may say.
+func (s *sim) addLiar(says [][]Run) {
+	id := nodeID(3, len(s.liars))
+	s.liars = append(s.liars, id)
+	var say func(k int)
+	say = func(k int) {
+		for _, n := range s.nodes {
+			if n.started && !n.dead && !n.plan.Done() {
+				n.each(func(p *Planner) { p.PeerTakes(id, says[k%len(says)], s.now) })
+				n.decide()
+			}
+		}
+		s.after(tellAgain, func() { say(k + 1) })
+	}
+	s.after(0, func() { say(0) })
+}
+
 func (s *sim) addNode() *simNode {
 	n := &simNode{s: s, id: nodeID(1, len(s.nodes)), have: make([]bool, len(s.sizes)), asked: map[int]ident.NodeID{}, late: map[int]ident.NodeID{}, lanes: map[ident.NodeID]*lane{}}
 	s.nodes = append(s.nodes, n)
@@ -174,6 +192,12 @@ func (n *simNode) begin(site string) {
 		} else if h.local || !n.cutOff {
 			n.meet(h)
 		}
+	}
+	for _, id := range n.s.liars {
+		n.each(func(p *Planner) {
+			p.PeerUp(id, "site", n.s.now)
+			p.PeerWants(id, true, n.s.now)
+		})
 	}
 	for _, m := range n.s.nodes {
 		if m != n && m.started && !m.dead {
