@@ -183,10 +183,10 @@ func (s *Swarm) going(mates bool, now time.Time) (most Class) {
 }
 
 // expects has what is of a lower class give way already when a peer says that it wants a blob, if some of it is here: else as much of
-// that as the links hold would go before the first of the blob. The caller holds mu.
+// that as the links hold would go before the first of the blob. If it asks for nothing, that ends. The caller holds mu.
 func (s *Swarm) expects(n *neighbour, h *heard, d Digest) {
 	if o, ok := s.cfg.Store.Object(d); ok && !n.local && o.Info().Have > 0 {
-		h.given[d] = time.Now().Add(farLane.fresh)
+		h.given[d] = s.expected.want(n.id, time.Now())
 	}
 }
 
@@ -256,6 +256,7 @@ func (s *Swarm) mayGive(id ident.NodeID, d Digest) (l lane, waits bool) {
 func (s *Swarm) gave(id ident.NodeID, d Digest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.expected.given(id)
 	n, h := s.peers[id], s.heard[id]
 	if n == nil || h == nil {
 		return

@@ -69,6 +69,8 @@ type Swarm struct {
 	heard   map[ident.NodeID]*heard // whose have streams are open
 	serving map[ident.NodeID]int    // streams that a peer opened
 	arrived chan struct{}           // closed when a peer comes
+
+	expected expectations // of other sites' nodes
 }
 
 // NewSwarm starts serving the store's blobs.
@@ -96,7 +98,7 @@ func NewSwarm(cfg Config) *Swarm {
 	}
 	s := &Swarm{
 		cfg: cfg, log: cfg.Logger, room: make(chan struct{}, slabMost), packers: newPackers(), arrived: make(chan struct{}),
-		peers: map[ident.NodeID]*neighbour{}, tasks: map[Digest]*task{}, past: map[Digest]Progress{}, refuted: refuted{}, heard: map[ident.NodeID]*heard{}, serving: map[ident.NodeID]int{},
+		peers: map[ident.NodeID]*neighbour{}, tasks: map[Digest]*task{}, past: map[Digest]Progress{}, refuted: refuted{}, heard: map[ident.NodeID]*heard{}, serving: map[ident.NodeID]int{}, expected: expectations{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	cfg.Network.Handle(haveProtocol, s.serve(s.serveHave))

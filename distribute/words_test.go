@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"selvage/distribute/planner"
+	"selvage/distribute/store"
 )
 
 // repeats opens a have stream as a node, and says something on it again and again, until what it returns is called.
@@ -48,4 +49,24 @@ func TestClaimsWithoutEnd(t *testing.T) {
 		}
 		n.holds(want, data)
 	})
+}
+
+// A node of another site that says again and again that it wants a blob, and asks for none of it, makes others wait at the seed for a
+// moment only.
+func TestWantsWithoutEnd(t *testing.T) {
+	for lie, mine := range map[byte]Class{msgWant: Later, msgUrgent: Normal} {
+		run(t, func(t *testing.T, w *world) {
+			n, seed, liar := w.node("a"), w.node("b"), w.node("c")
+			want := seed.add(content(71, 8<<20))
+			other := []store.Want{seed.add(content(72, 100<<10)), seed.add(content(73, 100<<10))}
+			w.net.connect(n.port, seed.port)
+			w.net.connect(seed.port, liar.port)
+			say := func(k int) []message { return []message{{kind: lie, digest: other[k%2].Digest}} }
+			defer liar.repeats(seed, 2*time.Second, say)()
+			time.Sleep(time.Second)
+			if took := n.fetchAs(want, mine); took < 3*time.Second || took > 10*time.Second {
+				t.Errorf("%v took %v", mine, took)
+			}
+		})
+	}
 }
