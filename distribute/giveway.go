@@ -8,7 +8,7 @@ import (
 )
 
 // What is of a lower class gives way, on every link, to what is of a higher one. A node asks nothing for it of other sites while
-// something of a higher class comes to its site, as far as its mates tell; and gives nothing of it to other sites while it gives
+// something of a higher class comes to its site, as far as its mates tell and are to be believed (forbear.go); and gives nothing of it to other sites while it gives
 // any of them something of a higher class. To its mates it gives what they want in the same order.
 
 const (
@@ -119,9 +119,6 @@ func (s *Swarm) hearTaking(h *heard, m message) {
 // crosses notes that something of the blob is asked for, or comes, over the uplink.
 func (t *task) crosses(now time.Time) { t.crossed.Store(now.UnixNano()) }
 
-// givesWay reports whether something of a higher class than the task's comes to the site. The caller holds no lock.
-func (t *task) givesWay(now time.Time) bool { return t.class().yields(t.swarm.coming(now)) }
-
 // keptWaiting reports whether a peer that was asked for something gives others what they want more. The caller holds no lock.
 func (t *task) keptWaiting(now time.Time) bool {
 	t.mu.Lock()
@@ -139,32 +136,6 @@ func (src *source) waits(now time.Time) bool { return now.Sub(src.waited) < 2*sr
 
 // shut reports whether nothing may come over the uplink. The caller holds no lock.
 func (t *task) shut(now time.Time) bool { return t.swarm.closed.Load() || t.givesWay(now) }
-
-// coming is the highest class of what comes to the site over the uplink.
-func (s *Swarm) coming(now time.Time) (most Class) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, t := range s.tasks {
-		if now.UnixNano()-t.crossed.Load() < int64(crossFresh) {
-			most = max(most, t.class())
-		}
-	}
-	for id, h := range s.heard {
-		if n := s.peers[id]; n == nil || !n.local {
-			continue
-		}
-		for d, at := range h.takes {
-			if now.Sub(at) >= takeFresh {
-				continue
-			}
-			most = max(most, s.wantOfPeer(h, d))
-			if t := s.tasks[d]; t != nil {
-				most = max(most, t.class()) // another mate may want it more
-			}
-		}
-	}
-	return most
-}
 
 // going is the highest class of what goes to mates, or to other sites. The caller holds mu.
 func (s *Swarm) going(mates bool, now time.Time) (most Class) {

@@ -25,10 +25,12 @@ type task struct {
 	users  crowd // guarded by swarm.mu, like the next
 	own    Class // of the users, as other nodes of the site were told
 	// site is the highest class at which a node of the site wants it, as other sites were told; only changed with swarm.mu held.
-	site    atomic.Uint32
-	crossed atomic.Int64 // when something of it came over the uplink last, or was asked for: nanoseconds of Unix
-	wake    chan struct{}
-	wg      sync.WaitGroup // of fetchers, and the search for providers
+	site atomic.Uint32
+	// forbears is how long it has waited for what mates say.
+	forbears forbearance
+	crossed  atomic.Int64 // when something of it came over the uplink last, or was asked for: nanoseconds of Unix
+	wake     chan struct{}
+	wg       sync.WaitGroup // of fetchers, and the search for providers
 
 	mu      lock.Mutex // held while the object is asked, which may wait for the disk
 	sources map[ident.NodeID]*source

@@ -70,3 +70,67 @@ func TestWantsWithoutEnd(t *testing.T) {
 		})
 	}
 }
+
+// A mate that says again and again that it is getting another blob of a higher class, of which nothing ever comes, holds a fetch up for no
+// more than wordsMost and half of the time; and not at all with a blob that is here.
+func TestTakesWithoutEnd(t *testing.T) {
+	const rate, size = 50 << 10, 24 << 20
+	const alone = size / rate * time.Second
+	for name, c := range map[string]struct {
+		lie   byte
+		mine  Class
+		here  bool // the blob of the lie
+		least time.Duration
+		most  time.Duration
+	}{
+		"later":         {msgWant, Later, false, alone + wordsMost, 2*alone + wordsMost},
+		"normal":        {msgUrgent, Normal, false, alone + wordsMost, 2*alone + wordsMost},
+		"what is here":  {msgWant, Later, true, alone, alone * 11 / 10},
+		"it is no more": {msgUnwant, Later, false, alone, alone * 11 / 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T, w *world) {
+				w.net.uplink("b", rate, 20*time.Millisecond)
+				liar, n, seed := w.node("a"), w.node("a"), w.node("b")
+				want, other := seed.add(content(74, size)), digestOf(content(75, 1<<20))
+				if c.here {
+					n.add(content(75, 1<<20))
+				}
+				w.mesh()
+				defer liar.repeats(n, 4*time.Second, func(k int) []message { return takes(c.lie, other, k) })()
+				time.Sleep(time.Second)
+				began := time.Now()
+				n.begin(want, c.mine)
+				w.net.until(t, 2*c.most, func() bool { return n.whole(want) })
+				if took := time.Since(began); took < c.least || took > c.most {
+					t.Errorf("it took %v, due were %v to %v", took, c.least, c.most)
+				}
+			})
+		})
+	}
+}
+
+// What a mate says holds a fetch up for half of the time at most, whenever it says it; and for wordsMost again once it had said nothing for long.
+func TestForbearance(t *testing.T) {
+	for name, says := range map[string]func(at time.Duration) bool{
+		"always":      func(time.Duration) bool { return true },
+		"by minutes":  func(at time.Duration) bool { return at/time.Minute%4 != 3 },
+		"when it can": func(at time.Duration) bool { return at/wordsMost%2 == 0 },
+	} {
+		f, now, held, longest, onEnd := forbearance{}, time.Unix(1, 0), time.Duration(0), time.Duration(0), time.Duration(0)
+		for at := time.Duration(0); at < 3*time.Hour; at += lookAgain {
+			if !f.heeds(says(at), now.Add(at)) {
+				onEnd = 0
+				continue
+			}
+			held, onEnd = held+lookAgain, onEnd+lookAgain
+			longest = max(longest, onEnd)
+		}
+		if held > (3*time.Hour+wordsMost)/2+time.Second || longest > wordsMost+time.Second {
+			t.Errorf("%s: it waited %v of three hours, and %v on end", name, held, longest)
+		}
+		if held < time.Hour {
+			t.Errorf("%s: it waited only %v of three hours", name, held)
+		}
+	}
+}

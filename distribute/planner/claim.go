@@ -38,6 +38,12 @@ func (p *Planner) PeerTakes(id ident.NodeID, runs []Run, now time.Time) {
 	}
 }
 
+// Believes reports whether a local peer says that it is getting something over the uplink that the site has not, and is believed.
+func (p *Planner) Believes(id ident.NodeID) bool {
+	q := p.peers[id]
+	return q != nil && q.mate() && !q.vow.broken && !q.vow.said.IsZero()
+}
+
 // heed finds out what mates are getting that brought something not long ago, or said that they were getting it. Nothing could be
 // brought before since. One that does not keep its word is heeded no more.
 func (p *Planner) heed(since, now time.Time) {
