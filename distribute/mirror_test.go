@@ -158,11 +158,7 @@ func TestMirrorAlone(t *testing.T) {
 				m := newArchive("m", data)
 				w.mirrors = []Mirror{m}
 				site := w.site("b", nodes)
-				for i, a := range site {
-					for _, b := range site[:i] {
-						w.net.connect(a.port, b.port)
-					}
-				}
+				w.link(site)
 				w.fetchAll(site, want, 5*time.Minute)
 				for _, n := range site {
 					n.holds(want, data)

@@ -49,7 +49,10 @@ type task struct {
 
 	unlisted  time.Time // when a peer last had the chunk list to give
 	wholeTold time.Time // when mates were last told that this node gets the whole from a mirror; zero: it does not
-	beganBy   *mirror   // who gave all that came of the whole; only used by the goroutine of the task
+	// How long mates said that they get the whole, up to when that was looked at.
+	wholeWaited map[ident.NodeID]time.Duration
+	wholeLooked time.Time
+	beganBy     *mirror // who gave all that came of the whole; only used by the goroutine of the task
 }
 
 func newTask(s *Swarm, o *store.Object) *task {
@@ -57,6 +60,7 @@ func newTask(s *Swarm, o *store.Object) *task {
 	t := &task{
 		swarm: s, object: o, done: make(chan struct{}), wake: make(chan struct{}, 1), mirrors: newMirrors(s.cfg.Mirrors),
 		sources: map[ident.NodeID]*source{}, bad: map[ident.NodeID]bool{}, nothing: map[ident.NodeID]int{}, began: now, unlisted: now, sought: now,
+		wholeWaited: map[ident.NodeID]time.Duration{}, wholeLooked: now,
 	}
 	t.ctx, t.cancel = context.WithCancel(s.ctx)
 	return t

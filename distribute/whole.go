@@ -16,9 +16,11 @@ import (
 // takes the first chunk, which every blob has.
 
 const (
-	// A mate that said that it gets the whole is believed for as long as it says so again and again.
-	wholeClaim = 30 * time.Second
-	wholeTell  = 5 * time.Second
+	// A mate that said that it gets the whole is believed for as long as it says so again and again, but for no longer than it takes at
+	// wholeSlowest, half of what 64 kbit/s carry: before it has the whole, nobody can see that anything comes.
+	wholeClaim   = 30 * time.Second
+	wholeTell    = 5 * time.Second
+	wholeSlowest = 4 << 10 // bytes a second
 
 	wholeBuffer = 64 << 10 // bytes
 	// wholeStall is how long a mirror may take for planner.SignBytes.
@@ -38,9 +40,9 @@ func (t *task) wholeMirror(turn int) *mirror {
 		if src.listed && !t.bad[src.n.id] && src.refused < wholeRefusals {
 			t.unlisted = now
 		}
-		if src.n.local && len(src.takes) > 0 && now.Sub(src.took) < wholeClaim {
-			return nil
-		}
+	}
+	if t.mateGetsWhole(turn, now) {
+		return nil
 	}
 	if shut {
 		t.unlisted = now
@@ -55,6 +57,21 @@ func (t *task) wholeMirror(turn int) *mirror {
 		}
 	}
 	return best
+}
+
+// mateGetsWhole reports whether a mate is taken to be getting the whole. When one has said so for too long, they go on without it by turns.
+// The caller holds mu.
+func (t *task) mateGetsWhole(turn int, now time.Time) (gets bool) {
+	most := wordsMost + time.Duration(t.object.Size/wholeSlowest)*time.Second + planner.MirrorPatience*time.Duration(turn)
+	since := min(now.Sub(t.wholeLooked), wholeClaim)
+	t.wholeLooked = now
+	for id, src := range t.sources {
+		if src.n.local && len(src.takes) > 0 && now.Sub(src.took) < wholeClaim {
+			t.wholeWaited[id] += since
+			gets = gets || t.wholeWaited[id] < most
+		}
+	}
+	return gets
 }
 
 // wholeRefusals is how often a peer that claims to have the chunk list may not give it before it does not count.

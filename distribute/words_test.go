@@ -134,3 +134,42 @@ func TestForbearance(t *testing.T) {
 		}
 	}
 }
+
+// A mate that says for ever that it gets the whole from a mirror is waited for no longer than a thin link would take. Then one of the
+// others gets it.
+func TestWholeWithoutEnd(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		const size = 1 << 20
+		data := content(76, size)
+		want, m := w.wantOf(data), newArchive("m", data)
+		w.mirrors = []Mirror{m}
+		liar, site := w.node("a"), w.site("a", 3)
+		w.link(append(site, liar))
+		for _, n := range site {
+			defer liar.repeats(n, wholeTell, func(k int) []message { return takes(msgWant, want.Digest, k%2) })()
+		}
+		time.Sleep(time.Second)
+		took := w.fetchAll(site, want, time.Hour)
+		if most := wordsMost + size/wholeSlowest*time.Second + time.Minute; took > most {
+			t.Errorf("it took %v, more than %v", took, most)
+		}
+		checkGiven(t, m, 1, 1, size)
+	})
+}
+
+// A mate that gets the whole over 64 kbit/s is waited for: it crosses the uplink once.
+func TestWholeOverAThinLink(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		const size = 6 << 20
+		data := content(77, size)
+		want, m := w.wantOf(data), newArchive("m", data)
+		m.rate = 64e3 / 8
+		w.mirrors = []Mirror{m}
+		site := w.site("a", 4)
+		w.link(site)
+		if took := w.fetchAll(site, want, time.Hour); took < 2*wordsMost {
+			t.Errorf("it took %v only", took)
+		}
+		checkGiven(t, m, 1, 1, size)
+	})
+}

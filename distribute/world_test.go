@@ -127,9 +127,12 @@ func (n *node) blames(id ident.NodeID) string {
 }
 
 // mesh connects all nodes with each other.
-func (w *world) mesh() {
-	for i, a := range w.nodes {
-		for _, b := range w.nodes[:i] {
+func (w *world) mesh() { w.link(w.nodes) }
+
+// link connects some nodes with each other.
+func (w *world) link(nodes []*node) {
+	for i, a := range nodes {
+		for _, b := range nodes[:i] {
 			w.net.connect(a.port, b.port)
 		}
 	}
