@@ -159,9 +159,8 @@ func (p *Planner) ask(q *peer, pc *piece, now time.Time) Request {
 		p.charge(q, i, now)
 	}
 	p.setIdle(pc, r.Runs, -1)
-	if q.local {
-		p.queue(q, pc)
-	} else {
+	p.queue(q, pc)
+	if !q.local {
 		p.flight, p.flown = append(p.flight, r.Runs...), p.flown || len(r.Runs) > 0
 	}
 	return r

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What a late local peer was asked for is asked of another too, if that would have it in a hedgeSooner-th of the time, and
+// What a late peer was asked for is asked of a local one too, if that would have it in a hedgeSooner-th of the time, and
 // hedgeLeast sooner.
 const (
 	hedgeSooner = 4
@@ -13,7 +13,7 @@ const (
 )
 
 // hedge asks other local peers for what one is late with, once nothing is left that nobody was asked for. It takes from the end of what the
-// late one sends, so that the two meet; each chunk is asked for twice at most, and never over the uplink.
+// late one sends, so that the two meet; each chunk is asked for twice at most, and never over the uplink, though it may have been first.
 func (p *Planner) hedge(now time.Time, e *Effects) {
 	p.hedgeAt = time.Time{}
 	if p.idle > 0 {
@@ -22,7 +22,7 @@ func (p *Planner) hedge(now time.Time, e *Effects) {
 	others := &able{kind: localPeer, peers: slices.Clone(p.order)} // though they have nothing else to give
 	for _, q := range p.order {
 		switch {
-		case !q.local || q.flight == 0:
+		case q.flight == 0:
 		case q.remaining(now) < hedgeLeast:
 			p.hedgeNext(q.active.Add(hedgeLeast))
 		default:
@@ -125,7 +125,7 @@ func (p *Planner) unhedge(q *peer, pc *piece) {
 	}
 }
 
-// queue takes note that a local peer was asked for a piece, and forgets those that it has sent.
+// queue takes note that a peer was asked for a piece, and forgets those that it has sent.
 func (p *Planner) queue(q *peer, pc *piece) {
 	for len(q.asks) > 0 && p.asked(q, q.asks[0]) == nil {
 		q.asks = q.asks[1:]

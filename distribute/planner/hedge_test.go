@@ -103,3 +103,26 @@ func TestLoserIsCancelled(t *testing.T) {
 		t.Errorf("%v is cancelled, of the others all has come", e.Cancel)
 	}
 }
+
+// What somebody of another site sends a little of now and then is asked of a mate that has it by now, once nothing else is left.
+func TestMateOvertakesTheUplink(t *testing.T) {
+	begin := time.Unix(1, 0)
+	far, mate := ident.NodeID{1}, ident.NodeID{2}
+	p := New(Config{Self: ident.NodeID{9}, Site: "s", Sizes: chunksOf(1, 128<<10), Have: func(int) bool { return false }})
+	p.PeerUp(far, "x", begin)
+	p.PeerHasAll(far, begin)
+	if e := p.Next(begin); len(e.Requests) != 1 {
+		t.Fatalf("of the only one is asked %+v", e.Requests)
+	}
+	now := begin.Add(25 * time.Second)
+	p.Alive(far, now)
+	p.PeerUp(mate, "s", now)
+	p.PeerHasAll(mate, now)
+	if e := p.Next(now); len(e.Requests) != 1 || e.Requests[0].Peer != mate {
+		t.Fatalf("when the mate has it is asked %+v", e.Requests)
+	}
+	p.Got(0, mate, now)
+	if !p.Done() || len(p.Taking()) > 0 {
+		t.Errorf("done: %v, and it says that it is getting %v", p.Done(), p.Taking())
+	}
+}

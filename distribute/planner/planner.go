@@ -14,7 +14,7 @@
 //  1. Local peers: the pieces that fewest of them have first, as many in flight as keep the peer
 //     busy. Of pieces that are equally rare, each mate begins with others; a node without mates
 //     takes them in their order. Once all that is missing was asked for, what a late one was asked for last is asked of
-//     another too, and whoever is overtaken is asked to send no more: see hedge.go. That is not done over the uplink.
+//     another too, and whoever is overtaken is asked to send no more: see hedge.go. Nobody is asked so over the uplink, but what comes over it late is asked of a mate that has it.
 //  2. The uplink, for a piece that no local peer has, only if it is this node's duty. A blob has a crew at each site,
 //     the two nodes with the highest hash of (blob, node), and of them the one with the highest hash of (piece, node) is on duty. The
 //     others wait for the piece to come to the site. If one of the crew brings nothing new to the site for TakeOver, the next takes
@@ -184,7 +184,7 @@ type peer struct {
 	owed   *turns  // the pieces that it gives to this site first; nil: it has not said
 	banned bool
 
-	asks     []*piece // local: the pieces that were requested, the earliest of which it may have sent
+	asks     []*piece // the pieces that were requested, the earliest of which it may have sent
 	hedged   int      // chunks that were requested of it, and then of another
 	waste    int      // chunks that it will send and that came from another
 	flight   int      // chunks requested and not delivered

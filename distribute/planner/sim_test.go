@@ -364,12 +364,12 @@ func (n *simNode) request(r Request) {
 	}
 }
 
-// hedges reports whether a chunk may be asked of one more: once, of local peers, when nothing else is left to ask for.
+// hedges reports whether a chunk may be asked of one more: once, of a local peer, when nothing else is left to ask for.
 func (n *simNode) hedges(i int, from, of ident.NodeID) bool {
 	a, b := n.plan.peers[from], n.plan.peers[of]
 	_, twice := n.late[i]
 	n.late[i] = from
-	return !twice && a != b && a.local && b.local && len(n.asked) == n.plan.left
+	return !twice && a != b && b.local && len(n.asked) == n.plan.left
 }
 
 // lastResort checks that a mirror may be asked for a chunk: nobody else offers it, or those who do have given nothing for long.
