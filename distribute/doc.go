@@ -56,7 +56,8 @@
 //
 //	lies in bitmaps, bad form         reported, put out                          TestBadHaves, TestEarlyBitmapOfAnotherBlob
 //	corrupt, short, surplus, unasked  reported, put out                          TestLiars, TestLiarComesBack, node.TestCorruptPeer
-//	slow, stalls, has it not          asked of others; reported, stays           TestLiars, TestGivesNothing
+//	slow, stalls, has it not          asked of others; reported, stays           TestLiars, TestGivesNothing, TestListDropByDrop, planner.TestMateOvertakesTheUplink
+//	says for ever what it gets, wants waited for within bounds                   TestClaimsWithoutEnd, TestTakesWithoutEnd, TestWholeWithoutEnd, TestWantsWithoutEnd, planner.TestWordsWithoutBytes
 //	a list that is not the blob's     reported, put out; of another root, stays  TestLiars, TestListOfAnotherRoot, store.TestListThatCircles
 //	asks for all, or for too much     bounded; reported                          TestAsksForEverythingAtOnce, TestAsksForWhatItMayNotHave, TestDeafPeer, TestStreamsAreBounded
 //	a release that does not add up    the fetch fails, says so, and rests        TestReleaseContradictsItself, node.TestReleaseContradictsItself, scenario contradicts
@@ -78,6 +79,7 @@
 //	chunks waiting to be stored  slabMost slabs in all, 32 MiB; the next is not read
 //	a chunk list                 store.MaxList of its blob's size; its sender is reported
 //	news for a peer              maxNews chunks a blob; beyond, a bitmap is sent
+//	waiting for mates' words     wordsMost on end, half of the time; the whole from a mirror: what it takes at wholeSlowest
 //
 // # Locks
 //

@@ -153,7 +153,7 @@ func (t *task) listFrom(n *neighbour) error {
 		t.crosses(time.Now()) // what is asked for next
 	}
 	t.swarm.debug(n.id, "distribute: list request", t.object.Digest)
-	r := &patient{conn: conn, room: 1 + store.MaxList(t.object.Size)}
+	r := &patient{conn: conn, room: 1 + store.MaxList(t.object.Size), pace: func() int { return t.listPace(n) }}
 	var status [1]byte
 	if _, err := io.ReadFull(r, status[:]); err != nil {
 		return err
@@ -176,17 +176,43 @@ func (t *task) listFrom(n *neighbour) error {
 	return nil
 }
 
-// patient reads at most room bytes, at some speed: each time patientBytes came there is time for more.
+// patient reads at most room bytes, at some speed: each time that as many came as pace then said there is time for more.
 type patient struct {
 	conn net.Conn
 	room int64
+	pace func() int
 	due  int
 }
 
+// How many bytes of a list have to come each patience: of one whose place another could take, what is little for a LAN, or for a link of
+// 64 kbit/s; of others next to nothing.
 const (
 	patience     = 10 * time.Second
+	localPace    = 64 << 10
+	uplinkPace   = 16 << 10
 	patientBytes = 4 << 10
 )
+
+// listPace is how fast a peer has to give the list: slower each time that it did not. Else, if all are slow, none would ever give it.
+func (t *task) listPace(n *neighbour) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	src := t.sources[n.id]
+	if src == nil {
+		return patientBytes
+	}
+	for id, o := range t.sources {
+		if o == src || t.bad[id] || !o.listed || o.refused > src.refused {
+			continue
+		}
+		pace := uplinkPace
+		if n.local {
+			pace = localPace
+		}
+		return max(patientBytes, pace>>min(2*src.refused, 8))
+	}
+	return patientBytes
+}
 
 var errTooLong = fmt.Errorf("%w: longer than any of a blob of this size", store.ErrDAG)
 
@@ -195,7 +221,7 @@ func (p *patient) Read(b []byte) (int, error) {
 		return 0, errTooLong
 	}
 	if p.due <= 0 {
-		p.due = patientBytes
+		p.due = p.pace()
 		if err := p.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 			return 0, err
 		}
