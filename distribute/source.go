@@ -147,7 +147,7 @@ func (t *task) peerHas(n *neighbour, m message) bool {
 		ok = t.peerGot(src, m.runs, now)
 	case msgWaits:
 		if src.waited = now; t.plan != nil {
-			t.plan.Alive(n.id, now)
+			t.plan.Waits(n.id, now)
 		}
 	}
 	if !ok {

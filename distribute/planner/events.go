@@ -180,6 +180,18 @@ func (p *Planner) Alive(id ident.NodeID, now time.Time) {
 	}
 }
 
+// Waits notes that a peer says that it sends what it was asked for later: that is as good as a sign of it for claimMost after what it
+// sent last, and beyond that if nobody else can give the same.
+func (p *Planner) Waits(id ident.NodeID, now time.Time) {
+	switch q := p.peers[id]; {
+	case q == nil:
+	case now.Sub(q.active) < claimMost:
+		p.Alive(id, now)
+	case !p.replaceable(q, now):
+		q.sign(now)
+	}
+}
+
 // Failed notes that what was asked of a peer will not come; it rests, longer each time. A peer of
 // which nothing was asked has not failed.
 func (p *Planner) Failed(id ident.NodeID, now time.Time) {

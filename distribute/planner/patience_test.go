@@ -209,3 +209,35 @@ func TestOnlyOneIsWaitedFor(t *testing.T) {
 		})
 	}
 }
+
+// Who says again and again that what it was asked for comes later is believed for claimMost, if another can give the same; else for as long
+// as it says so.
+func TestWaitsIsBelieved(t *testing.T) {
+	for others, c := range map[int]struct{ least, most time.Duration }{0: {time.Hour, time.Hour}, 1: {claimMost, claimMost + uplinkStall}} {
+		begin := time.Unix(1, 0)
+		p := New(Config{Self: ident.NodeID{9}, Site: "s", Sizes: chunksOf(100, 128<<10), Have: func(int) bool { return false }})
+		for k := range 1 + others {
+			p.PeerUp(ident.NodeID{byte(k + 1)}, "far", begin)
+			p.PeerHasAll(ident.NodeID{byte(k + 1)}, begin)
+		}
+		left := time.Hour
+		for at := time.Duration(0); at < time.Hour && left == time.Hour && !p.Done(); at += time.Second {
+			now := begin.Add(at)
+			if p.Waits(ident.NodeID{1}, now); at%(10*time.Second) != 0 {
+				continue // it says so each second, and the others give something each ten
+			}
+			e := p.Next(now)
+			if slices.Contains(e.Cancel, ident.NodeID{1}) {
+				left = at
+			}
+			for _, r := range e.Requests {
+				if r.Peer != (ident.NodeID{1}) {
+					p.Got(r.Runs[0].First, r.Peer, now.Add(time.Second))
+				}
+			}
+		}
+		if left < c.least || left > c.most {
+			t.Errorf("beside %d others it was left after %v, want %v to %v", others, left, c.least, c.most)
+		}
+	}
+}
