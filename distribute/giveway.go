@@ -8,8 +8,8 @@ import (
 )
 
 // What is of a lower class gives way, on every link, to what is of a higher one. A node asks nothing for it of other sites while
-// something of a higher class comes to its site, as far as its mates tell and are to be believed (forbear.go); and gives nothing of it to other sites while it gives
-// any of them something of a higher class. To its mates it gives what they want in the same order.
+// something of a higher class comes to its site, as far as its mates tell and are to be believed: see forbear.go. It gives nothing of it to
+// other sites while it gives any of them something of a higher class. To its mates it gives what they want in the same order.
 
 const (
 	// What comes over the uplink is taken to go on for so long after the last sign of it: the node's own, and its mates', who tell
