@@ -103,10 +103,15 @@ func (p *Planner) eachTaken(f func(pc *piece)) {
 // lacking counts the chunks of a run that the site has not.
 func (p *Planner) lacking(r Run) (n int) {
 	for i := r.First; i < r.First+r.Count; i++ {
-		c := &p.chunks[i]
-		n += kindOf(!c.have && c.locals == 0)
+		n += kindOf(p.lacks(i))
 	}
 	return n
+}
+
+// lacks reports whether the site has not got a chunk: who only says that it has it, and gives nothing, does not count.
+func (p *Planner) lacks(i int) bool {
+	c := &p.chunks[i]
+	return !c.have && (c.locals == 0 || !slices.ContainsFunc(p.ranks, func(q *peer) bool { return q.trusted() && q.has.has(i) }))
 }
 
 // merged returns the runs in order, those that touch as one. It reuses their room.

@@ -104,11 +104,11 @@ func (p *Planner) learn(q *peer, i, end int, now time.Time) (idle int) {
 		if q.has.has(i) {
 			continue
 		}
+		c, brings := &p.chunks[i], q.local && p.lacks(i)
 		q.has.flip(i)
 		q.count++
-		c := &p.chunks[i]
 		if q.local {
-			if c.locals == 0 && !c.have {
+			if brings {
 				q.progress = now
 				p.unheeded = q.vow.bring(now) || p.unheeded
 			}

@@ -154,3 +154,24 @@ func TestSlowMateIsBelieved(t *testing.T) {
 		}
 	}
 }
+
+// That somebody of the site says that it has all, and gives nothing, does not make a mate's word worth less.
+func TestWordsBesideABoaster(t *testing.T) {
+	w := newWaits(64, 1)
+	boaster := ident.NodeID{2}
+	w.PeerUp(boaster, "s", w.now)
+	w.PeerHasRun(boaster, Run{0, 64}, w.now)
+	for range distrust {
+		w.now = w.now.Add(maxRest)
+		w.Next(w.now)
+		w.Failed(boaster, w.now)
+	}
+	w.PeerTakes(w.mates[0], []Run{{5, 3}}, w.now)
+	if !w.Believes(w.mates[0]) {
+		t.Error("a mate that gets what only a boaster has is not believed")
+	}
+	w.PeerHas(w.mates[0], 5, w.now)
+	if v := w.peers[w.mates[0]].vow; v.brings != 1 || v.owes != 3 {
+		t.Errorf("it owes %d chunks and brought %d, want 3 and 1", v.owes, v.brings)
+	}
+}
