@@ -11,7 +11,6 @@ import (
 // of another part of the site may have ended this node's.
 const heraldEvery = 5 * time.Second
 
-// decodedBeacon is a beacon that was read once; seq tells whether it is the newest still.
 // beacons reads the newest beacons of all sites; within a site they are in the order of authors.
 func (n *Node) beacons() map[string][]heardBeacon {
 	out := map[string][]heardBeacon{}
@@ -31,6 +30,7 @@ func (n *Node) appendBeacon(to []heardBeacon, r ledger.Report) []heardBeacon {
 	return to
 }
 
+// decodedBeacon reads a beacon, or remembers that it did. A beacon that cannot be read is passed over.
 func (n *Node) decodedBeacon(r ledger.Report) (beacon, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
