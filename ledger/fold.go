@@ -91,6 +91,13 @@ func (f *fold) believes(e *Entry) bool {
 	return err == nil
 }
 
+// fork notes that a member has forked a feed.
+func (f *fold) fork(id ident.NodeID) {
+	f.forked[id] = true
+	f.releaseList = nil // who carries them
+	f.unsettle(id)
+}
+
 // full reports whether another entry of a feed and kind would not be looked into.
 func (f *fold) full(feed string, k Kind) bool {
 	return vouched(k) && f.taken[takenKey{feed, k}] >= f.bounds.of(k)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
+	"selvage/internal/ident"
 	"selvage/ledger/trust"
 )
 
@@ -29,6 +30,7 @@ type statement struct {
 	good     map[string]dsse.Signature // those that hold, by key ID
 	unknown  map[dsse.Signature]bool   // those by keys that no charter has named yet
 	shown    map[string]int            // how many each feed showed
+	carriers map[ident.NodeID]bool     // in whose feeds it is; of one that was forked, on the branch that came first only
 	signers  []string                  // whose signatures make it count (see fold.verify); none: it does not
 }
 
@@ -97,7 +99,7 @@ func readStatement(kind Kind, body []byte) (*statement, error) {
 		return nil, fmt.Errorf("read envelope: %w", err)
 	}
 	s := &statement{kind: kind, digest: digestOf(payload), payload: payload, envelope: env,
-		good: map[string]dsse.Signature{}, unknown: map[dsse.Signature]bool{}, shown: map[string]int{}}
+		good: map[string]dsse.Signature{}, unknown: map[dsse.Signature]bool{}, shown: map[string]int{}, carriers: map[ident.NodeID]bool{}}
 	switch kind {
 	case KindRelease:
 		s.release, err = DecodeRelease(payload)
@@ -128,6 +130,7 @@ func (f *fold) addStatement(e *Entry) {
 		known.envelope = s.envelope
 		s = known
 	}
+	s.carriers[e.Author] = true
 	s.show(feed, f.charters.keys)
 	f.keep(s)
 	f.judge(s)

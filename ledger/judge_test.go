@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"selvage/internal/ident"
 	"selvage/ledger"
 	"selvage/ledger/memlog"
 	"selvage/ledger/trust"
@@ -362,5 +363,25 @@ func TestStatements(t *testing.T) {
 		if _, err := ledger.SignDeployment(d, key); err == nil {
 			t.Errorf("%s: signed", name)
 		}
+	}
+}
+
+// TestCarriers: of a release it is known who took it in, and who added a signature.
+func TestCarriers(t *testing.T) {
+	f := newFleet(t, operators(2, "o1", "o2"))
+	l := f.watcher()
+	var want []ident.NodeID
+	for i, name := range []string{"a", "b", "c"} {
+		a := f.author(name)
+		admission := a.write(ledger.KindAdmission, "", "", a.credential(f.ticket("s1", 1, "o1", "o2"), 0))
+		offer(t, l, ledger.Stored, admission)
+		if i < 2 {
+			offer(t, l, ledger.Stored, a.write(ledger.KindRelease, "", "", f.release("app", "1", "x", 0, []string{"o1", "o2"}[i])))
+			want = append(want, a.id)
+		}
+	}
+	slices.SortFunc(want, ident.NodeID.Compare)
+	if r, ok := l.Release("app@1"); !ok || !slices.Equal(r.Carriers, want) {
+		t.Errorf("%v carry it, want %v", r.Carriers, want)
 	}
 }

@@ -65,6 +65,17 @@ func TestForkSmoke(t *testing.T) {
 	x, y := f.watcher(), f.watcher()
 	offer(t, x, ledger.Stored, admission, r1, r2, r3)
 	offer(t, y, ledger.Stored, admission, r2, r3, r1)
+	z := f.watcher()
+	offer(t, z, ledger.Stored, admission, r1)
+	if got := z.Releases(); len(got) != 1 || len(got[0].Carriers) != 1 || got[0].Carriers[0] != a.id {
+		t.Errorf("before it is known to be forked: %+v", got)
+	}
+	offer(t, z, ledger.Stored, r2)
+	for _, r := range z.Releases() {
+		if len(r.Carriers) > 0 {
+			t.Errorf("a forked feed carries %+v", r)
+		}
+	}
 	if len(x.Releases()) != 3 || len(y.Releases()) != 3 || x.Root([]string{""}) != y.Root([]string{""}) {
 		t.Errorf("%v %v", x.Releases(), y.Releases())
 	}

@@ -98,8 +98,7 @@ func (l *Ledger) loadRecord(key string, seq uint64, data []byte) error {
 	switch {
 	case seq == proofSeq && isProof(data):
 		f.closed = newClosedFeed(hash)
-		l.fold.forked[f.Author] = true
-		l.fold.unsettle(f.Author)
+		l.fold.fork(f.Author)
 		return nil
 	case seq > proofSeq && (f.closed == nil || seq != f.closed.keep(hash)):
 		return fmt.Errorf("%w: the log holds number %d of %v", ErrMalformed, seq, feed)

@@ -184,8 +184,7 @@ func (l *Ledger) fork(t *transaction, f *feedState, old slot, x waiter) (Outcome
 func (l *Ledger) close(t *transaction, f *feedState, proof []byte) error {
 	f = t.edit(f)
 	f.closed = newClosedFeed(sha256.Sum256(proof))
-	l.fold.forked[f.Author] = true
-	l.fold.unsettle(f.Author)
+	l.fold.fork(f.Author)
 	t.store(Record{f.key, proofSeq, proof})
 	t.retry = append(t.retry, l.waiting.takeFeed(f.Feed)...)
 	l.cfg.Logger.Error("ledger: a node has forked its feed", "node", f.Author)

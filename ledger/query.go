@@ -34,7 +34,10 @@ type SignedRelease struct {
 	Release
 	Digest  string   // of the statement
 	Signers []string // key IDs
-	Rivals  []string // statements that say something else of the same name and version
+	// Carriers are the members, by ID, in whose feeds it is found, but for those who have forked theirs: who took the release
+	// into the fleet, and who added signatures to it, or says to.
+	Carriers []ident.NodeID
+	Rivals   []string // statements that say something else of the same name and version
 }
 
 // DeploymentState is what the ledger wants under one name.
@@ -67,7 +70,7 @@ func (f *fold) releases() []SignedRelease {
 		slices.SortFunc(all, func(a, b *statement) int {
 			return cmp.Or(a.release.Created.Compare(b.release.Created), strings.Compare(a.digest, b.digest))
 		})
-		r := SignedRelease{Release: all[0].release, Digest: all[0].digest, Signers: all[0].signers}
+		r := SignedRelease{Release: all[0].release, Digest: all[0].digest, Signers: all[0].signers, Carriers: f.carriers(all[0])}
 		for _, rival := range all[1:] {
 			r.Rivals = append(r.Rivals, rival.digest)
 		}
@@ -78,6 +81,17 @@ func (f *fold) releases() []SignedRelease {
 	})
 	f.releaseList = out
 	return out
+}
+
+// carriers lists who carries a statement, by ID.
+func (f *fold) carriers(s *statement) (all []ident.NodeID) {
+	for id := range s.carriers {
+		if !f.forked[id] {
+			all = append(all, id)
+		}
+	}
+	slices.SortFunc(all, ident.NodeID.Compare)
+	return all
 }
 
 // deployments lists what is wanted by name. Of several heads all nodes follow the first.
