@@ -342,11 +342,14 @@ func (s *Swarm) Uplink(open bool) {
 	}
 }
 
-// WhoHas asks every connected peer what it has of a blob. Peers that do not answer in time are left out.
-func (s *Swarm) WhoHas(ctx context.Context, d Digest) []Holder {
+// WhoHas asks every connected peer, and others if they can be reached, what it has of a blob. Those who do not answer in time are
+// left out.
+func (s *Swarm) WhoHas(ctx context.Context, d Digest, others ...ident.NodeID) []Holder {
 	s.mu.Lock()
-	ids := slices.SortedFunc(maps.Keys(s.peers), ident.NodeID.Compare)
+	ids := slices.AppendSeq(slices.Clone(others), maps.Keys(s.peers))
 	s.mu.Unlock()
+	slices.SortFunc(ids, ident.NodeID.Compare)
+	ids = slices.Compact(ids)
 	found := make([]*Holder, len(ids))
 	var g errgroup.Group
 	g.SetLimit(16)

@@ -3,13 +3,11 @@ package node
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/ipfs/go-cid"
 
 	"selvage/distribute"
 	"selvage/distribute/store"
-	"selvage/internal/ident"
 	"selvage/node/api"
 	"selvage/node/deploy"
 	"selvage/node/runtime"
@@ -85,28 +83,4 @@ func (b blobs) Open(a deploy.Artifact) (runtime.BlobReader, error) {
 		return nil, err
 	}
 	return b.n.store.OpenChecked(d)
-}
-
-// providers returns the nodes whose reports say that they have a blob: those of the site first, and of the others the one first
-// that follows this node by ID, so that not all nodes call at the same one.
-func (n *Node) providers(d store.Digest) []ident.NodeID {
-	var near, far []ident.NodeID
-	for _, r := range n.ledger.Reports() {
-		rep, ok := n.decodedReport(r)
-		if !ok || r.Node == n.home.Node || !rep.holds(d) {
-			continue
-		}
-		if m, ok := n.ledger.Node(r.Node); ok && m.Site == n.home.Site {
-			near = append(near, r.Node)
-		} else {
-			far = append(far, r.Node)
-		}
-	}
-	return append(near, following(n.home.Node, far)...) // reports are by ID
-}
-
-// following is nodes by ID, from those on that follow one.
-func following(id ident.NodeID, all []ident.NodeID) []ident.NodeID {
-	at, _ := slices.BinarySearchFunc(all, id, ident.NodeID.Compare)
-	return slices.Concat(all[at:], all[:at])
 }

@@ -197,8 +197,8 @@ func notAdmitted(err error) error {
 	return api.Refuse(err, "it has to reach a node of its fleet once; 'selvage status' says what keeps it")
 }
 
-// Holders implements api.Backend: connected peers are asked; of the others, what they have reported
-// counts.
+// Holders implements api.Backend: connected peers are asked, and who may have more than it can report; of the others, what they
+// have reported counts.
 func (n *Node) Holders(ctx context.Context, release, platform string) ([]api.Holder, error) {
 	r, ok := n.ledger.Release(release)
 	if !ok {
@@ -233,10 +233,11 @@ func (n *Node) holders(ctx context.Context, d store.Digest, size int64) []api.Ho
 		i := o.Info()
 		add(n.home.Node, i.Have, i.Complete, "asked")
 	}
-	for _, h := range n.swarm.WhoHas(ctx, d) {
+	said, may := n.likely(d)
+	for _, h := range n.swarm.WhoHas(ctx, d, may...) {
 		add(h.ID, h.Have, h.Complete, "asked")
 	}
-	for _, id := range n.providers(d) {
+	for _, id := range said {
 		add(id, size, true, "reported")
 	}
 	return out

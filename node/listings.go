@@ -124,11 +124,8 @@ func (n *Node) Holdings() []api.Blob {
 func (n *Node) releasesOf() map[string][]string {
 	releases := map[string][]string{}
 	for _, r := range n.ledger.Releases() {
-		for _, a := range r.Artifacts {
-			releases[a.Digest] = append(releases[a.Digest], r.Ref())
-			for _, p := range a.Patches {
-				releases[p.Digest] = append(releases[p.Digest], r.Ref())
-			}
+		for _, digest := range blobsOf(r.Release) {
+			releases[digest] = append(releases[digest], r.Ref())
 		}
 	}
 	return releases

@@ -145,7 +145,7 @@ func (n *Node) toCome(w store.Want) int64 {
 	return w.Size
 }
 
-// mateHas reports whether a connected node of the site has said that it has the whole blob.
+// mateHas reports whether a connected node of the site is to be asked for the whole blob.
 func (n *Node) mateHas(d store.Digest) bool {
 	near := n.providers(d)
 	n.mu.Lock()

@@ -25,7 +25,7 @@ const (
 // Report, deterministic CBOR with integer keys.
 //
 //	1 deployments  [{1 name, 2 release, 3 target, 4 phase, 5 ready, 6 address, 7 why, 8 statement, 9 aim, 10 opens}]
-//	2 blobs        [first 8 bytes of the SHA-256 of each whole blob of a release]
+//	2 blobs        [first 8 bytes of the SHA-256 of each whole blob; of more than 64 see named]
 //	3 addrs        multiaddrs at which others may dial it
 //	4 held         its uplink is held: it is not to be waited for
 //	5 platform     os/arch

@@ -19,11 +19,7 @@ func (n *Node) ownReport() report {
 			Name: s.Name, Release: s.Release, Target: s.Target, Phase: string(s.Phase), Ready: s.Ready, Address: s.Address, Why: s.Why,
 			Statement: prefix(string(s.Version)), Aim: prefix(string(s.Aim)), Opens: opensStamp(s.Opens)})
 	}
-	for _, o := range n.store.Objects() {
-		if o.Complete() {
-			r.Blobs = append(r.Blobs, o.Digest[:blobPrefixBytes])
-		}
-	}
+	r.Blobs = n.namedBlobs()
 	return r
 }
 
@@ -42,6 +38,9 @@ func (n *Node) bareAddrs() []string {
 func (r report) holds(d store.Digest) bool {
 	return slices.ContainsFunc(r.Blobs, func(b []byte) bool { return string(b) == string(d[:blobPrefixBytes]) })
 }
+
+// crowded reports whether its node may have more blobs than it names.
+func (r report) crowded() bool { return len(r.Blobs) >= maxReportItems }
 
 // decodedReport reads a report, or remembers that it did. A report that cannot be read is passed over.
 func (n *Node) decodedReport(r ledger.Report) (report, bool) {

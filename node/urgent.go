@@ -20,11 +20,8 @@ func (n *Node) noteUrgent(releases map[string]ledger.SignedRelease) {
 		if err != nil || !spec.Urgent() {
 			continue
 		}
-		for _, a := range releases[spec.Release].Artifacts {
-			note(a.Digest)
-			for _, p := range a.Patches {
-				note(p.Digest)
-			}
+		for _, digest := range blobsOf(releases[spec.Release].Release) {
+			note(digest)
 		}
 	}
 	n.pressing.Store(&urgent)
