@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/fxamacker/cbor/v2"
@@ -25,14 +26,24 @@ func newBody[T any](what string, most, items int, check func(T) error) (body[T],
 	return body[T]{what, most, enc, dec, check}, err
 }
 
-func (b body[T]) encode(v T) ([]byte, error) { return b.enc.Marshal(v) }
+var errTooLong = errors.New("it is too long")
+
+// encode writes a value, and fails for what no other node would read.
+func (b body[T]) encode(v T) ([]byte, error) {
+	data, err := b.enc.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", b.what, err)
+	}
+	_, err = b.decode(data)
+	return data, err
+}
 
 // decode reads what another node wrote, and believes nothing that no node writes. Unknown fields are passed over: they are a newer
 // version's.
 func (b body[T]) decode(data []byte) (T, error) {
 	var v, none T
 	if len(data) > b.most {
-		return none, fmt.Errorf("decode %s: longer than %d bytes", b.what, b.most)
+		return none, fmt.Errorf("decode %s: %w, of more than %d bytes", b.what, errTooLong, b.most)
 	}
 	err := b.dec.Unmarshal(data, &v)
 	if err == nil {

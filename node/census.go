@@ -1,6 +1,7 @@
 package node
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -174,9 +175,17 @@ func (s seen) behind(runs reportedDeployment, statement string) api.Behind {
 	b := api.Behind{Node: s.Node.Node, Name: s.Name, Site: s.Site, Release: runs.Release, Phase: runs.Phase, Why: runs.Why, LastSeen: s.lastSeen, OpensAt: runs.opensAt()}
 	switch {
 	case runs.Phase == "":
-		b.Phase, b.Why = "unknown", "it has not reported on this deployment yet"
+		b.Phase, b.Why = "unknown", s.silence()
 	case runs.Aim != "" && runs.Aim != prefix(statement):
 		b.Why, b.OpensAt = "it has not taken up the newest declaration yet", nil
 	}
 	return b
+}
+
+// silence says why nothing is known of a deployment that a node is meant to run.
+func (r report) silence() string {
+	if r.LeftOut > 0 {
+		return fmt.Sprintf("its report has no room for %d of its deployments", r.LeftOut)
+	}
+	return "it has not reported on this deployment yet"
 }

@@ -3,7 +3,6 @@ package node
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"selvage/node/api"
@@ -30,6 +29,7 @@ const (
 //	4 held         its uplink is held: it is not to be waited for
 //	5 platform     os/arch
 //	6 version      of the program
+//	7 left out     deployments of the node that it has no room for
 type report struct {
 	Deployments []reportedDeployment `cbor:"1,keyasint,omitempty"`
 	Blobs       [][]byte             `cbor:"2,keyasint,omitempty"`
@@ -37,6 +37,7 @@ type report struct {
 	Held        bool                 `cbor:"4,keyasint,omitempty"`
 	Platform    string               `cbor:"5,keyasint,omitempty"`
 	Version     string               `cbor:"6,keyasint,omitempty"`
+	LeftOut     int                  `cbor:"7,keyasint,omitempty"`
 }
 
 type reportedDeployment struct {
@@ -73,28 +74,17 @@ func opensStamp(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
-	return min(t.Unix(), maxReportTime)
+	return min(max(t.Unix(), 0), maxReportTime)
 }
 
 func newReports() (body[report], error) {
 	return newBody("report", maxReport, maxReportItems, report.bounded)
 }
 
-// trimmed leaves out what is too long rather than nothing: a report with less is better than none.
-func (r report) trimmed() report {
-	r.Deployments = r.Deployments[:min(len(r.Deployments), maxReportItems)]
-	for i := range r.Deployments {
-		r.Deployments[i].Why = cut(r.Deployments[i].Why)
-	}
-	r.Blobs = r.Blobs[:min(len(r.Blobs), maxReportItems)]
-	r.Addrs = r.Addrs[:min(len(r.Addrs), maxReportAddrs)]
-	return r
-}
-
 // passing reports whether all that is new since an earlier report are steps on the way to a version, and the blobs that came
 // with them.
 func (r report) passing(earlier report) bool {
-	if r.Held != earlier.Held || r.Platform != earlier.Platform || r.Version != earlier.Version || !slices.Equal(r.Addrs, earlier.Addrs) {
+	if r.Held != earlier.Held || r.LeftOut != earlier.LeftOut || r.Platform != earlier.Platform || r.Version != earlier.Version || !slices.Equal(r.Addrs, earlier.Addrs) {
 		return false
 	}
 	steps := 0
@@ -122,6 +112,9 @@ func (r report) deployment(name string) reportedDeployment {
 }
 
 func (r report) bounded() error {
+	if r.LeftOut < 0 {
+		return fmt.Errorf("%d deployments are left out", r.LeftOut)
+	}
 	for _, b := range r.Blobs {
 		if len(b) != blobPrefixBytes {
 			return fmt.Errorf("a blob is named with %d bytes", len(b))
@@ -140,14 +133,4 @@ func (r report) bounded() error {
 		}
 	}
 	return nil
-}
-
-// cut shortens s to what a report may hold, marks that it did, and leaves valid UTF-8: what a
-// program printed before it died may be anything.
-func cut(s string) string {
-	const mark = "..."
-	if len(s) > maxReportText {
-		s = s[:maxReportText-len(mark)] + mark
-	}
-	return strings.ToValidUTF8(s, "")
 }

@@ -1,11 +1,15 @@
 package node
 
 import (
+	"bytes"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"pgregory.net/rapid"
 
 	"selvage/ledger"
 	"selvage/ledger/manifest"
@@ -40,16 +44,18 @@ func TestReportRoundTrip(t *testing.T) {
 	}
 }
 
-// TestReportOfTooMuch: what a node has to say is cut to what its peers believe.
+// TestReportOfTooMuch: what a node has to say is cut to what its peers believe, and it says what it leaves out. Texts are cut
+// before anything is left out.
 func TestReportOfTooMuch(t *testing.T) {
 	c := reportBody(t)
-	var r report
-	for range 200 {
-		r.Deployments = append(r.Deployments, reportedDeployment{Name: "till", Phase: "failed", Why: strings.Repeat("\xff\xfeö", 400)})
+	why := strings.Repeat("ö", 400)
+	r := report{Platform: "linux/amd64", Version: "v1"}
+	for i := range 200 {
+		r.Deployments = append(r.Deployments, reportedDeployment{Name: fmt.Sprintf("till%03d", i), Phase: "failed", Why: why})
 		r.Blobs = append(r.Blobs, make([]byte, blobPrefixBytes))
 		r.Addrs = append(r.Addrs, "/ip4/10.0.0.1/udp/4747/quic-v1")
 	}
-	data, err := c.encode(r.trimmed())
+	_, data, err := r.fit(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,9 +63,64 @@ func TestReportOfTooMuch(t *testing.T) {
 		t.Errorf("%d bytes do not fit into an entry", len(data))
 	}
 	back, err := c.decode(data)
-	if err != nil || len(back.Deployments) != maxReportItems || !utf8.ValidString(back.Deployments[0].Why) {
-		t.Errorf("%d deployments, %v", len(back.Deployments), err)
+	if err != nil || len(back.Deployments) != maxReportItems || len(back.Blobs) != maxReportItems || len(back.Addrs) != maxReportAddrs || back.LeftOut != 200-maxReportItems {
+		t.Fatalf("%d deployments, %d left out, %v", len(back.Deployments), back.LeftOut, err)
 	}
+	for _, d := range back.Deployments {
+		if !utf8.ValidString(d.Why) || !strings.HasPrefix(d.Why, "öööö") {
+			t.Errorf("%s failed because of %q", d.Name, d.Why)
+		}
+	}
+	for i := range r.Deployments {
+		d := &r.Deployments[i]
+		d.Name, d.Release = strings.Repeat("n", 60)+fmt.Sprintf("%03d", i), strings.Repeat("r", 128)
+		d.Target, d.Address, d.Statement, d.Aim = d.Release, strings.Repeat("a", 128), "0123456789abcdef", "0123456789abcdef"
+	}
+	if _, data, err = r.fit(c); err != nil {
+		t.Fatal(err)
+	}
+	back, err = c.decode(data)
+	if n := len(back.Deployments); err != nil || n < 16 || n+back.LeftOut != 200 || back.Deployments[n-1].Name != r.Deployments[n-1].Name {
+		t.Errorf("of the longest %d deployments, %d left out, %v", n, back.LeftOut, err)
+	}
+}
+
+// TestReportFits: whatever a node has to say, others can read what it publishes; and it publishes all of what they could read.
+func TestReportFits(t *testing.T) {
+	c := reportBody(t)
+	text := rapid.OneOf(rapid.StringN(0, 20, -1), rapid.StringN(0, 400, -1), rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 400), func(b []byte) string { return string(b) }))
+	deployment := rapid.Custom(func(t *rapid.T) reportedDeployment {
+		d := reportedDeployment{Name: "till", Phase: text.Draw(t, "phase"), Why: text.Draw(t, "why"), Address: text.Draw(t, "address"), Opens: rapid.Int64().Draw(t, "opens")}
+		if rapid.Bool().Draw(t, "odd") {
+			d.Name, d.Release, d.Target = text.Draw(t, "name"), text.Draw(t, "release"), text.Draw(t, "target")
+			d.Statement, d.Aim = text.Draw(t, "statement"), text.Draw(t, "aim")
+		}
+		return d
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		r := report{
+			Deployments: rapid.SliceOfN(deployment, 0, maxReportItems+16).Draw(t, "deployments"),
+			Blobs:       rapid.SliceOfN(rapid.SliceOfN(rapid.Byte(), blobPrefixBytes, blobPrefixBytes), 0, maxReportItems+16).Draw(t, "blobs"),
+			Addrs:       rapid.SliceOfN(text, 0, maxReportAddrs+4).Draw(t, "addrs"),
+			Platform:    text.Draw(t, "platform"), Version: text.Draw(t, "version"), Held: rapid.Bool().Draw(t, "held"),
+		}
+		before, err := c.enc.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, legible := c.decode(before)
+		said, data, err := r.fit(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := c.decode(data)
+		if err != nil || len(back.Deployments)+back.LeftOut != len(r.Deployments) || len(said.Deployments) != len(back.Deployments) {
+			t.Fatalf("%d of %d deployments, %d left out, %v", len(back.Deployments), len(r.Deployments), back.LeftOut, err)
+		}
+		if legible == nil && len(r.Addrs) <= maxReportAddrs && !bytes.Equal(before, data) {
+			t.Fatal("it was changed for nothing")
+		}
+	})
 }
 
 func FuzzReport(f *testing.F) {
@@ -112,6 +173,7 @@ func TestTally(t *testing.T) {
 		"given up":                  {seen{pos, on(reportedDeployment{Release: "till@1", Ready: true, Statement: "before", Aim: now, Phase: "failed"}), true, today}, 1, 0, 1, 1, 0},
 		"gave the last one up":      {seen{pos, on(reportedDeployment{Release: "till@1", Ready: true, Statement: "before", Aim: "last", Phase: "failed"}), true, today}, 1, 0, 0, 1, 0},
 		"never reported":            {seen{pos, report{}, true, today}, 1, 0, 0, 1, 0},
+		"left out":                  {seen{pos, report{LeftOut: 3}, true, today}, 1, 0, 0, 1, 0},
 		"out of reach":              {seen{pos, on(reportedDeployment{Release: "till@1", Ready: true}), false, today}, 1, 0, 0, 0, 1},
 		"not meant":                 {seen{ledger.Node{}, report{}, true, today}, 0, 0, 0, 0, 0},
 		"quarantined, though meant": {seen{odd, on(reportedDeployment{Release: "till@2", Ready: true, Statement: now}), true, today}, 0, 0, 0, 0, 0},
@@ -127,6 +189,9 @@ func TestTally(t *testing.T) {
 			if b.Phase == "" {
 				t.Errorf("%s: nothing says what it does: %+v", what, b)
 			}
+			if leaves := strings.Contains(b.Why, "no room for 3 of its deployments"); leaves != (what == "left out") {
+				t.Errorf("%s: why: %q", what, b.Why)
+			}
 		}
 	}
 }
@@ -137,13 +202,19 @@ func TestReportedTimes(t *testing.T) {
 	for _, opens := range []int64{-1, maxReportTime + 1} {
 		r := fullReport()
 		r.Deployments[0].Opens = opens
-		data, err := c.encode(r.trimmed())
+		data, err := c.enc.Marshal(r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := c.decode(data); err == nil {
 			t.Errorf("it opens at %d", opens)
 		}
+		if _, err := c.encode(r); err == nil {
+			t.Errorf("it is told that it opens at %d", opens)
+		}
+	}
+	if long := opensStamp(time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC)); long != 0 {
+		t.Errorf("the year 1960 is told as %d", long)
 	}
 	if far := opensStamp(time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC)); far != maxReportTime || opensStamp(time.Time{}) != 0 {
 		t.Errorf("the year 12000 is told as %d", far)

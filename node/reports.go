@@ -89,8 +89,7 @@ func (n *Node) report() {
 	var last said
 	for {
 		next := reportEvery
-		now := n.ownReport().trimmed()
-		body, err := n.reports.encode(now)
+		now, body, err := n.ownReport().fit(n.reports)
 		if wait := last.wait(now, string(body), n.passing(), time.Now()); err == nil && wait > 0 {
 			next = min(next, wait)
 		} else if err == nil && string(body) != last.body {

@@ -53,12 +53,15 @@ func TestTermsThatNobodyWrites(t *testing.T) {
 	for what, bad := range map[string]terms{
 		"too many": long, "out of order": {{Epoch: 2}, {Epoch: 1}}, "no node": {{Before: []byte{1}}}, "no way to end": {{Yielded: 2}},
 	} {
-		data, err := c.encode(bad)
+		data, err := c.enc.Marshal(bad)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := c.decode(data); err == nil {
 			t.Errorf("%s: it is believed", what)
+		}
+		if _, err := c.encode(bad); err == nil {
+			t.Errorf("%s: it is written", what)
 		}
 	}
 	data, err := c.encode(long[1:])
