@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
@@ -108,7 +109,20 @@ func (s *Store) cut(ctx context.Context, r io.Reader, w io.Writer) (added, error
 		return added{}, err
 	}
 	last := chunks[len(chunks)-1]
-	return added{Want{Digest(whole.Sum(nil)), last.Offset + int64(last.Size), root}, chunks, marks, nodes}, nil
+	want := Want{Digest(whole.Sum(nil)), last.Offset + int64(last.Size), root}
+	return added{want, chunks, marks, nodes}, checkList(want.Size, nodes)
+}
+
+// checkList refuses a chunk list that nobody would read, here or elsewhere: that of a blob of some 45 GB.
+func checkList(size int64, nodes [][]byte) error {
+	n := int64(0)
+	for _, node := range nodes {
+		n += int64(len(node)) + binary.MaxVarintLen32
+	}
+	if n > MaxList(size) {
+		return fmt.Errorf("%w: it has %d bytes, more than a blob's can have", ErrDAG, n)
+	}
+	return nil
 }
 
 // adopt makes a checked file the blob that it is.
@@ -132,14 +146,20 @@ func (s *Store) adopt(temp string, a added) (*Object, error) {
 	if err := s.moveIn(temp, o); err != nil {
 		return nil, err
 	}
+	o.whole(a)
+	o.local = a.want.Size
+	s.indexChunks(o)
+	return o, nil
+}
+
+// whole takes in what was found out of a blob of which all is here. The caller holds mu, or nobody else knows o.
+func (o *Object) whole(a added) {
 	o.learn(a.chunks, nil)
 	for i, m := range a.marks {
 		o.marks[i].Store(m)
 	}
 	o.have.SetAll()
-	o.haveBytes, o.local = a.want.Size, a.want.Size
-	s.indexChunks(o)
-	return o, nil
+	o.haveBytes = o.Size
 }
 
 // saveNodes is durable when it returns.

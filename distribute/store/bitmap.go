@@ -59,6 +59,17 @@ func (b *Bitmap) SetAll() {
 	b.count = b.n
 }
 
+// allBut returns the set of all of n numbers but some.
+func allBut(some map[int]bool, n int) *Bitmap {
+	b := NewBitmap(n)
+	for i := range n {
+		if !some[i] {
+			b.Set(i)
+		}
+	}
+	return b
+}
+
 // Clone returns a copy.
 func (b *Bitmap) Clone() *Bitmap {
 	return &Bitmap{b.n, b.count, append([]uint64(nil), b.words...)}

@@ -29,6 +29,11 @@
 // after that. What a crash leaves in between is finished or removed by Open. A crash costs the
 // chunks of the last SyncEvery at most.
 //
+// Whatever a file holds, Open opens the store: what cannot be read is as good as not here, and is healed from what can be. A blob
+// that the index does not list, or whose chunk list is not that of its root, is read as a whole, and if it has the bytes of its name it
+// is listed, with a list made anew. A .have file is made anew from the partial file; the chunk list of a part has to come
+// again. What was read and is another's bytes is removed; what the disk does not give stays, for another start.
+//
 // Files of two blobs may share places on the disk, where the file system has that: see FillLocal. Each is still a file of its
 // own; but what goes bad there, goes bad in both.
 //

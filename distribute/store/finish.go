@@ -107,10 +107,8 @@ func (o *Object) mismatch(file disk.File) error {
 		return nil
 	}
 	have := NewBitmap(len(o.chunks))
-	for i := range o.chunks {
-		if len(bad) > 0 && !bad[i] {
-			have.Set(i)
-		}
+	if len(bad) > 0 {
+		have = allBut(bad, len(o.chunks))
 	}
 	o.learn(o.chunks, have)
 	o.sum, o.summed, o.unsynced = sha256.New(), 0, 0

@@ -142,13 +142,14 @@ func (o *Object) SetNodes(nodes [][]byte) error {
 	if err != nil {
 		return err
 	}
-	if err := o.store.saveNodes(o.Digest, nodes); err != nil {
+	if err := o.store.saveNodes(o.Digest, nodes); err != nil || o.Chunks() != nil {
 		return err
 	}
+	have := o.kept(chunks)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.chunks == nil {
-		o.learn(chunks, nil)
+		o.learn(chunks, have)
 	}
 	return nil
 }

@@ -36,6 +36,7 @@ const (
 	annRoot       = "dev.selvage.root"
 	annCompleted  = "dev.selvage.completed"
 	maxIndex      = 16 << 20 // bytes
+	maxWant       = 4 << 10  // likewise, of a .want file
 	blobsDir      = "blobs/sha256"
 	tempPrefix    = "add-"
 	layoutVersion = `{"imageLayoutVersion":"1.0.0"}`
@@ -61,10 +62,11 @@ type place struct {
 }
 
 // Open opens the store in a directory of fs, made if need be, and finishes or removes what a
-// crash left half done.
+// crash left half done. Whatever has become of a file of it, it opens: what of the list of blobs and of chunk lists
+// cannot be read is made anew from the blobs, each of which is read as a whole for that.
 func Open(fs disk.FS, dir string) (*Store, error) {
 	s := &Store{fs: fs, dir: dir, objects: map[Digest]*Object{}, index: map[[32]byte]place{}}
-	for _, step := range []func() error{s.makeDirs, s.writeLayout, s.readIndex, s.readPartials, s.sweep} {
+	for _, step := range []func() error{s.makeDirs, s.writeLayout, s.readBlobs, s.readPartials} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("open store: %w", err)
 		}
@@ -121,86 +123,53 @@ type ociDescriptor struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
-func (s *Store) readIndex() error {
-	data, err := disk.ReadFile(s.fs, s.name("index.json"), maxIndex)
-	if errors.Is(err, fs.ErrNotExist) {
-		return s.writeIndex()
-	}
-	if err != nil {
-		return err
-	}
-	all, err := parseIndex(data)
-	if err != nil {
-		return err
-	}
-	for _, b := range all {
-		if err := s.load(b); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // indexed is a blob that the index lists.
 type indexed struct {
 	Want
 	at time.Time
 }
 
-// parseIndex passes over what is not a blob of ours.
-func parseIndex(data []byte) ([]indexed, error) {
+// parseIndex passes over what is not a blob of ours, and what cannot be read.
+func parseIndex(data []byte) (all []indexed) {
 	var idx ociIndex
-	if err := json.Unmarshal(data, &idx); err != nil {
-		return nil, fmt.Errorf("read index.json: it is damaged: %w", err)
-	}
-	var all []indexed
-	for _, d := range idx.Manifests {
-		if d.MediaType != mediaType {
-			continue
-		}
-		digest, err := ParseDigest(strings.TrimPrefix(d.Digest, "sha256:"))
-		if err != nil {
-			return nil, fmt.Errorf("read index.json: %w", err)
-		}
-		root, err := cid.Decode(d.Annotations[annRoot])
-		if err != nil {
-			return nil, fmt.Errorf("read index.json: %w", err)
-		}
-		at, err := time.Parse(time.RFC3339Nano, d.Annotations[annCompleted])
-		if err != nil {
-			return nil, fmt.Errorf("read index.json: %w", err)
-		}
-		all = append(all, indexed{Want{digest, d.Size, root}, at})
-	}
-	return all, nil
-}
-
-// load takes in a complete blob that the index lists. One whose file is gone, or has another
-// size, is dropped: it will be fetched again when it is wanted.
-func (s *Store) load(b indexed) error {
-	info, err := s.fs.Stat(s.blobName(b.Digest))
-	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() != b.Size {
+	if json.Unmarshal(data, &idx) != nil {
 		return nil
 	}
-	if err != nil {
-		return err
+	for _, d := range idx.Manifests {
+		digest, err := ParseDigest(strings.TrimPrefix(d.Digest, "sha256:"))
+		root, rerr := cid.Decode(d.Annotations[annRoot])
+		at, terr := time.Parse(time.RFC3339Nano, d.Annotations[annCompleted])
+		if d.MediaType == mediaType && errors.Join(err, rerr, terr) == nil {
+			all = append(all, indexed{Want{digest, d.Size, root}, at})
+		}
 	}
-	o := newObject(s, b.Want)
+	return all
+}
+
+// load takes in a complete blob that the index lists, if its file is there, of that size, and its chunk list is right.
+func (s *Store) load(b indexed) {
+	info, err := s.fs.Stat(s.blobName(b.Digest))
+	if err != nil || info.Size() != b.Size {
+		return
+	}
 	nodes, err := s.readNodes(b.Digest)
 	if err != nil {
-		return err
+		return
 	}
 	chunks, err := readDAG(b.Want, nodes)
 	if err != nil {
-		return nil // its chunk list is damaged: as good as not here
+		return
 	}
-	o.learn(chunks, nil)
-	o.have.SetAll()
-	o.haveBytes = b.Size
-	o.complete, o.completedAt = true, b.at
-	s.objects[b.Digest] = o
+	s.list(added{want: b.Want, chunks: chunks}, b.at)
+}
+
+// list takes in a blob that is whole, in its place. Nobody else knows s.
+func (s *Store) list(a added, at time.Time) {
+	o := newObject(s, a.want)
+	o.whole(a)
+	o.complete, o.completedAt = true, at
+	s.objects[o.Digest] = o
 	s.indexChunks(o)
-	return nil
 }
 
 func (s *Store) readNodes(d Digest) ([][]byte, error) {
@@ -235,14 +204,19 @@ func (s *Store) listed(extra ...*Object) []*Object {
 	return slices.SortedFunc(maps.Values(all), func(a, b *Object) int { return bytes.Compare(a.Digest[:], b.Digest[:]) })
 }
 
-// writeIndex is durable when it returns. The caller holds mu, or nobody else knows s.
-func (s *Store) writeIndex(extra ...*Object) error {
+// formatIndex writes index.json. The caller holds mu, or nobody else knows s.
+func (s *Store) formatIndex(extra ...*Object) ([]byte, error) {
 	idx := ociIndex{SchemaVersion: 2, MediaType: "application/vnd.oci.image.index.v1+json", Manifests: []ociDescriptor{}}
 	for _, o := range s.listed(extra...) {
 		idx.Manifests = append(idx.Manifests, ociDescriptor{MediaType: mediaType, Digest: "sha256:" + o.Digest.String(), Size: o.Size,
 			Annotations: map[string]string{annRoot: o.Root.String(), annCompleted: o.completedAt.UTC().Format(time.RFC3339Nano)}})
 	}
-	data, err := json.Marshal(idx)
+	return json.Marshal(idx)
+}
+
+// writeIndex is durable when it returns. The caller holds mu, or nobody else knows s.
+func (s *Store) writeIndex(extra ...*Object) error {
+	data, err := s.formatIndex(extra...)
 	if err != nil {
 		return err
 	}
@@ -293,84 +267,6 @@ func parseWant(data []byte) (Want, error) {
 		err = fmt.Errorf("a blob of %d bytes", f.Size)
 	}
 	return Want{digest, f.Size, root}, err
-}
-
-// readPartials takes up the blobs that were being fetched.
-func (s *Store) readPartials() error {
-	list, err := s.fs.ReadDir(s.name("partial"))
-	if err != nil {
-		return err
-	}
-	for _, e := range list {
-		if !strings.HasSuffix(e.Name(), ".want") {
-			continue
-		}
-		data, err := disk.ReadFile(s.fs, s.name("partial", e.Name()), 1<<12)
-		if err != nil {
-			return err
-		}
-		w, err := parseWant(data)
-		if err != nil || w.Digest.String()+".want" != e.Name() || s.objects[w.Digest] != nil {
-			continue // sweep removes it
-		}
-		if err := s.resume(w); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// resume takes up one partial blob with the chunks that its .have file vouches for.
-func (s *Store) resume(w Want) error {
-	o := newObject(s, w)
-	s.objects[w.Digest] = o
-	nodes, err := s.readNodes(w.Digest)
-	if err != nil {
-		return nil // the list will be fetched anew
-	}
-	chunks, err := readDAG(w, nodes)
-	if err != nil {
-		return nil
-	}
-	data, err := disk.ReadFile(s.fs, s.partName(w.Digest, ".have"), MaxBits/8+64)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	info, serr := s.fs.Stat(s.partName(w.Digest, ""))
-	have, err := parseHave(data)
-	if err != nil || serr != nil || info.Size() != w.Size || have.Len() != len(chunks) {
-		have = nil
-	}
-	o.learn(chunks, have)
-	return nil
-}
-
-// sweep removes what belongs to nothing.
-func (s *Store) sweep() error {
-	for dir, keep := range map[string]func(Digest, string) bool{
-		blobsDir: func(d Digest, _ string) bool { o := s.objects[d]; return o != nil && o.complete },
-		"dag":    func(d Digest, _ string) bool { return s.objects[d] != nil },
-		"partial": func(d Digest, _ string) bool {
-			o := s.objects[d]
-			return o != nil && !o.complete
-		},
-	} {
-		list, err := s.fs.ReadDir(s.name(dir))
-		if err != nil {
-			return err
-		}
-		for _, e := range list {
-			base, ext, _ := strings.Cut(e.Name(), ".")
-			d, err := ParseDigest(base)
-			if err == nil && ext != "tmp" && !strings.HasSuffix(ext, ".tmp") && keep(d, ext) {
-				continue
-			}
-			if err := s.fs.RemoveAll(s.name(dir, e.Name())); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // Begin returns the object of a blob that is to be had, which may be here, in part or whole. It
