@@ -26,8 +26,8 @@
 //
 // Crash safety: a chunk is in the .have file only after its bytes were synced; a blob is in
 // blobs/ only after its whole digest was checked and its bytes were synced; it is in the index
-// after that. What a crash leaves in between is finished or removed by Open. A crash costs the
-// chunks of the last SyncEvery at most.
+// after that. What a crash leaves in between is finished or removed by Open: a blob that has come to blobs/ and not into the
+// index is read once more for that. A crash costs the chunks of the last SyncEvery at most.
 //
 // Whatever a file holds, Open opens the store: what cannot be read is as good as not here, and is healed from what can be. A blob
 // that the index does not list, or whose chunk list is not that of its root, is read as a whole, and if it has the bytes of its name it

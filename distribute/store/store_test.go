@@ -356,21 +356,21 @@ func TestGoneAtRestart(t *testing.T) {
 	}
 }
 
-// At whichever operation the power goes, what is there afterwards is right, and the fetch can go on.
+// At whichever operation the power goes, what is there afterwards is right, is no less than what was durable, and the fetch can go on.
 func TestPowerLoss(t *testing.T) {
 	data := content(13, 600_000)
 	from := add(t, open(t, memdisk.New(0)), data)
 	rapid.Check(t, func(t *rapid.T) {
 		fs := memdisk.New(0)
 		cut := errors.New("the power went")
-		steps, last := 0, rapid.IntRange(0, 80).Draw(t, "operations before the cut")
+		steps, last := 0, rapid.OneOf(rapid.IntRange(0, 60), rapid.IntRange(60, 90)).Draw(t, "operations before the cut")
 		fs.OnOp = func(string, string) error {
 			if steps++; steps > last {
 				return cut
 			}
 			return nil
 		}
-		whole := partly(fs, from, data, rapid.Uint64().Draw(t, "order"))
+		durable, whole := partly(fs, from, data, rapid.Uint64().Draw(t, "order"))
 		after := fs.Crash(rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "crash"), 0)))
 		s, err := Open(after, "store")
 		if err != nil {
@@ -382,6 +382,9 @@ func TestPowerLoss(t *testing.T) {
 		}
 		if ok {
 			checkChunks(t, o, data)
+		}
+		if durable > 0 && (!ok || o.Info().Have < durable) {
+			t.Fatalf("of %d bytes that were durable some are lost", durable)
 		}
 		if again, err := s.Begin(from.Want); err != nil {
 			t.Fatal(err)
@@ -399,32 +402,70 @@ func TestPowerLoss(t *testing.T) {
 	})
 }
 
-// partly fetches until an error, and reports whether the blob became complete.
-func partly(fs disk.FS, from *Object, data []byte, seed uint64) bool {
+// partly fetches until an error, and returns how many bytes a Flush made durable, and whether the blob became complete.
+func partly(fs disk.FS, from *Object, data []byte, seed uint64) (durable int64, whole bool) {
 	s, err := Open(fs, "store")
 	if err != nil {
-		return false
+		return 0, false
 	}
 	o, err := s.Begin(from.Want)
 	if err != nil {
-		return false
+		return 0, false
 	}
 	enc, _ := from.Nodes()
 	nodes, _ := DecodeNodes(bytes.NewReader(enc))
 	if o.SetNodes(nodes) != nil {
-		return false
+		return 0, false
 	}
 	chunks := o.Chunks()
 	for k, i := range rand.New(rand.NewPCG(seed, 2)).Perm(len(chunks)) {
 		c := chunks[i]
 		if _, err := o.Put(i, data[c.Offset:c.Offset+int64(c.Size)]); err != nil {
-			return false
+			return durable, false
 		}
-		if k%3 == 0 && o.Flush() != nil {
-			return false
+		if k%3 != 0 {
+			continue
+		}
+		if o.Flush() != nil {
+			return durable, false
+		}
+		durable = o.Info().Have
+	}
+	return durable, o.Finish() == nil
+}
+
+// At whichever operation of publishing a blob the power goes, and whatever the disk keeps of what was not synced, all of it is there, and
+// it is whole without a byte being put again.
+func TestPowerLossAtPublish(t *testing.T) {
+	data := content(14, 300_000)
+	from := add(t, open(t, memdisk.New(0)), data)
+	for last, done := 0, false; !done; last++ {
+		for seed := range uint64(8) {
+			fs := memdisk.New(0)
+			o := begun(t, open(t, fs), from, data, 0)
+			if err := o.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			steps := 0
+			fs.OnOp = func(string, string) error {
+				if steps++; steps > last {
+					return errors.New("the power went")
+				}
+				return nil
+			}
+			_ = o.Finish() // it fails, or the cut comes after it
+			done = steps <= last
+			s := open(t, fs.Crash(rand.New(rand.NewPCG(seed, 0))))
+			if o, ok := s.Object(from.Digest); !ok || o.Info().Have < from.Size {
+				t.Fatalf("cut at %d: it is there: %v", last, ok)
+			} else if err := o.Finish(); err != nil {
+				t.Fatalf("cut at %d: %v", last, err)
+			}
+			if !bytes.Equal(read(t, s, from.Digest), data) {
+				t.Fatalf("cut at %d: other bytes came out", last)
+			}
 		}
 	}
-	return o.Finish() == nil
 }
 
 func checkChunks(t *rapid.T, o *Object, data []byte) {
