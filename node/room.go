@@ -43,6 +43,9 @@ func (n *Node) makeRoom(need int64) {
 	}
 	gone, short := room.GiveUp(n.roomBlobs(why), disk, room.Usual)
 	for _, b := range gone {
+		if n.swarm.Fetching(b.Digest) {
+			continue // it is wanted since it was looked at
+		}
 		if err := n.store.Remove(b.Digest); err != nil {
 			n.log.Warn("node: cannot give a blob up", "blob", store.Digest(b.Digest).String(), "err", err)
 			continue

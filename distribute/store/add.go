@@ -129,6 +129,11 @@ func checkList(size int64, nodes [][]byte) error {
 func (s *Store) adopt(temp string, a added) (*Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.adoptHeld(temp, a)
+}
+
+// adoptHeld is adopt for who holds mu.
+func (s *Store) adoptHeld(temp string, a added) (*Object, error) {
 	o := s.objects[a.want.Digest] // somebody may be fetching it
 	switch {
 	case o == nil:

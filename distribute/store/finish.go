@@ -78,6 +78,9 @@ func (o *Object) publish() error {
 	if o.complete {
 		return nil
 	}
+	if o.gone {
+		return errGone
+	}
 	if err := s.moveIn(s.partName(o.Digest, ""), o); err != nil {
 		return err
 	}
@@ -105,6 +108,9 @@ func (o *Object) mismatch(file disk.File) error {
 	defer o.mu.Unlock()
 	if o.complete {
 		return nil
+	}
+	if o.gone {
+		return errGone
 	}
 	have := NewBitmap(len(o.chunks))
 	if len(bad) > 0 {

@@ -43,6 +43,7 @@ type Object struct {
 	haveBytes   int64
 	local       int64 // bytes that came from other blobs of this store, were added here, or stayed right when others went bad
 	complete    bool
+	gone        bool // the store has forgotten it: it takes nothing any more, lest it harms an object that is begun anew
 	completedAt time.Time
 	file        disk.File // open while in use: the partial file, or the blob
 
@@ -142,7 +143,7 @@ func (o *Object) SetNodes(nodes [][]byte) error {
 	if err != nil {
 		return err
 	}
-	if err := o.store.saveNodes(o.Digest, nodes); err != nil || o.Chunks() != nil {
+	if err := o.keepNodes(nodes); err != nil || o.Chunks() != nil {
 		return err
 	}
 	have := o.kept(chunks)
@@ -150,6 +151,26 @@ func (o *Object) SetNodes(nodes [][]byte) error {
 	defer o.mu.Unlock()
 	if o.chunks == nil {
 		o.learn(chunks, have)
+	}
+	return nil
+}
+
+// keepNodes is saveNodes, unless the blob was given up.
+func (o *Object) keepNodes(nodes [][]byte) error {
+	o.store.mu.Lock()
+	defer o.store.mu.Unlock()
+	if err := o.lost(); err != nil {
+		return err
+	}
+	return o.store.saveNodes(o.Digest, nodes)
+}
+
+// lost is an error if the blob was given up.
+func (o *Object) lost() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.gone {
+		return errGone
 	}
 	return nil
 }
@@ -188,6 +209,9 @@ func (o *Object) open() (disk.File, error) {
 	if o.file != nil {
 		return o.file, nil
 	}
+	if o.gone {
+		return nil, errGone
+	}
 	var err error
 	if o.complete {
 		o.file, err = o.store.fs.OpenFile(o.store.blobName(o.Digest), os.O_RDONLY, 0)
@@ -216,7 +240,7 @@ func (o *Object) closeFile() {
 // Flush makes what was put durable. Put calls it now and then.
 func (o *Object) Flush() error {
 	o.mu.Lock()
-	if o.flushing || o.unsynced == 0 || o.complete || o.file == nil {
+	if o.flushing || o.unsynced == 0 || o.complete || o.gone || o.file == nil {
 		o.mu.Unlock()
 		return nil
 	}
@@ -231,7 +255,7 @@ func (o *Object) Flush() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.flushing, o.synced = false, time.Now()
-	if err != nil && !o.complete { // a blob that was finished meanwhile needs it no more
+	if err != nil && !o.complete && !o.gone { // a blob that was finished meanwhile needs it no more
 		o.unsynced += bytes
 		return fmt.Errorf("sync blob: %w", err)
 	}

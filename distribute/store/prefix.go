@@ -34,6 +34,9 @@ type Prefix struct {
 
 // Prefix takes up what came of the blob so. Close it.
 func (o *Object) Prefix() (*Prefix, error) {
+	if err := o.lost(); err != nil {
+		return nil, fmt.Errorf("take up blob: %w", err)
+	}
 	p := &Prefix{o: o, sum: sha256.New(), synced: time.Now()}
 	data, err := disk.ReadFile(o.store.fs, o.store.partName(o.Digest, ".at"), prefixState)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -97,7 +100,7 @@ func (p *Prefix) Flush() error {
 	if p.kept == p.length {
 		return nil
 	}
-	err := p.file.Sync()
+	err := errors.Join(p.o.lost(), p.file.Sync())
 	var at []byte
 	if err == nil {
 		at, err = formatAt(p.length, p.sum)
@@ -143,17 +146,27 @@ func (p *Prefix) Finish(ctx context.Context) error {
 		p.Reset()
 		err = ErrDamaged
 	case !a.want.Root.Equals(o.Root):
-		s.mu.Lock()
-		s.drop(o)
-		s.mu.Unlock()
+		o.refute()
 		err = fmt.Errorf("its chunks are another blob's: %w", ErrCorrupt)
 	default:
-		_, err = s.adopt(s.partName(o.Digest, ".raw"), a)
+		err = p.publish(a)
 	}
 	if err != nil {
 		return fmt.Errorf("finish blob %s: %w", o.Digest, err)
 	}
 	return nil
+}
+
+// publish makes a complete blob of the file.
+func (p *Prefix) publish(a added) error {
+	s := p.o.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := p.o.lost(); err != nil { // the file of that name may be another's
+		return err
+	}
+	_, err := s.adoptHeld(s.partName(p.o.Digest, ".raw"), a)
+	return err
 }
 
 // WrongBytes reports whether an error of Finish says that who gave the bytes gave wrong ones.

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Remove gives a blob up, whole or in part. Who has it open reads on; who fetches it begins anew. A crash leaves it as it was, or
+// Remove gives a blob up, whole or in part. Who has it open reads on. What is being put into it is not taken any more, with ErrMissing in the
+// error's chain: who fetches it begins anew, by Begin. A crash leaves it as it was, or
 // not here: the list of blobs is written before its file goes.
 func (s *Store) Remove(d Digest) error {
 	s.mu.Lock()

@@ -85,3 +85,108 @@ func TestPowerCutWhileRemoving(t *testing.T) {
 		}
 	}
 }
+
+// A blob is given up while it is fetched: at whichever step that was, the fetch fails, unless the blob is whole already, and begun anew it
+// succeeds, for good. What goes on of the first one does not harm the second.
+func TestRemovedWhileFetched(t *testing.T) {
+	data := content(43, 600_000)
+	from := add(t, open(t, memdisk.New(0)), data)
+	n := len(from.Chunks())
+	for at := -1; at <= n; at++ {
+		for _, anew := range []bool{false, true} { // while the first one goes on
+			fs := memdisk.New(0)
+			s := open(t, fs)
+			o, err := s.Begin(from.Want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var second *Object
+			remove := func() {
+				if err := s.Remove(from.Digest); err != nil {
+					t.Fatal(err)
+				}
+				if anew {
+					second = begun(t, s, from, data, 2)
+				}
+			}
+			if at < 0 {
+				remove()
+			}
+			failed := o.SetNodes(nodesOf(t, from))
+			for i, c := range o.Chunks() {
+				if i == at {
+					remove()
+				}
+				if _, err := o.Put(i, data[c.Offset:][:c.Size]); err != nil {
+					failed = err
+				}
+			}
+			if at == n {
+				remove()
+			}
+			if err := errors.Join(o.Flush(), o.Finish()); !errors.Is(err, ErrMissing) {
+				t.Fatalf("given up at %d: finish: %v", at, err)
+			}
+			if at < n && !errors.Is(failed, ErrMissing) {
+				t.Fatalf("given up at %d: %v", at, failed)
+			}
+			if list, err := fs.ReadDir("store/partial"); err != nil || !anew && len(list) > 0 {
+				t.Fatalf("given up at %d: left behind: %v, %v", at, list, err)
+			}
+			if !anew {
+				second = begun(t, s, from, data, 2)
+			}
+			mend(t, second, data)
+			if !bytes.Equal(read(t, s, from.Digest), data) || !bytes.Equal(read(t, open(t, fs), from.Digest), data) {
+				t.Fatalf("given up at %d: other bytes came out", at)
+			}
+		}
+	}
+}
+
+// The same for one that comes as one piece.
+func TestRemovedWhileItComesWhole(t *testing.T) {
+	data := content(44, 600_000)
+	w := add(t, open(t, memdisk.New(0)), data).Want
+	for _, at := range []int{100_000, len(data)} {
+		fs := memdisk.New(0)
+		s := open(t, fs)
+		come := func(n int) (*Object, *Prefix) {
+			o, err := s.Begin(w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := o.Prefix()
+			if err == nil {
+				_, err = p.Write(data[:n])
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return o, p
+		}
+		first, p := come(at)
+		defer p.Close()
+		if err := s.Remove(w.Digest); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := first.Prefix(); !errors.Is(err, ErrMissing) {
+			t.Errorf("%d bytes came: taken up: %v", at, err)
+		}
+		o, second := come(50_000)
+		defer second.Close()
+		_, err := p.Write(data[at:])
+		if err = errors.Join(err, p.Finish(t.Context())); !errors.Is(err, ErrMissing) || o.Complete() {
+			t.Errorf("%d bytes came: %v, whole: %v", at, err, o.Complete())
+		}
+		if _, err := second.Write(data[50_000:]); err != nil {
+			t.Fatal(err)
+		}
+		if err := second.Finish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(read(t, open(t, fs), w.Digest), data) {
+			t.Errorf("%d bytes came: other bytes came out", at)
+		}
+	}
+}

@@ -28,6 +28,7 @@ var (
 	ErrMissing = errors.New("blob is not here")
 
 	errOther = errors.New("it is known with another size or chunk list")
+	errGone  = fmt.Errorf("it was given up meanwhile: %w", ErrMissing)
 )
 
 // The media type and annotations of the index.
@@ -320,12 +321,13 @@ func (s *Store) writeWant(w Want) error {
 	return disk.WriteFile(s.fs, s.partName(w.Digest, ".want"), data, 0o600)
 }
 
-// drop forgets a blob of which nothing is to stay. The caller holds mu.
+// drop forgets a blob of which nothing is to stay. The caller holds mu, and the object's.
 func (s *Store) drop(o *Object) {
 	if s.objects[o.Digest] != o {
 		return
 	}
 	delete(s.objects, o.Digest)
+	o.gone = true
 	for _, name := range []string{s.partName(o.Digest, ".want"), s.partName(o.Digest, ".have"), s.partName(o.Digest, ""),
 		s.partName(o.Digest, ".at"), s.partName(o.Digest, ".raw"), s.dagName(o.Digest)} {
 		_ = s.fs.Remove(name) // a leftover is swept at the next start
