@@ -189,6 +189,7 @@ func Start(cfg Config) (*Node, error) {
 	n.wg.Go(n.followLeases)
 	n.wg.Go(n.renew)
 	n.wg.Go(n.tidy)
+	n.mendSpoilt()
 	n.log.Info("node: up", "fleet", n.home.Fleet, "addresses", n.mesh.Addrs())
 	return n, nil
 }

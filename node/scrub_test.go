@@ -6,9 +6,12 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"selvage/distribute/store"
 	"selvage/internal/disk"
+	"selvage/internal/disk/memdisk"
 	"selvage/node/api"
 )
 
@@ -172,5 +175,66 @@ func TestNobodyCanMend(t *testing.T) {
 	}
 	if s := f.founder.scrub(); len(s.Damaged) != 0 || !f.founder.holds(added.Digest, data) {
 		t.Errorf("%+v", s)
+	}
+}
+
+// spoil has a byte of a blob of a machine that is down turn, and be found, as if it had gone down right after that.
+func (m *machine) spoil(digest string, at int64) {
+	m.t.Helper()
+	m.rot(digest, at)
+	d, err := store.ParseDigest(digest)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	s, err := store.Open(m.fs, "store")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	o, _ := s.Object(d)
+	if bad, err := o.Scrub(m.t.Context(), func(int) error { return nil }); err != nil || bad.Chunks != 1 || s.Close() != nil {
+		m.t.Fatalf("found %+v, %v", bad, err)
+	}
+}
+
+// TestMendedAfterRestart: what went bad before a restart is told of, found by a scrub, and mended, though nothing wants it; a disk that is full when
+// the bytes come puts no end to that.
+func TestMendedAfterRestart(t *testing.T) {
+	t.Parallel()
+	var full atomic.Bool
+	var refused atomic.Int32
+	f := foundOn(t, func() disk.FS {
+		fs := memdisk.New(0)
+		fs.OnOp = func(op, name string) error {
+			if full.Load() && op == "write" && strings.HasPrefix(name, "store/partial/") {
+				refused.Add(1)
+				return disk.ErrFull
+			}
+			return nil
+		}
+		return fs
+	})
+	m, other := f.founder, f.join("b", "b1")
+	data := content(6, 600<<10)
+	added, err := f.seed(m, "app@v1", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.add(other, data)
+	m.stop()
+	m.spoil(added.Digest, 400_000)
+	full.Store(true)
+	m.start()
+	eventually(t, "it is told of, and what comes is refused", func() bool { return m.alerted("1 chunks") && refused.Load() > 0 })
+	s, err := m.Scrub(t.Context(), func(s api.Scrub) {
+		if len(s.Damaged) > 0 {
+			full.Store(false)
+		}
+	})
+	if err != nil || len(s.Damaged) != 1 || s.Damaged[0].Digest != added.Digest || s.Damaged[0].Chunks != 1 || !s.Damaged[0].Mended {
+		t.Errorf("found %+v, %v", s, err)
+	}
+	eventually(t, "it is mended", func() bool { return m.holds(added.Digest, data) })
+	if s := m.scrub(); len(s.Damaged) != 0 || s.Blobs != 1 {
+		t.Errorf("after that: %+v", s)
 	}
 }

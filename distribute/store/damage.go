@@ -79,6 +79,21 @@ func (o *Object) spoil(bad map[int]bool, d Damage) (Damage, error) {
 	return d, nil
 }
 
+// Spoilt returns what is still to come of a blob that went bad on this disk, be it before a restart; false if it did not, or is whole again.
+func (o *Object) Spoilt() (Damage, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.spoilt {
+		return Damage{}, false
+	}
+	d := Damage{Bytes: o.Size - o.haveBytes, Missing: o.haveBytes == 0}
+	if o.have != nil {
+		d.Chunks = o.have.Len() - o.have.Count()
+		d.Surplus = d.Chunks == 0
+	}
+	return d, true
+}
+
 // demote does it in an order in which a crash leaves the blob as it was, or as it is to be, or at worst not here: what is
 // known of the part, the file's new name, and then the index.
 func (o *Object) demote(bad map[int]bool, d Damage) (Damage, error) {
@@ -111,7 +126,7 @@ func (o *Object) demote(bad map[int]bool, d Damage) (Damage, error) {
 		}
 	}
 	o.closeFile()
-	o.complete, o.completedAt = false, time.Time{}
+	o.complete, o.spoilt, o.completedAt = false, true, time.Time{}
 	o.learn(o.chunks, have)
 	o.local = o.haveBytes
 	o.sum, o.summed, o.unsynced = sha256.New(), 0, 0
@@ -124,7 +139,7 @@ func (s *Store) writePart(w Want, have *Bitmap) error {
 	if err := disk.WriteFile(s.fs, s.partName(w.Digest, ".have"), formatHave(have), 0o600); err != nil {
 		return err
 	}
-	return s.writeWant(w)
+	return s.writeWant(w, true)
 }
 
 // reindex finds the chunks of complete blobs anew. The caller holds mu, and may hold an object's, whose blob is not complete.

@@ -43,6 +43,16 @@ func truncate(t testing.TB, fs disk.FS, name string, size int64) {
 	}
 }
 
+// copied returns a disk with the same files in a store.
+func copied(t testing.TB, from disk.FS) *memdisk.FS {
+	t.Helper()
+	to := memdisk.New(0)
+	if err := disk.CopyTree(from, to, "store"); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
 func unpaced(int) error { return nil }
 
 // mend puts again what is missing of a blob.
@@ -89,11 +99,22 @@ func TestScrub(t *testing.T) {
 		if again, err := o.Scrub(t.Context(), unpaced); err != nil || again != (Damage{}) {
 			t.Errorf("%s, again: %+v, %v", name, again, err)
 		}
+		if left, spoilt := o.Spoilt(); spoilt == o.Complete() || left != d {
+			t.Errorf("%s: %+v is to come", name, left)
+		}
+		if again, ok := open(t, copied(t, fs)).Object(o.Digest); !ok {
+			t.Errorf("%s: nothing is there after a restart", name)
+		} else if left, _ := again.Spoilt(); left != d {
+			t.Errorf("%s: after a restart %+v is to come", name, left)
+		}
 		if !o.Complete() {
 			if _, err := s.OpenBlob(o.Digest); !errors.Is(err, ErrMissing) {
 				t.Errorf("%s: it opens, %v", name, err)
 			}
 			mend(t, o, data)
+		}
+		if _, spoilt := o.Spoilt(); spoilt {
+			t.Errorf("%s: mended, it is not", name)
 		}
 		if !bytes.Equal(read(t, s, o.Digest), data) || !bytes.Equal(read(t, open(t, fs), o.Digest), data) {
 			t.Errorf("%s: other bytes came out", name)

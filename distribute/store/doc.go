@@ -17,7 +17,7 @@
 //	blobs/sha256/<hex>          a complete blob, as it is
 //	dag/<hex>                   the DAG's inner nodes, each before its children: uvarint length, bytes
 //	partial/<hex>               a blob that is not complete, sparse
-//	partial/<hex>.want          what it will be, JSON
+//	partial/<hex>.want          what it will be, JSON, and whether it was whole before it went bad here
 //	partial/<hex>.have          the chunks that are here: CRC-32, then Bitmap's form
 //	partial/<hex>.raw           the beginning of a blob that comes as one piece
 //	partial/<hex>.at            how much of that was synced, and the state of its SHA-256: CRC-32,

@@ -69,7 +69,7 @@ func FuzzIndex(f *testing.F) {
 
 func FuzzWant(f *testing.F) {
 	f.Add([]byte(`{"digest":"00","size":1,"root":"x"}`))
-	f.Fuzz(func(t *testing.T, data []byte) { _, _ = parseWant(data) })
+	f.Fuzz(func(t *testing.T, data []byte) { _, _, _ = parseWant(data) })
 }
 
 // FuzzNode reads single inner nodes, which come from peers before they are known to be right.

@@ -49,10 +49,7 @@ func TestOpenHeals(t *testing.T) {
 				if how == "ends" && at%7 != 0 {
 					continue
 				}
-				fs := memdisk.New(0)
-				if err := disk.CopyTree(sound, fs, "store"); err != nil {
-					t.Fatal(err)
-				}
+				fs := copied(t, sound)
 				harm(fs)
 				healed, err := Open(fs, "store")
 				if err != nil {

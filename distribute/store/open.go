@@ -129,19 +129,20 @@ func (s *Store) readPartials() error {
 			unread[d] = true
 			continue
 		}
-		w, err := parseWant(data)
+		w, spoilt, err := parseWant(data)
 		if err != nil || w.Digest != d || s.objects[d] != nil {
 			continue // sweep removes it
 		}
-		s.resume(w)
+		s.resume(w, spoilt)
 	}
 	return s.sweep(unread)
 }
 
 // resume takes up one partial blob with the chunks that are known to be here. If its chunk list went bad, that is fetched anew, and they are known
 // then.
-func (s *Store) resume(w Want) {
+func (s *Store) resume(w Want, spoilt bool) {
 	o := newObject(s, w)
+	o.spoilt = spoilt
 	s.objects[w.Digest] = o
 	nodes, err := s.readNodes(w.Digest)
 	if err != nil {
@@ -152,8 +153,8 @@ func (s *Store) resume(w Want) {
 	}
 }
 
-// kept returns the chunks that are here of a blob that was begun before: those for which its .have file vouches, or, if that went bad,
-// those that are found in the partial file.
+// kept returns the chunks that are here of a blob that was begun before: those for which its .have file vouches, or, if that went bad
+// or the partial file is not as long as it should be, those that are found in it.
 func (o *Object) kept(chunks []Chunk) *Bitmap {
 	s, name := o.store, o.store.partName(o.Digest, "")
 	data, err := disk.ReadFile(s.fs, name+".have", MaxBits/8+64)
@@ -165,10 +166,9 @@ func (o *Object) kept(chunks []Chunk) *Bitmap {
 		return nil
 	}
 	defer file.Close()
-	if info, err := file.Stat(); err != nil || info.Size() != o.Size {
-		return nil
-	}
-	if have, perr := parseHave(data); err == nil && perr == nil && have.Len() == len(chunks) {
+	have, perr := parseHave(data)
+	info, serr := file.Stat()
+	if errors.Join(err, perr, serr) == nil && have.Len() == len(chunks) && info.Size() == o.Size {
 		return have
 	}
 	bad, err := s.badOf(o.Want, chunks, file)

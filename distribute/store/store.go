@@ -238,7 +238,7 @@ func (s *Store) moveIn(temp string, o *Object) error {
 		_ = s.fs.Rename(s.blobName(o.Digest), temp) // so that it can be tried again; if it fails too, Open tidies up
 		return err
 	}
-	o.complete = true
+	o.complete, o.spoilt = true, false
 	o.closeFile()
 	s.objects[o.Digest] = o
 	for _, e := range []string{"", ".have", ".want", ".at", ".raw"} {
@@ -252,22 +252,23 @@ type wantFile struct {
 	Digest string `json:"digest"`
 	Size   int64  `json:"size"`
 	Root   string `json:"root"`
+	Spoilt bool   `json:"spoilt,omitempty"` // it was whole before
 }
 
-func parseWant(data []byte) (Want, error) {
+func parseWant(data []byte) (w Want, spoilt bool, err error) {
 	var f wantFile
 	if err := json.Unmarshal(data, &f); err != nil {
-		return Want{}, err
+		return Want{}, false, err
 	}
 	digest, err := ParseDigest(f.Digest)
 	if err != nil {
-		return Want{}, err
+		return Want{}, false, err
 	}
 	root, err := cid.Decode(f.Root)
 	if err == nil && f.Size < 0 {
 		err = fmt.Errorf("a blob of %d bytes", f.Size)
 	}
-	return Want{digest, f.Size, root}, err
+	return Want{digest, f.Size, root}, f.Spoilt, err
 }
 
 // Begin returns the object of a blob that is to be had, which may be here, in part or whole. It
@@ -309,12 +310,12 @@ func (s *Store) begin(w Want) (*Object, error) {
 	if err := s.room(uint64(w.Size)); err != nil {
 		return nil, err
 	}
-	return o, s.writeWant(w)
+	return o, s.writeWant(w, false)
 }
 
 // writeWant is durable when it returns.
-func (s *Store) writeWant(w Want) error {
-	data, err := json.Marshal(wantFile{w.Digest.String(), w.Size, w.Root.String()})
+func (s *Store) writeWant(w Want, spoilt bool) error {
+	data, err := json.Marshal(wantFile{w.Digest.String(), w.Size, w.Root.String(), spoilt})
 	if err != nil {
 		return err
 	}
