@@ -8,12 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"slices"
 	"time"
 
 	"selvage/distribute/store"
 	"selvage/internal/ident"
+	"selvage/internal/patient"
 )
 
 // A chunk list is got over the uplink by the first in rank of the site; the n-th waits for n
@@ -153,7 +153,7 @@ func (t *task) listFrom(n *neighbour) error {
 		t.crosses(time.Now()) // what is asked for next
 	}
 	t.swarm.debug(n.id, "distribute: list request", t.object.Digest)
-	r := &patient{conn: conn, room: 1 + store.MaxList(t.object.Size), pace: func() int { return t.listPace(n) }}
+	r := &capped{patient.NewReader(conn, conn, func() patient.Pace { return patient.Pace{Slice: t.listPace(n), Time: patience} }), 1 + store.MaxList(t.object.Size)}
 	var status [1]byte
 	if _, err := io.ReadFull(r, status[:]); err != nil {
 		return err
@@ -176,12 +176,10 @@ func (t *task) listFrom(n *neighbour) error {
 	return nil
 }
 
-// patient reads at most room bytes, at some speed: each time that as many came as pace then said there is time for more.
-type patient struct {
-	conn net.Conn
+// capped reads at most room bytes.
+type capped struct {
+	in   io.Reader
 	room int64
-	pace func() int
-	due  int
 }
 
 // How many bytes of a list have to come each patience: of one whose place another could take, what is little for a LAN, or for a link of
@@ -216,18 +214,11 @@ func (t *task) listPace(n *neighbour) int {
 
 var errTooLong = fmt.Errorf("%w: longer than any of a blob of this size", store.ErrDAG)
 
-func (p *patient) Read(b []byte) (int, error) {
-	if p.room <= 0 {
+func (c *capped) Read(p []byte) (int, error) {
+	if c.room <= 0 {
 		return 0, errTooLong
 	}
-	if p.due <= 0 {
-		p.due = p.pace()
-		if err := p.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
-			return 0, err
-		}
-	}
-	n, err := p.conn.Read(b[:min(int64(len(b)), p.room)])
-	p.due -= n
-	p.room -= int64(n)
+	n, err := c.in.Read(p[:min(int64(len(p)), c.room)])
+	c.room -= int64(n)
 	return n, err
 }

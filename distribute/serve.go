@@ -15,6 +15,7 @@ import (
 	"selvage/distribute/planner"
 	"selvage/distribute/store"
 	"selvage/internal/ident"
+	"selvage/internal/patient"
 )
 
 // maxStreams bounds how many streams of one peer are served at a time; those beyond it are ended.
@@ -107,20 +108,9 @@ func (s *Swarm) serveDAG(from ident.NodeID, conn net.Conn) {
 	s.served(from, "distribute: list", o.Digest, len(nodes), len(o.Chunks()))
 }
 
-// write writes all of b. The reader may be slow, but not stuck: each deadline has to see a slice go.
+// write writes all of b. The reader may be slow, but not stuck.
 func write(conn net.Conn, b []byte) error {
-	const slice = 64 << 10
-	for len(b) > 0 {
-		if err := conn.SetWriteDeadline(time.Now().Add(idleTimeout)); err != nil {
-			return err
-		}
-		n, err := conn.Write(b)
-		if err != nil && (n < slice || !errors.Is(err, os.ErrDeadlineExceeded)) {
-			return err
-		}
-		b = b[n:]
-	}
-	return nil
+	return patient.Write(conn, b, patient.Pace{Slice: 64 << 10, Time: idleTimeout})
 }
 
 // serveFetch answers requests for chunks in order. What a peer may ask for at a time is bounded:

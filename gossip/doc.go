@@ -116,7 +116,8 @@
 //
 //	a frame                256 KiB
 //	a record               feed 128 bytes, data 140 KiB
-//	a session              16 MiB of records each way (64 KiB across the edge where links rest), 10 min, 30 s without progress of a frame
+//	a session              16 MiB of records each way (64 KiB across the edge where links rest), 10 min, 30 s in which a frame
+//	                       has not moved on by 4 KiB, or to its end
 //	a frontier             262,144 feeds, 256 buckets
 //	a record across        waits up to 100 ms, for others and lest it is on its way here too, and until the link has rested
 //	a neighbour's queue    1,024 records, 4 MiB; beyond it a session is due in a second; what is urgent

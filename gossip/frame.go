@@ -12,6 +12,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"selvage/internal/canon"
+	"selvage/internal/patient"
 )
 
 const (
@@ -19,8 +20,12 @@ const (
 	maxPayload     = 250 << 10 // bytes of records or marks that are put into one frame
 	recordOverhead = 24        // bytes that a record's array, lengths and number take, at most
 	maxRecords     = 8 << 10   // records in a frame
+	frameSlice     = 4 << 10   // bytes that a frame moves on by within frameTimeout, at least
 	frameTimeout   = 30 * time.Second
 )
+
+// framePace is the least speed of a frame: 137 bytes a second. On a thin link, a large one takes minutes.
+var framePace = patient.Pace{Slice: frameSlice, Time: frameTimeout}
 
 // errFrame is wrapped by errors that only a broken or hostile peer causes.
 var errFrame = errors.New("malformed frame")
@@ -135,7 +140,7 @@ func newLink(c codec, conn net.Conn) *link {
 	return &link{codec: c, conn: conn, in: bufio.NewReader(conn)}
 }
 
-// send writes a frame within frameTimeout.
+// send writes a frame, as fast as framePace at least.
 func (l *link) send(f frame) error {
 	b, err := l.codec.encode(f)
 	if err != nil {
@@ -143,10 +148,7 @@ func (l *link) send(f frame) error {
 	}
 	out := make([]byte, 4, 4+len(b))
 	binary.BigEndian.PutUint32(out, uint32(len(b)))
-	if err := l.conn.SetWriteDeadline(time.Now().Add(frameTimeout)); err != nil {
-		return fmt.Errorf("send frame: %w", err)
-	}
-	if _, err := l.conn.Write(append(out, b...)); err != nil {
+	if err := patient.Write(l.conn, append(out, b...), framePace); err != nil {
 		return fmt.Errorf("send frame: %w", err)
 	}
 	if l.sent != nil {
@@ -155,8 +157,7 @@ func (l *link) send(f frame) error {
 	return nil
 }
 
-// receive waits up to d for a frame to begin, or for ever if d is 0, and then up to frameTimeout
-// for the rest of it.
+// receive waits up to d for a frame to begin, or for ever if d is 0; the rest of it has to come as fast as framePace.
 func (l *link) receive(d time.Duration) (frame, error) {
 	var begin time.Time
 	if d > 0 {
@@ -168,10 +169,7 @@ func (l *link) receive(d time.Duration) (frame, error) {
 	if _, err := l.in.Peek(1); err != nil {
 		return frame{}, fmt.Errorf("receive frame: %w", err)
 	}
-	if err := l.conn.SetReadDeadline(time.Now().Add(frameTimeout)); err != nil {
-		return frame{}, fmt.Errorf("receive frame: %w", err)
-	}
-	b, err := readFrame(l.in)
+	b, err := readFrame(patient.NewReader(l.conn, l.in, framePace.Always))
 	if err != nil {
 		return frame{}, err
 	}

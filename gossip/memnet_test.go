@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
+	"time"
 
 	"selvage/internal/ident"
 )
@@ -16,6 +18,7 @@ type memNet struct {
 	cut   map[[2]ident.NodeID]bool
 	conns map[*memConn]bool
 	spy   func(from, to ident.NodeID, protocol string, b []byte) // sees all writes; set before the first
+	rate  int                                                    // of each stream, bytes a second; 0: no bound
 }
 
 // memPort is one node's Network.
@@ -109,7 +112,21 @@ func (p *memPort) Open(ctx context.Context, to ident.NodeID, protocol string) (n
 	return mine, nil
 }
 
-func (c *memConn) Write(b []byte) (int, error) {
+func (c *memConn) Write(b []byte) (sent int, err error) {
+	if c.net.rate == 0 {
+		return c.write(b)
+	}
+	for piece := range slices.Chunk(b, 64) {
+		time.Sleep(time.Duration(len(piece)) * time.Second / time.Duration(c.net.rate))
+		n, err := c.write(piece)
+		if sent += n; err != nil {
+			return sent, err
+		}
+	}
+	return sent, nil
+}
+
+func (c *memConn) write(b []byte) (int, error) {
 	if c.net.spy != nil {
 		c.net.spy(c.from, c.to, c.protocol, b)
 	}
