@@ -3,6 +3,7 @@ package gossip
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"slices"
 	"sync"
@@ -131,6 +132,14 @@ func (c *memConn) write(b []byte) (int, error) {
 		c.net.spy(c.from, c.to, c.protocol, b)
 	}
 	return c.Conn.Write(b)
+}
+
+// SetReadDeadline is no error once the other end has closed: what it wrote before has still to be read.
+func (c *memConn) SetReadDeadline(t time.Time) error {
+	if err := c.Conn.SetReadDeadline(t); !errors.Is(err, io.ErrClosedPipe) {
+		return err
+	}
+	return nil
 }
 
 func (c *memConn) Close() error {
