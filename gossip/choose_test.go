@@ -263,7 +263,7 @@ func TestBuckets(t *testing.T) {
 		for _, m := range theirs {
 			all[m.Feed] = m.Mark
 		}
-		got, want := compare(inBuckets(mine, ask, n), shown), compare(mine, all)
+		got, want := compare(inBuckets(mine, ask, n), shown, places{}), compare(mine, all, places{})
 		if !slices.Equal(got.Give, want.Give) || !slices.Equal(got.Want, want.Want) {
 			t.Fatalf("%+v, want %+v", got, want)
 		}

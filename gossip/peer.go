@@ -14,7 +14,7 @@ const (
 	awaitPeer = 5 * time.Second        // how long a stream waits for the PeerUp of who opened it
 )
 
-// peer is a neighbour between PeerUp and PeerDown. Replicator.mu guards all fields that change.
+// peer is a neighbour between PeerUp and PeerDown. Replicator.mu guards all fields that change, but for places.
 type peer struct {
 	id    ident.NodeID
 	local bool
@@ -37,6 +37,8 @@ type peer struct {
 	heard    time.Time          // when it last pushed records
 	grafted  time.Time          // the link counts as chosen until then, as it brought what no other had
 	failures int                // sessions that failed in a row
+	vain     int                // times in a row that sessions had more than they held, and brought nothing; see tire
+	places   places             // of the scheduler alone
 	streams  map[int]cancelFunc // cut when it misbehaves
 	served   map[string]int     // the stream that is served, by protocol
 	streamNo int

@@ -14,14 +14,15 @@ type span struct {
 
 // plan is what the initiator of a session does about two frontiers.
 type plan struct {
-	Give []span // by feed
-	Want []want // by hash
+	Give      []span              // by feed
+	Want      []want              // by hash
+	contested map[feedHash]string // names of the feeds of which all goes both ways
 }
 
 // compare finds what each side lacks. A feed whose digests differ at the same number goes both
-// ways as a whole: either side may lack something in the middle, as registers leave holes.
-func compare(mine frontier, theirs map[feedHash]Mark) plan {
-	var p plan
+// ways as a whole, from where earlier sessions have stopped: either side may lack something in the middle, as registers leave holes.
+func compare(mine frontier, theirs map[feedHash]Mark, at places) plan {
+	p := plan{contested: make(map[feedHash]string)}
 	for _, m := range mine {
 		t, known := theirs[m.Feed]
 		switch {
@@ -30,8 +31,13 @@ func compare(mine frontier, theirs map[feedHash]Mark) plan {
 		case m.Mark.Seq < t.Seq:
 			p.Want = append(p.Want, want{m.Feed, m.Mark.Seq})
 		case m.Mark.Digest != t.Digest:
-			p.Give = append(p.Give, span{m.name, 0})
-			p.Want = append(p.Want, want{m.Feed, 0})
+			p.contested[m.Feed] = m.name
+			if after := at.give[m.Feed]; after != passed {
+				p.Give = append(p.Give, span{m.name, after})
+			}
+			if after := at.want[m.Feed]; after != passed {
+				p.Want = append(p.Want, want{m.Feed, after})
+			}
 		}
 	}
 	for h := range theirs {
@@ -47,12 +53,12 @@ func compare(mine frontier, theirs map[feedHash]Mark) plan {
 // rotate has the lists begin at random places. A session that follows another does so lest feeds
 // that cannot be judged yet fill every session up to its bound, before the feed that would settle
 // them has had its turn.
-func (p plan) rotate() plan { return plan{rotated(p.Give), rotated(p.Want)} }
+func (p plan) rotate() plan { return plan{rotated(p.Give), rotated(p.Want), p.contested} }
 
-// urgentFirst moves the spans of urgent feeds to the front, and leaves the order as it is otherwise.
-func urgentFirst(spans []span, urgent func(span) bool) []span {
-	spans = slices.Clone(spans)
-	slices.SortStableFunc(spans, func(a, b span) int {
+// urgentFirst returns a list with what is of urgent feeds at the front, and the order as it is otherwise.
+func urgentFirst[T any](list []T, urgent func(T) bool) []T {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b T) int {
 		switch {
 		case urgent(a) == urgent(b):
 			return 0
@@ -61,7 +67,7 @@ func urgentFirst(spans []span, urgent func(span) bool) []span {
 		}
 		return 1
 	})
-	return spans
+	return list
 }
 
 func rotated[T any](s []T) []T {

@@ -95,7 +95,7 @@ func TestCompare(t *testing.T) {
 		hashFeed("ahead"): {3, e}, hashFeed("behind"): {6, e}, hashFeed("equal"): {3, d},
 		hashFeed("differs"): {4, e}, hashFeed("theirs"): {9, e},
 	}
-	got := compare(frontierOf(maps.All(mine)), theirs)
+	got := compare(frontierOf(maps.All(mine)), theirs, places{})
 	if diff := cmp.Diff([]span{{"ahead", 3}, {"differs", 0}, {"new", 0}}, got.Give); diff != "" {
 		t.Errorf("give: %s", diff)
 	}

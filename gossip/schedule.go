@@ -9,8 +9,8 @@ import (
 const (
 	openTimeout  = 10 * time.Second
 	sessionLimit = 10 * time.Minute // 16 MiB each way take that at 56 kB/s
-	minRounds    = 4                // sessions in a row with a peer while they bring something new
-	maxRounds    = 16               // the same if a session hit its bound
+	minRounds    = 4                // sessions that left nothing out, in a row with a peer while they bring something new
+	maxRounds    = 16               // sessions in a row in any case
 	firstRetry   = time.Second      // after a failed session; doubles up to the pace,
 	matesRetry   = 10 * time.Second // or up to this within the site: what had failed there, a disk that was full, may long work again
 	maxPeeks     = 2                // after which a session is a whole one
@@ -85,14 +85,7 @@ func (r *Replicator) sync(p *peer) {
 		r.peek(p)
 		return
 	}
-	var res result
-	var err error
-	more, news := true, false
-	for round := 0; more && err == nil && round < maxRounds; round++ {
-		res, err = r.initiate(p, round)
-		news = news || res.Stored > 0
-		more = res.More || res.Stored > 0 && round+1 < minRounds
-	}
+	res, news, err := r.rounds(p)
 	if p.ctx.Err() != nil {
 		return
 	}
@@ -106,6 +99,30 @@ func (r *Replicator) sync(p *peer) {
 	}
 }
 
+// rounds runs sessions with a peer for as long as they leave something out, and as they bring something new. It returns the last one's result, and whether any
+// brought something.
+func (r *Replicator) rounds(p *peer) (res result, news bool, err error) {
+	much, fresh := false, false
+	for round, whole := 0, 0; round < maxRounds; round++ {
+		if res, err = r.initiate(p, round); err != nil {
+			return res, news, err
+		}
+		fresh, much = fresh || res.Stored > 0, much || res.More
+		news = news || fresh
+		if res.More {
+			continue
+		}
+		if whole++; !fresh || whole == minRounds {
+			break
+		}
+		fresh = false
+	}
+	if much && !news && !(res.More && res.Moved) {
+		r.tire(p)
+	}
+	return res, news, nil
+}
+
 // peek compares roots with a peer. If they are different, something may be on its way to one of them:
 // only when that has had its time are marks compared.
 func (r *Replicator) peek(p *peer) {
@@ -116,7 +133,7 @@ func (r *Replicator) peek(p *peer) {
 	case err != nil:
 		r.failed(p, err)
 	case same:
-		r.finished(p, result{}, begun)
+		r.finished(p, result{Same: true}, begun)
 	default:
 		r.mu.Lock()
 		p.peeks++
@@ -154,6 +171,9 @@ func (r *Replicator) finished(p *peer, res result, begun time.Time) {
 	defer r.mu.Unlock()
 	now := time.Now()
 	p.failures, p.peeks, p.deferred = 0, 0, 0
+	if res.Stored > 0 || res.Same {
+		p.vain = 0
+	}
 	if !res.More {
 		r.met.note(p.local)
 	}
@@ -161,8 +181,18 @@ func (r *Replicator) finished(p *peer, res result, begun time.Time) {
 		p.next, p.whole = now.Add(r.pace(p)), false
 	}
 	if res.More {
-		p.next, p.whole, p.fresh = now.Add(firstSync), true, false
+		wait := min(firstSync<<min(p.vain, 10), r.pace(p))
+		p.next, p.whole, p.fresh = now.Add(wait), true, false
 	}
+}
+
+// tire notes that sessions with a peer have gone through all that there is, or got no further, and have brought neither side anything: both hold what the
+// other cannot take, or not yet. What has more to send then comes later each time, until the slow pace, whoever begins it; else two such
+// peers would send each other the same at full speed.
+func (r *Replicator) tire(p *peer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.vain++
 }
 
 // pace returns the time to a peer's next session, with three quarters of jitter either way, so that

@@ -7,53 +7,56 @@ import "time"
 const sessionPause = time.Minute
 
 // sendRecords sends spans of feeds in frames, up to the session's bound. Urgent ones come first, in frames of their own,
-// so that what is late need not wait for what is much.
-func (s *session) sendRecords(spans []span) error {
+// so that what is late need not wait for what is much. It returns what had no room.
+func (s *session) sendRecords(spans []span) (left []span, err error) {
 	b := batch{send: s.link.send, sent: s.p.queue.drop}
 	urgent := func(sp span) bool { return s.r.cfg.Log.Urgent(sp.Feed) }
-	for i, sp := range urgentFirst(spans, urgent) {
+	spans = urgentFirst(spans, urgent)
+	for i, sp := range spans {
 		if i > 0 && !urgent(sp) && b.urgent {
 			if err := b.flush(); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		b.urgent = urgent(sp)
 		if s.r.cfg.Log.Site(sp.Feed) && !s.local {
 			continue
 		}
-		full, err := s.sendSpan(&b, sp)
+		rest, full, err := s.sendSpan(&b, sp)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if full {
 			s.result.More = true
+			left = spans[i:]
+			left[0] = rest
 			break
 		}
 	}
-	return b.flush()
+	return left, b.flush()
 }
 
-// sendSpan reports whether the session is full.
-func (s *session) sendSpan(b *batch, sp span) (full bool, err error) {
+// sendSpan reports whether the session is full, and what of the span had no room then.
+func (s *session) sendSpan(b *batch, sp span) (rest span, full bool, err error) {
 	most := s.most()
-	for after := sp.After; ; {
-		rs, err := s.r.cfg.Log.Read(sp.Feed, after, maxPayload)
+	for {
+		rs, err := s.r.cfg.Log.Read(sp.Feed, sp.After, maxPayload)
 		if err != nil || len(rs) == 0 {
-			return false, err
+			return sp, false, err
 		}
+		begun := sp.After
 		for _, r := range rs {
 			if b.total > 0 && b.total+r.size() > most {
-				return true, nil
+				return sp, true, nil
 			}
 			if err := b.add(r); err != nil {
-				return false, err
+				return sp, false, err
 			}
+			sp.After = r.Seq
 		}
-		last := rs[len(rs)-1].Seq
-		if last <= after {
-			return false, nil // the log has put something behind the feed's end; there is no next
+		if sp.After <= begun {
+			return sp, false, nil // the log has put something behind the feed's end; there is no next
 		}
-		after = last
 	}
 }
 

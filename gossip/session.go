@@ -21,6 +21,8 @@ var errBusy = errors.New("too many sessions are served")
 type result struct {
 	Stored uint32 // records that were new to the one who got them
 	More   bool   // a side had more to send than a session may hold
+	Moved  bool   // this node has initiated it, and it got on with a contested feed
+	Same   bool   // both had the same
 }
 
 // session is one exchange with a peer. Its two sides take turns, so neither waits for the other to
@@ -31,7 +33,10 @@ type session struct {
 	link   *link
 	local  bool // both sides hold that they are of one site
 	peeked bool // the peer only wanted to know that roots differ
+	owes   bool // the peer had more to send than the session may hold
 	result result
+	asked  int               // feeds that the peer was asked for
+	got    map[string]uint64 // the last number that has come of each feed, of as many feeds as the peer was asked for
 }
 
 // most is how many bytes of records a side of the session sends, but one record at least. In a large fleet a node that lacks much has it from
@@ -44,103 +49,8 @@ func (s *session) most() int {
 	return maxSession
 }
 
-// peek asks whether the peer has the same root.
-func (s *session) peek() (same bool, err error) {
-	root := s.r.cfg.Log.Root(s.p.local)
-	if err := s.link.send(frame{Kind: kindRoot, Root: root[:], Local: s.p.local, Peek: true}); err != nil {
-		return false, err
-	}
-	f, err := s.link.receive(frameTimeout)
-	switch {
-	case err != nil:
-		return false, err
-	case f.Kind != kindSame && f.Kind != kindDiffers:
-		return false, fmt.Errorf("%w: a peek is answered with kind %d", errFrame, f.Kind)
-	}
-	return f.Kind == kindSame, nil
-}
-
-// initiate runs the initiator's side. again says that the session follows another at once.
-func (s *session) initiate(again bool) error {
-	root := s.r.cfg.Log.Root(s.p.local)
-	if err := s.link.send(frame{Kind: kindRoot, Root: root[:], Local: s.p.local}); err != nil {
-		return err
-	}
-	mine, theirs, err := s.exchangeMarks()
-	if err != nil || theirs == nil {
-		return err
-	}
-	todo := compare(mine, theirs)
-	if again || s.most() < maxSession { // of several peers each begins with something else
-		todo = todo.rotate()
-	}
-	if err := s.sendWants(todo.Want); err != nil {
-		return err
-	}
-	if err := s.sendRecords(todo.Give); err != nil {
-		return err
-	}
-	if err := s.link.send(frame{Kind: kindDone, More: s.result.More}); err != nil {
-		return err
-	}
-	return s.receiveRecords(nil)
-}
-
-// exchangeMarks reads the responder's answer to the root: that it has the same, then theirs is nil;
-// its marks; or digests of them, then the initiator asks for those that differ. It returns the marks
-// of both sides that are to be compared.
-func (s *session) exchangeMarks() (mine frontier, theirs map[feedHash]Mark, err error) {
-	f, err := s.link.receive(frameTimeout)
-	switch {
-	case err != nil || f.Kind == kindSame:
-		return nil, nil, err
-	case f.Kind != kindBuckets:
-		theirs, err = s.receiveFrontier(f)
-		return s.frontier(), theirs, err
-	}
-	n, err := bucketCount(f.Buckets)
-	if err != nil {
-		return nil, nil, err
-	}
-	s.local = s.p.local && f.Local
-	mine = s.frontier()
-	ask := differing(bucketDigests(mine, n), f.Buckets)
-	if err := s.link.send(frame{Kind: kindAsk, Buckets: ask}); err != nil {
-		return nil, nil, err
-	}
-	if f, err = s.link.receive(frameTimeout); err != nil {
-		return nil, nil, err
-	}
-	theirs, err = s.receiveFrontier(f)
-	return inBuckets(mine, ask, n), theirs, err
-}
-
 // frontier is what this side holds of what the peer may see.
 func (s *session) frontier() frontier { return frontierOf(s.r.cfg.Log.Frontier(s.local)) }
-
-// receiveFrontier reads the responder's marks, of which f is the first frame.
-func (s *session) receiveFrontier(f frame) (theirs map[feedHash]Mark, err error) {
-	theirs = make(map[feedHash]Mark)
-	for {
-		es, err := decodeMarks(f.Marks)
-		if err != nil {
-			return nil, err
-		}
-		if f.Kind != kindFrontier || len(theirs)+len(es) > maxMarks || len(es) == 0 && !f.Last {
-			return nil, fmt.Errorf("%w: not a frontier", errFrame)
-		}
-		for _, e := range es {
-			theirs[e.Feed] = e.Mark
-		}
-		s.local = s.p.local && f.Local
-		if f.Last {
-			return theirs, nil
-		}
-		if f, err = s.link.receive(frameTimeout); err != nil {
-			return nil, err
-		}
-	}
-}
 
 // respond runs the responder's side of one session.
 func (r *Replicator) respond(ctx context.Context, p *peer, l *link) {
@@ -168,6 +78,7 @@ func (s *session) respond() error {
 	}
 	s.local = s.p.local && f.Local
 	if s.r.cfg.Log.Root(s.local) == [32]byte(f.Root) {
+		s.result.Same = true
 		return s.link.send(frame{Kind: kindSame})
 	}
 	if f.Peek {
@@ -190,10 +101,11 @@ func (s *session) respond() error {
 	if err := s.receiveRecords(&wants); err != nil {
 		return err
 	}
-	if err := s.sendRecords(wanted(wants, shown)); err != nil {
+	left, err := s.sendRecords(wanted(wants, shown))
+	if err != nil {
 		return err
 	}
-	return s.link.send(frame{Kind: kindDone, More: s.result.More, Stored: s.result.Stored})
+	return s.link.send(frame{Kind: kindDone, More: len(left) > 0, Stored: s.result.Stored})
 }
 
 // admit counts a session that is to be served, until done is called. ok is false if there are too many.
@@ -281,6 +193,7 @@ func (s *session) receiveRecords(wants *[]want) error {
 		}
 		switch {
 		case f.Kind == kindDone:
+			s.owes = f.More
 			s.result.More = s.result.More || f.More
 			s.result.Stored += f.Stored
 			return nil
@@ -315,6 +228,11 @@ var errOwnTrouble = errors.New("cannot store records")
 // offer gives records to the log. It fails if this node cannot store them.
 func (s *session) offer(rs []Record) error {
 	s.p.queue.drop(rs)
+	for _, r := range rs {
+		if _, known := s.got[r.Feed]; known || len(s.got) < s.asked {
+			s.got[r.Feed] = r.Seq
+		}
+	}
 	stored, err := s.r.offer(s.p, rs)
 	s.result.Stored += stored
 	return err
