@@ -81,10 +81,10 @@ func (p *peer) claims() bool { return p.chosen || time.Now().Before(p.grafted) }
 
 // eager reports whether records are pushed to a peer at once. The caller holds r.mu.
 func (p *peer) eager() bool {
-	return p.local || p.claims() || p.chosenBy != 0 && p.mercy.IsZero()
+	return p.local || p.claims() || p.chosenBy != 0 && !time.Now().Before(p.mercy)
 }
 
-// relent ends a peer's time to choose another. If it has chosen none it is served now, and has a session soon, for what it has missed meanwhile. The
+// relent notes that a peer's time to choose another is over. If it has chosen none it has a session soon, for what it has missed meanwhile. The
 // caller holds r.mu.
 func (p *peer) relent(now time.Time) {
 	if p.mercy.IsZero() || now.Before(p.mercy) {

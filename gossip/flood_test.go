@@ -77,6 +77,32 @@ func TestStarIsServed(t *testing.T) {
 	})
 }
 
+// TestStarIsServedMeanwhile: those that have chosen no other are served once their time for it is over, though the node is in a session with one
+// whose answers do not come.
+func TestStarIsServedMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(30, 1, true)
+		defer f.close()
+		f.admit()
+		hub, silent := f.nodes[0], f.nodes[29]
+		answered := make(chan struct{})
+		f.net.spy = func(from, _ ident.NodeID, protocol string, _ []byte) {
+			if from == silent.id && protocol == syncProtocol {
+				<-answered
+			}
+		}
+		defer close(answered)
+		f.pairs(func(a, b *testNode) bool { return b == hub && a != silent }, f.link)
+		time.Sleep(fullGrace - time.Second)
+		f.link(silent, hub)
+		hub.rep.Kick() // all have a session, one of them with the silent one
+		time.Sleep(2 * time.Second)
+		if n := served(hub); n < len(f.nodes)-2 {
+			t.Errorf("%d of %d are served", n, len(f.nodes)-2)
+		}
+	})
+}
+
 // TestFewSessionsAreServed: where links rest, a node serves a few sessions across the edge at a time, and any of mates.
 func TestFewSessionsAreServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
