@@ -106,10 +106,10 @@ func (r *Replicator) push(p *peer) {
 			conn.close()
 			conn = nil
 		}
-		err := r.pushNext(p, &conn)
+		carried, err := r.pushNext(p, &conn)
 		if err == nil {
 			failures = 0
-			if p.queue.empty() { // else there is more than a frame holds
+			if carried && p.queue.empty() { // else there is more than a frame holds
 				rested = time.Now().Add(r.rest())
 			}
 			continue
@@ -127,31 +127,31 @@ func (r *Replicator) push(p *peer) {
 	}
 }
 
-// pushNext sends a frame of what waits for a peer. What it fails to send is lost.
-func (r *Replicator) pushNext(p *peer, conn **pushConn) (err error) {
+// pushNext sends a frame of what waits for a peer, and reports whether anything did. What it fails to send is lost.
+func (r *Replicator) pushNext(p *peer, conn **pushConn) (carried bool, err error) {
 	rs := p.queue.next()
 	r.mu.Lock()
 	says := said{claims: p.claims(), full: p.begs}
 	r.mu.Unlock()
 	if len(rs) == 0 && says == (*conn).heard() {
-		return nil
+		return false, nil
 	}
 	if *conn == nil {
 		if *conn, err = r.openPush(p); err != nil {
-			return err
+			return false, err
 		}
 	}
 	c := *conn
 	if says != c.said {
 		if err := c.link.send(frame{Kind: kindChoose, Chosen: says.claims, Full: says.full}); err != nil {
-			return err
+			return false, err
 		}
 		c.said = says
 	}
 	if len(rs) == 0 {
-		return nil
+		return false, nil
 	}
-	return c.link.send(recordsFrame(rs))
+	return true, c.link.send(recordsFrame(rs))
 }
 
 // sleep reports whether it slept for d; it did not if ctx ended.

@@ -104,6 +104,38 @@ func TestLinksRest(t *testing.T) {
 	})
 }
 
+// TestNothingSentNeedsNoRest: a link over which nothing went has rested, though there was something to say of it, or something waited that the other
+// end turned out to have.
+func TestNothingSentNeedsNoRest(t *testing.T) {
+	for _, name := range []string{"signalled", "dropped"} {
+		synctest.Test(t, func(t *testing.T) {
+			const rest = 20 * time.Second
+			f := restingFleet(2, 1, rest)
+			defer f.close()
+			a, b := f.nodes[0], f.nodes[1]
+			f.admit()
+			f.link(a, b)
+			f.converge(t, time.Minute)
+			time.Sleep(time.Minute)
+			a.rep.mu.Lock()
+			queue := a.rep.peers[b.id].queue
+			a.rep.mu.Unlock()
+			if name == "dropped" {
+				r := Record{"/durable/" + b.name, 1, []byte("from elsewhere")}
+				queue.put(r, false)
+				queue.drop([]Record{r})
+			}
+			queue.signal()
+			time.Sleep(2 * relayDelay)
+			a.log.publish("/durable/"+a.name, "alone")
+			time.Sleep(2 * relayDelay)
+			if d := f.diverged(); d != "" {
+				t.Errorf("%s: %s lacks what came alone", name, d)
+			}
+		})
+	}
+}
+
 // TestMeetInQueues: of what both ends have got from elsewhere, little crosses a link in both directions.
 func TestMeetInQueues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
