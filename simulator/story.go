@@ -89,12 +89,12 @@ func Tell(ctx context.Context, s scenario.Scenario, stage Stage, trace *Trace, o
 	}
 	err := t.play(ctx)
 	r := t.result()
-	if err != nil {
-		r.OK = false
-		r.Checks = append(r.Checks, Check{Name: "played_to_its_end", Kind: "story", Detail: err.Error(), AtSeconds: r.VirtualSeconds})
-	}
 	if cerr := t.Close(); err == nil {
 		err = cerr
+	}
+	if err != nil { // first, for it is why others do not hold
+		r.OK = false
+		r.Checks = slices.Insert(r.Checks, 0, Check{Name: "played_to_its_end", Kind: "story", Detail: err.Error(), AtSeconds: r.VirtualSeconds})
 	}
 	t.recorder.wait()
 	return r, err

@@ -28,7 +28,7 @@ type comparedUplink struct {
 // compare sets runs of one scenario side by side.
 func compare(runs []simulator.Result) compared {
 	first := runs[0]
-	c := compared{Against: first.Engine}
+	c := compared{Against: first.Engine, Runs: []comparedRun{}}
 	for _, r := range runs[1:] {
 		o := comparedRun{Engine: r.Engine, Makespan: ratio(r.MakespanSeconds, first.MakespanSeconds)}
 		for i, u := range r.Uplinks {
@@ -47,22 +47,25 @@ func ratio(a, b float64) float64 {
 	return a / b
 }
 
-// printRuns prints one result, or several and how they compare.
-func printRuns(env *environment, runs []simulator.Result) error {
+// printRuns prints one result, or several and how they compare; nothing if there is none. Several were asked for, though the last
+// may be missing.
+func printRuns(env *environment, runs []simulator.Result, several bool) error {
 	switch {
-	case env.json() && len(runs) == 1:
+	case len(runs) == 0:
+		return nil
+	case env.json() && !several:
 		return env.printJSON(runs[0])
 	case env.json():
 		return env.printJSON(map[string]any{"runs": runs, "compare": compare(runs)})
 	}
 	for _, r := range runs {
-		if len(runs) > 1 {
+		if several {
 			fmt.Fprintf(env.out, "engine %s\n\n", r.Engine)
 		}
 		if err := printResult(env, r); err != nil {
 			return err
 		}
-		if len(runs) > 1 {
+		if several {
 			fmt.Fprintln(env.out)
 		}
 	}

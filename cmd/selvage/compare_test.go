@@ -24,7 +24,7 @@ func TestCompare(t *testing.T) {
 	if got := strings.Join(strings.Fields(out.String()), " "); !strings.HasPrefix(got, strings.Join(strings.Fields(want), " ")) {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}
-	if err := printRuns(&environment{out: &json, format: "json"}, runs); err != nil {
+	if err := printRuns(&environment{out: &json, format: "json"}, runs, true); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{`"runs": [`, `"against": "native"`, `"makespan_ratio": 1.1`, `"down_ratio": 1.5`, `"up_ratio": 0`} {

@@ -13,19 +13,21 @@ import (
 	"selvage/simulator"
 	"selvage/simulator/native"
 	"selvage/simulator/netns"
+	"selvage/simulator/netns/lab"
 	"selvage/simulator/replay"
 	"selvage/simulator/scenario"
 )
 
 // engine plays scenarios.
 type engine struct {
-	name string
-	run  func(context.Context, scenario.Scenario, simulator.Options) (simulator.Result, error)
+	name  string
+	ready func(scenario.Scenario) error // what keeps it from playing a scenario here, before anything is played
+	run   func(context.Context, scenario.Scenario, simulator.Options) (simulator.Result, error)
 }
 
 // engines are all that there are.
 func engines() []engine {
-	return []engine{{"native", native.Run}, {"replay", runReplay}, {"netns", runNetns}}
+	return []engine{{"native", nativeReady, native.Run}, {"replay", replayReady, runReplay}, {"netns", netns.Check, runNetns}}
 }
 
 func engineNames() string {
@@ -54,6 +56,26 @@ func pickEngines(names []string) ([]engine, error) {
 		return nil, usage("--engine: name one at least")
 	}
 	return out, nil
+}
+
+// explain says which engine could not play what, and what to do if that was told.
+func (e engine) explain(s scenario.Scenario, err error) error {
+	var u *lab.Unable
+	switch {
+	case errors.As(err, &u):
+		return hinted(fmt.Errorf("play %s with %s: %w", nameOf(s), e.name, err), u.Hint)
+	case err != nil:
+		return fmt.Errorf("play %s: %w", nameOf(s), err)
+	}
+	return nil
+}
+
+// nativeReady keeps nothing from being played: what the file format has, the engine can do.
+func nativeReady(scenario.Scenario) error { return nil }
+
+func replayReady(scenario.Scenario) error {
+	_, err := replayGuest()
+	return err
 }
 
 // runNetns plays a scenario with processes of this program.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -15,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"selvage/simulator"
-	"selvage/simulator/netns/lab"
 	page "selvage/simulator/report"
 	"selvage/simulator/scenario"
 )
@@ -57,29 +57,47 @@ func (p *playing) play(c *cobra.Command, env *environment, file string, names ..
 			return err
 		}
 	}
-	gologshim.SetDefaultHandler(slog.DiscardHandler) // libp2p is alarmed by what a story does to it
-	var runs []simulator.Result
-	ok := true
-	for _, e := range engines {
-		r, err := p.playWith(c.Context(), env, e, s, o)
-		if r.Record != nil { // also of a story that could not go on
-			if werr := p.writeReport(s, r, p.again(c, file, s.Seed)); err == nil {
-				err = werr
-			}
-		}
-		if err != nil {
+	for _, e := range engines { // before any plays for minutes
+		if err := e.explain(s, e.ready(s)); err != nil {
 			return err
 		}
-		ok = ok && r.OK
-		runs = append(runs, r)
 	}
-	if err := printRuns(env, runs); err != nil {
+	if err := p.checkReport(); err != nil {
 		return err
 	}
-	if !ok {
+	gologshim.SetDefaultHandler(slog.DiscardHandler) // libp2p is alarmed by what a story does to it
+	runs, err := p.playAll(c.Context(), env, engines, s, o, p.again(c, file, s.Seed))
+	if perr := printRuns(env, runs, len(engines) > 1); err == nil {
+		err = perr
+	}
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(runs, func(r simulator.Result) bool { return !r.OK }) {
 		return hinted(errors.New("a check failed"), "--report FILE.html and --trace show what happened")
 	}
 	return nil
+}
+
+// playAll plays a scenario with one engine after the other. When one cannot go on it returns the error with what was played
+// until then: that story too, as far as it went.
+func (p *playing) playAll(ctx context.Context, env *environment, engines []engine, s scenario.Scenario, o simulator.Options, again string) ([]simulator.Result, error) {
+	var runs []simulator.Result
+	for _, e := range engines {
+		r, err := p.playWith(ctx, env, e, s, o)
+		if r.Record != nil {
+			if werr := p.writeReport(s, r, again); err == nil {
+				err = werr
+			}
+		}
+		if r.Nodes > 0 { // else it did not begin
+			runs = append(runs, r)
+		}
+		if err != nil {
+			return runs, err
+		}
+	}
+	return runs, nil
 }
 
 // playWith plays a scenario with one engine.
@@ -93,14 +111,7 @@ func (p *playing) playWith(ctx context.Context, env *environment, e engine, s sc
 			fmt.Fprintf(env.err, "%10.3f  %-14s %s\n", e.At.Seconds(), e.On, eventText(e))
 		}
 	}
-	var u *lab.Unable
-	switch {
-	case errors.As(err, &u):
-		return r, hinted(fmt.Errorf("play %s with %s: %w", nameOf(s), e.name, err), u.Hint)
-	case err != nil:
-		return r, fmt.Errorf("play %s: %w", nameOf(s), err)
-	}
-	return r, nil
+	return r, e.explain(s, err)
 }
 
 // parseWindow reads FROM..TO.
@@ -143,10 +154,25 @@ func eventText(e simulator.Event) string {
 	return strings.Join(strings.Fields(text+" "+e.Text), " ")
 }
 
+// checkReport returns why the report cannot be written. It looks before the story is played, which can take minutes.
+func (p *playing) checkReport() error {
+	if p.report == "" {
+		return nil
+	}
+	f, err := os.OpenFile(p.report, os.O_WRONLY|os.O_CREATE, reportMode)
+	if err != nil {
+		return fmt.Errorf("--report: %w", err)
+	}
+	return f.Close()
+}
+
+// reportMode is that of what people look at.
+const reportMode = 0o644
+
 func (p *playing) writeReport(s scenario.Scenario, r simulator.Result, again string) error {
 	var b bytes.Buffer
 	if err := page.Write(&b, s, r, again); err != nil {
 		return err
 	}
-	return os.WriteFile(p.report, b.Bytes(), 0o644) // what people look at
+	return os.WriteFile(p.report, b.Bytes(), reportMode)
 }

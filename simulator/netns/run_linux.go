@@ -6,8 +6,21 @@ import (
 	"time"
 
 	"selvage/simulator"
+	"selvage/simulator/netns/lab"
 	"selvage/simulator/scenario"
 )
+
+// Check returns why a scenario cannot be played on this machine, as Run would: with a *lab.Unable. It leaves nothing behind.
+func Check(s scenario.Scenario) error {
+	if err := check(s.Expand()); err != nil {
+		return err
+	}
+	l, err := lab.New()
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
 
 // Run plays a scenario. See simulator.Tell for how it ends. Of the Result, virtual time is real.
 func Run(ctx context.Context, cfg Config, s scenario.Scenario, o simulator.Options) (simulator.Result, error) {
