@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -132,11 +133,11 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	return root
 }
 
-// wrapArgs makes wrong positional arguments usage errors, for the whole tree of commands.
+// wrapArgs makes wrong positional arguments and flags that are missing usage errors, for the whole tree of commands.
 func wrapArgs(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
+			if err := cmp.Or(check(c, args), c.ValidateRequiredFlags()); err != nil {
 				return &failure{err, fmt.Sprintf("see '%s --help'", c.CommandPath()), exitUsage}
 			}
 			return nil

@@ -27,7 +27,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",
 		RequireUniqueNames: true,
-		Cmds:               map[string]func(*testscript.TestScript, bool, []string){"until": until, "alter": alter, "fill": fill, "rot": rot, "serve": serveFiles, "served": served},
+		Cmds:               map[string]func(*testscript.TestScript, bool, []string){"until": until, "exits": exits, "alter": alter, "fill": fill, "rot": rot, "serve": serveFiles, "served": served},
 		Condition:          condition,
 	})
 }
@@ -64,6 +64,28 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("waited %s in vain for %q; the last: %v\n%s", patience, args[0], err, out)
+}
+
+// exits runs a command that has to end with an exit code:
+//
+//	exits CODE COMMAND ARG...
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 || neg {
+		ts.Fatalf("usage: exits CODE COMMAND ARG...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	code := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var ended *exec.ExitError
+		if !errors.As(err, &ended) {
+			ts.Fatalf("%v", err)
+		}
+		code = ended.ExitCode()
+	}
+	if code != want {
+		ts.Fatalf("exit code %d, want %d; it says %s", code, want, ts.ReadFile("stderr"))
+	}
 }
 
 // alter replaces text in a file, once, and keeps its length if both texts have the same:

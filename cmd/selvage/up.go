@@ -73,6 +73,9 @@ func up(ctx context.Context, env *environment, o upOptions) error {
 	if err := settings.Check(); err != nil {
 		return usage("--clock-drift %d: %v", o.drift, err)
 	}
+	if err := checkListen(o.listen); err != nil {
+		return err
+	}
 	mirrors, err := mirrorsAt(o.mirrors)
 	if err != nil {
 		return err
@@ -112,6 +115,20 @@ func up(ctx context.Context, env *environment, o upOptions) error {
 		return explainStart(env, err)
 	}
 	return serve(ctx, n, socket)
+}
+
+// checkListen refuses what is no HOST:PORT. Whether there is such a host is seen later.
+func checkListen(all []string) error {
+	for _, hostPort := range all {
+		_, port, err := net.SplitHostPort(hostPort)
+		if err == nil {
+			_, err = net.LookupPort("udp", port)
+		}
+		if err != nil {
+			return usage("--listen %q: want HOST:PORT: %v", hostPort, err)
+		}
+	}
+	return nil
 }
 
 func logHandler(env *environment, level slog.Level) slog.Handler {
