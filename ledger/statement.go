@@ -199,7 +199,9 @@ var (
 	cidForm      = regexp.MustCompile(`^[a-z2-7A-Z0-9]{8,128}$`)
 )
 
-func (r Release) check() error {
+// CheckPlan returns what is wrong with a release whose bytes are not there yet: its name, version and type, and for each artifact the
+// platform and the file's name.
+func (r Release) CheckPlan() error {
 	if _, _, err := manifest.SplitRelease(r.Ref()); err != nil {
 		return err
 	}
@@ -208,12 +210,10 @@ func (r Release) check() error {
 		return fmt.Errorf("type %.40q: want process, function or bundle", r.Type)
 	case len(r.Artifacts) < 1 || len(r.Artifacts) > maxArtifacts:
 		return fmt.Errorf("%d artifacts, want 1 to %d", len(r.Artifacts), maxArtifacts)
-	case r.Created.IsZero():
-		return errors.New("no time of creation")
 	}
 	seen := map[string]bool{}
 	for _, a := range r.Artifacts {
-		if err := a.check(); err != nil {
+		if err := a.checkPlan(); err != nil {
 			return err
 		}
 		if seen[a.Platform] {
@@ -224,18 +224,40 @@ func (r Release) check() error {
 	return nil
 }
 
-func (a Artifact) check() error {
+func (a Artifact) checkPlan() error {
 	switch {
 	case !platformForm.MatchString(a.Platform):
 		return fmt.Errorf("platform %.40q: want os/arch or any", a.Platform)
+	case len(a.File) > maxFileName || bytes.ContainsAny([]byte(a.File), "/\\\x00") || a.File == "." || a.File == "..":
+		return fmt.Errorf("%.80q is not a file name", a.File)
+	}
+	return nil
+}
+
+func (r Release) check() error {
+	if err := r.CheckPlan(); err != nil {
+		return err
+	}
+	if r.Created.IsZero() {
+		return errors.New("no time of creation")
+	}
+	for _, a := range r.Artifacts {
+		if err := a.checkBytes(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkBytes says what is wrong with what was told of an artifact's bytes.
+func (a Artifact) checkBytes() error {
+	switch {
 	case !hexForm.MatchString(a.Digest):
 		return errors.New("a digest that is not the hex of a SHA-256")
 	case a.Size < 0 || a.Size > maxBlob:
 		return fmt.Errorf("a size of %d bytes", a.Size)
 	case !cidForm.MatchString(a.Root):
 		return errors.New("a root that is no CID")
-	case len(a.File) > maxFileName || bytes.ContainsAny([]byte(a.File), "/\\\x00") || a.File == "." || a.File == "..":
-		return fmt.Errorf("%.80q is not a file name", a.File)
 	case len(a.Patches) > MaxPatches:
 		return fmt.Errorf("%d patches, want at most %d", len(a.Patches), MaxPatches)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"selvage/ledger"
-	"selvage/ledger/manifest"
 	"selvage/ledger/trust"
 	"selvage/node/api"
 )
@@ -44,12 +42,10 @@ func newSeed(env *environment) *cobra.Command {
 	return c
 }
 
-func (o *seedOptions) check() error {
-	if err := errors.Join(manifest.CheckPath(o.name), manifest.CheckVersion(o.version)); err != nil {
-		return usage("%v", err)
-	}
+// release is what the flags say of the release of a file, or what is wrong with that.
+func (o seedOptions) release(path string) (ledger.Release, error) {
 	if o.patches < 0 || o.patches > api.MaxPatches {
-		return usage("--patches %d: want 0 to %d", o.patches, api.MaxPatches)
+		return ledger.Release{}, usage("--patches %d: want 0 to %d", o.patches, api.MaxPatches)
 	}
 	if o.platform == "" {
 		o.platform = ledger.AnyPlatform
@@ -57,31 +53,40 @@ func (o *seedOptions) check() error {
 			o.platform = platform()
 		}
 	}
-	return nil
+	rel := ledger.Release{Name: o.name, Version: o.version, Type: o.kind, Artifacts: []ledger.Artifact{{Platform: o.platform, File: filepath.Base(path)}}}
+	if err := rel.CheckPlan(); err != nil {
+		return ledger.Release{}, usage("%v", err)
+	}
+	return rel, nil
 }
 
 func seed(ctx context.Context, env *environment, o seedOptions, path string) error {
-	if err := o.check(); err != nil {
+	f, err := openRegular(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	rel, err := o.release(path)
+	if err != nil {
 		return err
 	}
 	keys, err := o.key.load(env)
 	if err != nil {
 		return err
 	}
-	blob, err := upload(ctx, env, path)
+	blob, err := upload(ctx, env, f)
 	if err != nil {
 		return err
 	}
-	patches, err := o.makePatches(ctx, env, blob)
+	a := &rel.Artifacts[0]
+	patches, err := o.makePatches(ctx, env, a.Platform, blob.Digest)
 	if err != nil {
 		return err
 	}
-	now, err := effectiveTime(ctx, env)
-	if err != nil {
+	if rel.Created, err = effectiveTime(ctx, env); err != nil {
 		return err
 	}
-	rel := ledger.Release{Name: o.name, Version: o.version, Type: o.kind, Created: now, Artifacts: []ledger.Artifact{{
-		Platform: o.platform, Digest: blob.Digest, Size: blob.Size, Root: blob.Root, File: filepath.Base(path), Patches: api.Listing(patches)}}}
+	a.Digest, a.Size, a.Root, a.Patches = blob.Digest, blob.Size, blob.Root, api.Listing(patches)
 	envelope, err := ledger.SignRelease(rel, keys...)
 	if err != nil {
 		return usage("%v", err)
@@ -94,14 +99,14 @@ func seed(ctx context.Context, env *environment, o seedOptions, path string) err
 }
 
 // makePatches has the node make patches from what it has of earlier versions.
-func (o *seedOptions) makePatches(ctx context.Context, env *environment, blob api.Added) ([]api.Patch, error) {
+func (o seedOptions) makePatches(ctx context.Context, env *environment, platform, digest string) ([]api.Patch, error) {
 	if o.patches == 0 {
 		return []api.Patch{}, nil
 	}
 	bar := newProgress(env.err)
 	defer bar.End()
 	bar.Show("making patches from earlier versions")
-	all, err := env.client().MakePatches(ctx, api.PatchWish{Name: o.name, Platform: o.platform, Digest: blob.Digest, Versions: o.patches})
+	all, err := env.client().MakePatches(ctx, api.PatchWish{Name: o.name, Platform: platform, Digest: digest, Versions: o.patches})
 	return all, env.explain(err)
 }
 
@@ -118,19 +123,28 @@ func tellSeeded(env *environment, ref, statement string, blob api.Added, patches
 	return err
 }
 
-// upload puts a file into the node's store, showing how far it is.
-func upload(ctx context.Context, env *environment, path string) (api.Added, error) {
+// openRegular opens what can be released: one file.
+func openRegular(path string) (*os.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return api.Added{}, err
+		return nil, err
 	}
-	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = hinted(fmt.Errorf("%s is not a file", path), "a directory is released as a tar or zip archive, type bundle")
+	}
+	if err != nil {
+		_ = f.Close() // only read
+		return nil, err
+	}
+	return f, nil
+}
+
+// upload puts a file into the node's store, showing how far it is.
+func upload(ctx context.Context, env *environment, f *os.File) (api.Added, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return api.Added{}, err
-	}
-	if !info.Mode().IsRegular() {
-		return api.Added{}, hinted(fmt.Errorf("%s is not a file", path), "a directory is released as a tar or zip archive, type bundle")
 	}
 	bar := newProgress(env.err)
 	defer bar.End()
