@@ -55,7 +55,7 @@ func newSimReplay(env *environment) *cobra.Command {
 		Short: "Play a scenario so that one seed always tells one story, byte for byte",
 		Long: "Play a scenario with the engine replay: the simulator compiled to WASM, with all randomness and time made\n" +
 			"from the seed. Some ten times slower than 'selvage sim run', but one seed tells one story, whatever the machine,\n" +
-			"with one trace_sha256 (-o json), for as long as " + replay.Guest + " is the same. The first time takes longer,\n" +
+			"with one trace_sha256, for as long as " + replay.Guest + " is the same. The first time takes longer,\n" +
 			"since it has to be compiled to machine code. A story with a --window is another than without, for nodes say more\n" +
 			"in it, which takes time. Exit code 1 if a check fails.",
 		Args: cobra.ExactArgs(1),
@@ -115,8 +115,8 @@ func printResult(env *environment, r simulator.Result) error {
 	if r.Engine == "netns" {
 		time = "real"
 	}
-	_, err := fmt.Fprintf(env.out, "\n%s, seed %d: %.1f %s s in %.1f s; last deployment fetched after %.1f s, running after %.1f s, %.1f s at best\n",
-		count(r.Nodes, "node"), r.Seed, r.VirtualSeconds, time, r.WallSeconds, r.FetchedSeconds, r.MakespanSeconds, r.BoundSeconds)
+	_, err := fmt.Fprintf(env.out, "\n%s, seed %d: %.1f %s s in %.1f s; last deployment fetched after %.1f s, running after %.1f s, %.1f s at best\ntrace_sha256 %s\n",
+		count(r.Nodes, "node"), r.Seed, r.VirtualSeconds, time, r.WallSeconds, r.FetchedSeconds, r.MakespanSeconds, r.BoundSeconds, r.TraceSHA256)
 	return err
 }
 
