@@ -20,23 +20,32 @@ func newWhoHas(env *environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if env.json() {
-				return env.printJSON(holders)
-			}
-			var rows [][]string
-			for _, h := range holders {
-				have := "whole"
-				if !h.Complete {
-					have = size(h.HaveBytes)
-				}
-				rows = append(rows, []string{h.Name, h.Site, have, h.Source, h.Node.Short()})
-			}
-			if len(rows) == 0 {
-				return &failure{fmt.Errorf("no node is known to hold %s", args[0]), "nodes that are cut off cannot be asked", exitNotFound}
-			}
-			return env.table([]string{"NODE", "SITE", "HAS", "SOURCE", "ID"}, rows)
+			return printHolders(env, args[0], holders)
 		},
 	}
 	c.Flags().StringVar(&on, "platform", "", "os/arch of the artifact; this node's if not given")
 	return c
+}
+
+// printHolders prints who holds a release. That nobody does is an error, in JSON after the empty list.
+func printHolders(env *environment, release string, holders []api.Holder) error {
+	nobody := &failure{fmt.Errorf("no node is known to hold %s", release), "nodes that are cut off cannot be asked", exitNotFound}
+	if env.json() {
+		if err := env.printJSON(holders); err != nil || len(holders) > 0 {
+			return err
+		}
+		return nobody
+	}
+	if len(holders) == 0 {
+		return nobody
+	}
+	var rows [][]string
+	for _, h := range holders {
+		have := "whole"
+		if !h.Complete {
+			have = size(h.HaveBytes)
+		}
+		rows = append(rows, []string{h.Name, h.Site, have, h.Source, h.Node.Short()})
+	}
+	return env.table([]string{"NODE", "SITE", "HAS", "SOURCE", "ID"}, rows)
 }
