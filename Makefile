@@ -46,10 +46,9 @@ KILLS ?= 200
 kills: ## a real node is killed KILLS times while it fetches and imports; a line says how often in the middle of it
 	SELVAGE_KILLS=$(KILLS) $(GO) test -count=1 -run '^TestKills$$' -timeout 60m -v ./cmd/selvage
 
-lab: build ## one story in virtual time and in network namespaces, side by side; the virtual network against the kernel's. As root
+lab: ## one story in virtual time and in network namespaces, side by side: makespans within 15%; the virtual network against the kernel's. As root
 	$(GO) test -count=1 -run TestKernel -v ./simulator/netns/lab
-	SELVAGE_LAB=1 $(GO) test -count=1 -run 'TestReal(Singleton|Turns)' -v ./cmd/selvage
-	$(BIN)/selvage sim run --engine native,netns simulator/scenarios/netns/three-sites.yaml
+	SELVAGE_LAB=1 $(GO) test -count=1 -run 'TestReal(Singleton|Turns|Engines)' -v ./cmd/selvage
 
 race: ## the same under the race detector; needs a C compiler
 	CGO_ENABLED=1 $(GO) test -race ./...
