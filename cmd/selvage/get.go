@@ -27,6 +27,11 @@ type listing struct {
 
 // listOf makes a noun of an API list: which items a NAME argument picks, and a row for each.
 func listOf[T any](name string, header, wide []string, named func(T, string) bool, row func(T) []string) noun {
+	return listBy("get "+name, name, header, wide, named, row)
+}
+
+// listBy is listOf with the command that lists all.
+func listBy[T any](command, name string, header, wide []string, named func(T, string) bool, row func(T) []string) noun {
 	list := func(ctx context.Context, env *environment, only string) (any, *listing, error) {
 		all, err := ask[[]T](ctx, env, name, nil)
 		if err != nil {
@@ -41,7 +46,7 @@ func listOf[T any](name string, header, wide []string, named func(T, string) boo
 			}
 		}
 		if only != "" && len(picked) == 0 {
-			return nil, nil, api.NotFound(fmt.Sprintf("no %s is called %q here", strings.TrimSuffix(name, "s"), only), "'selvage get "+name+"' lists them")
+			return nil, nil, api.NotFound(fmt.Sprintf("no %s is called %q here", singular(name), only), "'selvage "+command+"' lists them")
 		}
 		return picked, l, nil
 	}
@@ -101,7 +106,7 @@ func newGetNoun(env *environment, n noun) *cobra.Command {
 	var watching, history bool
 	c := &cobra.Command{
 		Use:     n.name + " [NAME]",
-		Aliases: []string{strings.TrimSuffix(n.name, "s")},
+		Aliases: []string{singular(n.name)},
 		Short:   "List the " + n.name,
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

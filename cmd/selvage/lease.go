@@ -59,7 +59,7 @@ func leaseRow(l api.SiteLease) []string {
 
 // termsNoun lists who has led the node's site, and since when: what 'get leases --history' shows.
 func termsNoun() noun {
-	return listOf("terms", []string{"SITE", "LEADER", "FROM", "EPOCH", "VOTERS", "BEFORE IT"}, []string{"NODE", "VERSION"},
+	return listBy("get leases --history", "terms", []string{"SITE", "LEADER", "FROM", "EPOCH", "VOTERS", "BEFORE IT"}, []string{"NODE", "VERSION"},
 		func(t api.Term, n string) bool { return t.Site == n || t.Name == n }, termRow)
 }
 

@@ -33,3 +33,11 @@ func agree[N int | int64 | uint64](n N, one, many string) string {
 	}
 	return many
 }
+
+// singular is the word for one of the things that a noun lists.
+func singular(nouns string) string {
+	if s, ok := strings.CutSuffix(nouns, "ies"); ok {
+		return s + "y"
+	}
+	return strings.TrimSuffix(nouns, "s")
+}
