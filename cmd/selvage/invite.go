@@ -48,6 +48,9 @@ func newInvite(env *environment) *cobra.Command {
 }
 
 func invite(ctx context.Context, env *environment, o inviteOptions) error {
+	if o.lifetime < trust.MinLifetime || o.lifetime > trust.MaxLifetime {
+		return usage("--lifetime %s: want %s to %s", o.lifetime, trust.MinLifetime, trust.MaxLifetime)
+	}
 	keys, err := o.key.load(env)
 	if err != nil {
 		return err

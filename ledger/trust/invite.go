@@ -43,20 +43,23 @@ func (l *Lifetime) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &s); err != nil {
 		return err
 	}
-	if s < 0 || s > int64(maxLifetime/time.Second) {
+	if s < 0 || s > int64(MaxLifetime/time.Second) {
 		return fmt.Errorf("a lifetime of %d s", s)
 	}
 	*l = Lifetime(time.Duration(s) * time.Second)
 	return nil
 }
 
-// DefaultLifetime is how long a credential is good for, unless the invite says otherwise.
-const DefaultLifetime = Lifetime(90 * 24 * time.Hour)
+// How long a credential is good for: unless the invite says otherwise, and at least and at most.
+const (
+	DefaultLifetime = Lifetime(90 * 24 * time.Hour)
+	MinLifetime     = time.Second
+	MaxLifetime     = 100 * 365 * 24 * time.Hour
+)
 
 // Bounds of an invite.
 const (
 	TypeInvite   = "application/vnd.selvage.invite+json"
-	maxLifetime  = 100 * 365 * 24 * time.Hour
 	maxUses      = 10000
 	maxLabels    = 32
 	maxBootstrap = 16
@@ -76,8 +79,10 @@ func (i Invite) check() error {
 		return fmt.Errorf("%d uses, want 1 to %d", i.Uses, maxUses)
 	case i.First && i.Uses != 1:
 		return fmt.Errorf("%d uses of an invite for a site's first node", i.Uses)
-	case !i.Issued.Before(i.Expires) || i.Lifetime <= 0:
+	case !i.Issued.Before(i.Expires):
 		return errors.New("expires before it is issued")
+	case time.Duration(i.Lifetime) < MinLifetime || time.Duration(i.Lifetime) > MaxLifetime:
+		return fmt.Errorf("a lifetime of %s, want %s to %s", time.Duration(i.Lifetime), MinLifetime, MaxLifetime)
 	case len(i.Key) != ed25519.PublicKeySize:
 		return errors.New("bad one-time key")
 	case len(i.Labels) > maxLabels || len(i.Bootstrap) > maxBootstrap:

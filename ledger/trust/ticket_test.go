@@ -87,6 +87,8 @@ func TestInviteForm(t *testing.T) {
 		"two that are first": func(i *trust.Invite) { i.Uses, i.First = 2, true },
 		"expired at once":    func(i *trust.Invite) { i.Expires = i.Issued },
 		"no lifetime":        func(i *trust.Invite) { i.Lifetime = -1 },
+		"less than a second": func(i *trust.Invite) { i.Lifetime = trust.Lifetime(trust.MinLifetime - 1) },
+		"a long lifetime":    func(i *trust.Invite) { i.Lifetime = trust.Lifetime(trust.MaxLifetime + 1) },
 		"a bad label":        func(i *trust.Invite) { i.Labels = map[string]string{"A b": ""} },
 		"a long label":       func(i *trust.Invite) { i.Labels = map[string]string{"a": strings.Repeat("x", 257)} },
 		"a long address":     func(i *trust.Invite) { i.Bootstrap = []string{strings.Repeat("x", 257)} },
