@@ -132,16 +132,6 @@ func (t *story) together(all []*outcome, now time.Duration) {
 	}
 }
 
-// cover has the trace's digest cover when this look was, and what has crossed each uplink until then: two
-// stories of the same events may still have sent other packets.
-func (t *story) cover(now time.Duration) {
-	t.trace.cover(now)
-	for _, s := range t.scenario.Sites {
-		down, up := t.Traffic(s.Name)
-		t.trace.cover([]int64{down, up})
-	}
-}
-
 // busy reports whether any machine is.
 func (t *story) busy() bool {
 	return slices.ContainsFunc(t.Machines(), busy)

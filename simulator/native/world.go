@@ -52,7 +52,10 @@ type world struct {
 	byName   map[string]*machine
 }
 
-var _ simulator.Stage = (*world)(nil)
+var (
+	_ simulator.Stage   = (*world)(nil)
+	_ simulator.Counter = (*world)(nil)
+)
 
 // tick is how often packets are handed over: in a large fleet less often, so that more of its nodes work at one
 // moment of virtual time, of which there are fewer. 200 nodes that joined and took a release needed 116 s of
@@ -132,6 +135,12 @@ func (w *world) Machines() []simulator.Machine {
 func (w *world) Traffic(site string) (down, up int64) {
 	c := w.net.Site(site).Counters()
 	return c.Down.Bytes, c.Up.Bytes
+}
+
+// Crossed implements simulator.Counter.
+func (w *world) Crossed(site string) [6]int64 {
+	c := w.net.Site(site).Counters()
+	return [...]int64{c.Down.Packets, c.Down.Bytes, c.Up.Packets, c.Up.Bytes, c.LAN.Packets, c.LAN.Bytes}
 }
 
 // Settle implements simulator.Stage: it waits until all goroutines wait.
