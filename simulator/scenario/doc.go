@@ -84,7 +84,7 @@
 //	      up: a duration, 0s to 366d; how long it is up each time
 //	      every: a duration, 0s to 366d; from one time to the next; not less than up
 //	      offset: a duration, 0s to 366d; when the first time begins; less than every
-//	    budget: a mapping; how much it carries; otherwise {}, which is no bound
+//	    budget: a mapping; how much each of its directions carries; otherwise {}, which is no bound
 //	      bytes: a size, 0 to 1000TB; how much; otherwise 0, which is no bound
 //	      every: a duration, 0s to 366d; in which time; otherwise 0s, which is in all
 //	    nat: one of cone, symmetric; what translates addresses between the site and the others;

@@ -112,7 +112,7 @@ func changeable() []field[Uplink] {
 		of("duty", mapping[Duty]{fields: dutyFields()}.codec(), func(u *Uplink) *Duty { return &u.Duty },
 			"when the link is up").or("{}, which is always"),
 		of("budget", mapping[Allowance]{fields: allowanceFields()}.codec(), func(u *Uplink) *Allowance { return &u.Allowance },
-			"how much it carries").or("{}, which is no bound"))
+			"how much each of its directions carries").or("{}, which is no bound"))
 }
 
 func uplinkFields() mapping[Uplink] {
