@@ -158,8 +158,9 @@ type Node struct {
 	heard    latest[beacon]
 	ways     map[store.Digest]way // one for each blob that was fetched since the node came up
 	mending  map[store.Digest]bool
-	pins     []string       // never changed, only replaced
-	faults   map[fault]bool // likewise, at most one for each patch that a release lists
+	added    map[store.Digest]time.Time // when blobs came by AddBlob and MakePatches, for addedFor at least
+	pins     []string                   // never changed, only replaced
+	faults   map[fault]bool             // likewise, at most one for each patch that a release lists
 }
 
 var _ api.Backend = (*Node)(nil)
@@ -168,7 +169,7 @@ var _ api.Backend = (*Node)(nil)
 func Start(cfg Config) (*Node, error) {
 	cfg.fill()
 	n := &Node{cfg: cfg, started: time.Now(), patchPause: patchPause, news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), leases: make(chan struct{}, 1), wanted: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, until: map[ident.NodeID]time.Time{}, decoded: latest[report]{},
-		heard: latest[beacon]{}, ways: map[store.Digest]way{}, mending: map[store.Digest]bool{}, faults: map[fault]bool{}}
+		heard: latest[beacon]{}, ways: map[store.Digest]way{}, added: map[store.Digest]time.Time{}, mending: map[store.Digest]bool{}, faults: map[fault]bool{}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openLead, n.openTurns, n.openLocks, n.openWork} {
 		if err := step(); err != nil {

@@ -92,12 +92,18 @@ func (n *Node) keptWhy() (map[string][]string, error) {
 	for _, r := range newest {
 		for _, a := range r.Artifacts {
 			note(a.Digest, "newest of "+r.Name)
+			for _, p := range a.Patches {
+				note(p.Digest, "patch to the newest of "+r.Name)
+			}
 		}
 	}
 	for _, o := range n.store.Objects() {
 		if n.swarm.Fetching(o.Digest) {
 			note(o.Digest.String(), "on its way")
 		}
+	}
+	for _, d := range n.lately() {
+		note(d.String(), "added lately")
 	}
 	n.notePins(note)
 	return why, nil

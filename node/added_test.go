@@ -1,0 +1,61 @@
+package node
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"selvage/distribute/store"
+	"selvage/internal/disk"
+	"selvage/internal/disk/memdisk"
+	"selvage/ledger"
+)
+
+// TestAddedIsKept: a disk that is filling up does not cost what is about to be released, nor the patches to what is the newest.
+func TestAddedIsKept(t *testing.T) {
+	t.Parallel()
+	f := foundOn(t, func() disk.FS { return memdisk.New(1 << 20) })
+	v1 := content(1, 460<<10)
+	if _, err := f.seed(f.founder, "app@v1", v1); err != nil {
+		t.Fatal(err)
+	}
+	v2 := f.add(f.founder, altered(v1, 4<<10))
+	made := f.patchesFor(f.founder, "app", v2, 1)
+	if len(made) != 1 {
+		t.Fatalf("patches: %+v", made)
+	}
+	here := func(when string) {
+		t.Helper()
+		f.founder.makeRoom(0)
+		for _, digest := range []string{v2.Digest, made[0].Digest} {
+			if !f.founder.blobOf(digest).Complete {
+				t.Errorf("%s: %.12s was given up", when, digest)
+			}
+		}
+	}
+	here("before it is signed")
+	f.founder.mu.Lock()
+	clear(f.founder.added)
+	f.founder.mu.Unlock()
+	if err := f.release(f.founder, "app@v2", v2, []ledger.Patch{listed(made[0])}); err != nil {
+		t.Fatal(err)
+	}
+	here("as the newest")
+}
+
+// TestAddedIsForgotten: what nobody releases is not kept for ever.
+func TestAddedIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &Node{added: map[store.Digest]time.Time{}}
+		n.noteAdded(store.Digest{1})
+		time.Sleep(addedFor)
+		n.noteAdded(store.Digest{2})
+		if got := n.lately(); len(got) != 2 {
+			t.Errorf("kept %v", got)
+		}
+		time.Sleep(time.Second)
+		if got := n.lately(); len(got) != 1 || len(n.added) != 1 {
+			t.Errorf("kept %v of %v", got, n.added)
+		}
+	})
+}
