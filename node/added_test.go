@@ -40,10 +40,11 @@ func TestAddedIsKept(t *testing.T) {
 	if err := f.release(f.founder, "app@v2", v2, []ledger.Patch{listed(made[0])}); err != nil {
 		t.Fatal(err)
 	}
+	here("as the newest")
 	if _, err := f.seed(f.founder, "other@v1", content(2, 480<<10)); err != nil {
 		t.Fatal(err)
 	}
-	here("as the newest")
+	here("where all that there is is the newest")
 }
 
 // TestAddedIsForgotten: what nobody releases is not kept for ever.

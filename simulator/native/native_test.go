@@ -98,8 +98,8 @@ func TestWorkThatFails(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "seed app@v1") {
 		t.Errorf("got %v", err)
 	}
-	if last := r.Checks[len(r.Checks)-1]; r.OK || last.OK || !strings.Contains(last.Detail, "seed app@v1") {
-		t.Errorf("the result says %+v", last)
+	if first := r.Checks[0]; r.OK || first.OK || !strings.Contains(first.Detail, "seed app@v1") {
+		t.Errorf("the result says %+v", first)
 	}
 }
 
