@@ -92,9 +92,6 @@ func (n *Node) keptWhy() (map[string][]string, error) {
 	for _, r := range newest {
 		for _, a := range r.Artifacts {
 			note(a.Digest, "newest of "+r.Name)
-			for _, p := range a.Patches {
-				note(p.Digest, "patch to the newest of "+r.Name)
-			}
 		}
 	}
 	for _, o := range n.store.Objects() {

@@ -128,8 +128,8 @@ func TestPins(t *testing.T) {
 		t.Fatal(err)
 	}
 	loose := f.add(m, content(2, 1000))
-	if len(m.kept(loose.Digest)) > 0 {
-		t.Errorf("what nobody wants is kept")
+	if why := m.kept(loose.Digest); !slices.Equal(why, []string{"added lately"}) {
+		t.Errorf("what nobody wants yet is kept: %v", why)
 	}
 	pins, err := m.Pin(api.PinChange{Add: []string{"app@v1", loose.Digest[:8], "app@v1"}})
 	if err != nil || len(pins) != 2 || !m.blobOf(loose.Digest).Pinned || !m.blobOf(added.Digest).Pinned {
