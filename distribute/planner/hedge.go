@@ -15,7 +15,6 @@ const (
 // hedge asks other local peers for what one is late with, once nothing is left that nobody was asked for. It takes from the end of what the
 // late one sends, so that the two meet; each chunk is asked for twice at most, and never over the uplink, though it may have been first.
 func (p *Planner) hedge(now time.Time, e *Effects) {
-	p.hedgeAt = time.Time{}
 	if p.idle > 0 {
 		return
 	}

@@ -11,8 +11,9 @@ func (p *Planner) Next(now time.Time) Effects {
 	if p.left == 0 {
 		return e
 	}
+	p.hedgeAt = time.Time{}
 	for _, q := range p.order {
-		if q.flight > 0 && !p.shut(q) && p.stuck(q, now) {
+		if q.flight > 0 && !p.shut(q) && (p.stuck(q, now) || p.dawdles(q, now)) {
 			p.Failed(q.id, now)
 			e.Cancel = append(e.Cancel, q.id)
 		}

@@ -100,12 +100,16 @@ func (p *Planner) nextLook(q *peer) time.Time {
 // that is waited for in vain for as long does not count: then it is the link. Nor does a mirror, for a peer: it comes last.
 func (p *Planner) replaceable(q *peer, now time.Time) bool {
 	for _, r := range p.order {
-		if r != q && r.trusted() && !now.Before(r.rest) && (r.local || !q.local) && (q.mirror || !r.mirror) &&
-			(r.flight == 0 || r.alive.After(q.alive)) && p.covers(r, q) {
+		if p.stands(r, q, now) && (r.flight == 0 || r.alive.After(q.alive)) && p.covers(r, q) {
 			return true
 		}
 	}
 	return false
+}
+
+// stands reports whether a peer can be asked in the place of another, if it has what that was asked for.
+func (p *Planner) stands(r, q *peer, now time.Time) bool {
+	return r != q && r.trusted() && !now.Before(r.rest) && (r.local || !q.local) && (q.mirror || !r.mirror)
 }
 
 // covers reports whether a peer has something of what was asked of another.

@@ -33,14 +33,19 @@ func talk(t *testing.T, chunks int, most time.Duration, givers ...*giver) *Plann
 		p.PeerHasAll(g.id, begin)
 	}
 	const step = 10 * time.Millisecond
+	wake := begin
 	for at := time.Duration(0); at < most && !p.Done(); at += step {
-		now := begin.Add(at)
+		now, told := begin.Add(at), false
 		for _, g := range givers {
 			if g.silent == nil || !g.silent(at) {
-				g.send(p, now, step)
+				told = g.send(p, now, step) || told
 			}
 		}
+		if !told && (wake.IsZero() || now.Before(wake)) {
+			continue
+		}
 		e := p.Next(now)
+		wake = e.Wake
 		for _, g := range givers {
 			if slices.Contains(e.Cancel, g.id) {
 				g.canceled, g.queue, g.sent = append(g.canceled, at), nil, 0
@@ -66,20 +71,21 @@ func (g *giver) take(r Request, now time.Time) {
 	}
 }
 
-// send delivers what comes in a step.
-func (g *giver) send(p *Planner, now time.Time, step time.Duration) {
+// send delivers what comes in a step, and reports whether the planner was told of it.
+func (g *giver) send(p *Planner, now time.Time, step time.Duration) (told bool) {
 	if len(g.queue) == 0 || now.Before(g.free) {
-		return
+		return false
 	}
 	g.sent += g.rate * step.Seconds()
 	for len(g.queue) > 0 && g.sent >= 128<<10 {
 		p.Got(g.queue[0], g.id, now)
-		g.queue, g.sent, g.lastSign = g.queue[1:], g.sent-128<<10, now
+		g.queue, g.sent, g.lastSign, told = g.queue[1:], g.sent-128<<10, now, true
 	}
 	if d := now.Sub(g.lastSign); d >= SignEvery && g.rate*d.Seconds() >= SignBytes {
 		p.Alive(g.id, now)
-		g.lastSign = now
+		g.lastSign, told = now, true
 	}
+	return told
 }
 
 func after(d time.Duration) func(time.Duration) bool {
@@ -181,7 +187,7 @@ func TestSlowPeerIsNotLeft(t *testing.T) {
 				}
 				return false
 			}
-			talk(t, max(int(c.rate*30)>>17, 40), c.most, a, b)
+			talk(t, max(int(c.rate*c.most.Seconds())>>17, 40), c.most, a, b) // there is more to ask for: see tail.go
 			if len(a.canceled)+len(b.canceled) > 0 {
 				t.Errorf("left at %v and %v", a.canceled, b.canceled)
 			}
