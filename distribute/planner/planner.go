@@ -38,6 +38,7 @@
 //
 // A peer that delivers nothing for a while, longer than is to be expected of it, loses what was asked of it and rests, longer
 // each time: see patience.go.
+// At the end of a blob one beyond the uplink that is much slower than another is left, too: see tail.go.
 // One that sent a bad chunk is never asked again.
 //
 // # Cost
