@@ -74,15 +74,36 @@ func (t *story) check(c scenario.Check) string {
 		return i.all(t, c.Arg)
 	}
 	for _, m := range t.Machines() {
-		if n := m.Agent(); n != nil {
-			// A machine that went down while it was looked at was seen in two lives: the disk is not
-			// that of the agent which was asked.
-			if wrong := i.each(t, m, n, c.Arg); wrong != "" && m.Agent() == n {
-				return Place(m) + ": " + wrong
-			}
+		if wrong := t.wrongOf(m, i, c.Arg); wrong != "" {
+			return Place(m) + ": " + wrong
 		}
 	}
 	return ""
+}
+
+// wrongOf evaluates an invariant of one machine. What stands on the disk of one that goes on meanwhile is of another moment than what
+// it said: if that disagrees, it is asked again.
+func (t *story) wrongOf(m Machine, i invariant, arg string) string {
+	wrong, n := t.wrongNow(m, i, arg)
+	if _, goesOn := n.(Timed); goesOn && wrong != "" {
+		t.Settle()
+		wrong, _ = t.wrongNow(m, i, arg)
+	}
+	return wrong
+}
+
+// wrongNow evaluates it of what the machine's agent says now. A machine that went down while it was looked at was seen in two lives: the
+// disk is not that of the agent which was asked.
+func (t *story) wrongNow(m Machine, i invariant, arg string) (string, Agent) {
+	n := m.Agent()
+	if n == nil {
+		return "", nil
+	}
+	wrong := i.each(t, m, n, arg)
+	if wrong != "" && m.Agent() != n {
+		return "", n
+	}
+	return wrong, n
 }
 
 func ledgersEqual(t *story, _ string) string {

@@ -16,6 +16,7 @@ import (
 	"selvage/internal/disk/memdisk"
 	"selvage/internal/ident"
 	"selvage/node/api"
+	"selvage/node/runtime"
 	"selvage/simulator/scenario"
 )
 
@@ -235,6 +236,43 @@ func TestTwoLivesAreNotOne(t *testing.T) {
 	first.asked = func() { n0.agent = nil }
 	n0.agent = first
 	holds(t, s, unsigned, "")
+}
+
+// settling is a stage on which something happens while it settles.
+type settling struct {
+	Stage
+	machine *timedMachine
+	settle  func()
+}
+
+func (s settling) Machines() []Machine { return []Machine{s.machine} }
+func (s settling) Settle()             { s.settle() }
+
+// TestWhoGoesOnIsAskedAgain: a node that changed version between what it said and the look at its disk is not wrong; one that says the
+// same again is.
+func TestWhoGoesOnIsAskedAgain(t *testing.T) {
+	for _, again := range []string{"v1", "v2"} {
+		s, _, _ := pair()
+		says := func(version string) *timedAgent {
+			return &timedAgent{agent: agent{status: api.Status{Deployments: []api.Running{{Name: "till", Release: "till@" + version, Ready: true}}}}}
+		}
+		m := &timedMachine{machine{name: "n0", disk: memdisk.New(0)}, says("v1")}
+		s.Stage = settling{machine: m, settle: func() { m.agent = says(again) }}
+		s.releases = map[string]release{}
+		for _, version := range []string{"v1", "v2"} {
+			sum := sha256.Sum256([]byte(version))
+			s.releases["till@"+version] = release{digest: hex.EncodeToString(sum[:]), content: []byte(version)}
+		}
+		file := path.Join(runtime.Dir("till"), "current", BlobFile)
+		if err := errors.Join(m.disk.MkdirAll(path.Dir(file), 0o700), disk.WriteFile(m.disk, file, []byte("v2"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		want := ""
+		if again == "v1" {
+			want = "s/n0: runs "
+		}
+		holds(t, s, scenario.Check{Name: "nothing_unsigned_runs"}, want)
+	}
 }
 
 // timedAgent says when its status was asked for.
