@@ -55,7 +55,7 @@ func (v verdict) of(by string) string {
 	return ""
 }
 
-// play plays a scenario once. An error means that ctx is over.
+// play plays a scenario once. An error means that ctx is over, or that no process could be started: the story has not failed.
 func (p *player) play(ctx context.Context, file string, seed uint64) (verdict, error) {
 	limited, cancel := context.WithTimeout(ctx, p.limit)
 	defer cancel()
@@ -63,7 +63,13 @@ func (p *player) play(ctx context.Context, file string, seed uint64) (verdict, e
 	cmd.Env = append(os.Environ(), p.env...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
+	err := cmd.Start()
+	if err != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("start a process for the story: %w", err)
+	}
+	if err == nil {
+		err = cmd.Wait()
+	}
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()

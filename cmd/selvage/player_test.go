@@ -3,6 +3,7 @@ package main
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"selvage/simulator"
 )
@@ -49,5 +50,13 @@ func TestFirstLine(t *testing.T) {
 		if got := firstLine(text); got != want {
 			t.Errorf("%q: %q", text, got)
 		}
+	}
+}
+
+// TestStoryThatIsNotPlayedHasNotFailed: where no process can be started, nothing is known of the story.
+func TestStoryThatIsNotPlayedHasNotFailed(t *testing.T) {
+	p := &player{exe: t.TempDir(), engine: "native", limit: time.Minute}
+	if v, err := p.play(t.Context(), "any.yaml", 1); err == nil || v.failed() {
+		t.Errorf("verdict %v, error %v, want an error alone", v, err)
 	}
 }
