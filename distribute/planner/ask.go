@@ -169,9 +169,12 @@ func (p *Planner) ask(q *peer, pc *piece, now time.Time) Request {
 // charge counts a chunk as asked of a peer.
 func (p *Planner) charge(q *peer, i int, now time.Time) {
 	if q.flight == 0 {
-		q.active, q.alive, q.asked, q.gathered = now, now, now, 0 // from here on it is waited for
+		q.await(now)
 	}
 	p.chunks[i].from = q
 	q.flight++
 	q.bytes += int64(p.cfg.Sizes[i])
 }
+
+// await has the peer waited for from here on, as one of which nothing has come yet.
+func (q *peer) await(now time.Time) { q.active, q.alive, q.asked, q.gathered = now, now, now, 0 }

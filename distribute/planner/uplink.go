@@ -17,8 +17,8 @@ func (p *Planner) Uplink(open bool, now time.Time) {
 		p.pieces[at].bare = time.Time{}
 	}
 	for _, q := range p.order {
-		if !q.local {
-			q.alive = now
+		if !q.local && q.flight > 0 {
+			q.await(now)
 		}
 	}
 }
