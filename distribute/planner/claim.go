@@ -60,7 +60,7 @@ func (p *Planner) heed(since, now time.Time) {
 	}
 	p.unheeded = false
 	p.eachTaken(func(pc *piece) { pc.claimed = 0 })
-	p.taken = p.taken[:0]
+	p.taken, p.claims = p.taken[:0], 0
 	for _, q := range keen {
 		if !q.vow.broken {
 			p.taken = append(p.taken, q.claims...)
@@ -71,6 +71,7 @@ func (p *Planner) heed(since, now time.Time) {
 		for i := r.First; i < r.First+r.Count; i++ {
 			if c := &p.chunks[i]; !c.have && c.from == nil {
 				p.pieces[p.of[i]].claimed++
+				p.claims++
 			}
 		}
 	}

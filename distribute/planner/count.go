@@ -80,7 +80,9 @@ func (p *Planner) setIdle(pc *piece, runs []Run, d int) {
 		pc.idle += d * r.Count
 		p.idle += d * r.Count
 		if pc.claimed > 0 || d > 0 {
-			pc.claimed += d * p.claimedOf(r)
+			n := d * p.claimedOf(r)
+			pc.claimed += n
+			p.claims += n
 		}
 	}
 	for _, q := range p.order {

@@ -103,6 +103,7 @@ type Planner struct {
 	largest  int64 // chunk, bytes
 	left     int   // chunks that are not here
 	idle     int   // of these, chunks that were not requested
+	claims   int   // of these, chunks that mates are getting over the uplink, since heed
 	self     uint64
 	rank     uint64 // among those of the site: who gets the blob over the uplink
 	peers    map[ident.NodeID]*peer

@@ -540,7 +540,7 @@ func (s *sim) state() string {
 // check compares the planner's counts with what they count.
 func (n *simNode) check() {
 	p, t := n.plan, n.s.t
-	left := 0
+	left, claims := 0, 0
 	flight, hedged, bytes := map[*peer]int{}, map[*peer]int{}, map[*peer]int64{}
 	var wholes offers
 	for at := range p.pieces {
@@ -578,6 +578,7 @@ func (n *simNode) check() {
 			t.Fatalf("piece %d: missing %d idle %d partly %v, counted %d, %d, %v", at, missing, idle, partly, pc.missing, pc.idle, pc.partly)
 		}
 		left += missing
+		claims += pc.claimed
 	}
 	for _, q := range p.order {
 		if q.trusted() && q.all && !q.mirror {
@@ -587,8 +588,8 @@ func (n *simNode) check() {
 			t.Fatalf("peer %v: flight %d of %d bytes, hedged %d; counted %d of %d, %d", q.id, flight[q], bytes[q], hedged[q], q.flight, q.bytes, q.hedged)
 		}
 	}
-	if left != p.left || wholes != p.wholes {
-		t.Fatalf("%d left, wholes %v; counted %d, %v", left, wholes, p.left, p.wholes)
+	if left != p.left || claims != p.claims || wholes != p.wholes {
+		t.Fatalf("%d left, %d claimed, wholes %v; counted %d, %d, %v", left, claims, wholes, p.left, p.claims, p.wholes)
 	}
 }
 

@@ -9,13 +9,14 @@ const (
 	tailLeast  = 10 * time.Second
 )
 
-// dawdles reports whether all that is still missing was asked for, and another peer of other sites would bring what this one was asked for
-// so much sooner that it is worth the part of a chunk that may come twice. Until then one that gives little takes nobody's place; and a
-// mate that has it is asked too: see hedge.go.
+// dawdles reports whether all that is still missing was asked for, by this node or a mate, and another peer of other sites would bring what
+// this one was asked for so much sooner that it is worth the part of a chunk that may come twice. Until then one that gives little takes
+// nobody's place; and a mate that has it is asked too: see hedge.go.
 func (p *Planner) dawdles(q *peer, now time.Time) bool {
-	if p.idle > 0 || q.local {
+	if p.idle > p.claims || q.local {
 		return false
 	}
+	looked := now.Before(q.look)
 	for _, r := range p.order {
 		if r == q || r.rate == 0 || !p.stands(r, q, now) || r.local {
 			continue
@@ -23,7 +24,7 @@ func (p *Planner) dawdles(q *peer, now time.Time) bool {
 		switch need := tailLeast + tailSooner*p.after(r, q, now); {
 		case q.remaining(now) < need:
 			p.hedgeNext(q.active.Add(need))
-		case now.Before(q.look):
+		case looked:
 			p.hedgeNext(q.look)
 		case p.covers(r, q):
 			return true
