@@ -70,11 +70,11 @@ func (o *Object) Scrub(ctx context.Context, pace func(bytes int) error) (Damage,
 // returns all that there is to say, which is nothing if somebody else has found out.
 func (o *Object) spoil(bad map[int]bool, d Damage) (Damage, error) {
 	d, err := o.demote(bad, d)
-	if err != nil {
-		return Damage{}, fmt.Errorf("blob %s went bad: %w", o.Digest, err)
-	}
 	if d != (Damage{}) && o.store.damaged != nil {
 		o.store.damaged(o, d)
+	}
+	if err != nil {
+		return d, fmt.Errorf("blob %s went bad: %w", o.Digest, err)
 	}
 	return d, nil
 }
@@ -95,7 +95,8 @@ func (o *Object) Spoilt() (Damage, bool) {
 }
 
 // demote does it in an order in which a crash leaves the blob as it was, or as it is to be, or at worst not here: what is
-// known of the part, the file's new name, and then the index.
+// known of the part, the file's new name, and then the index. If only that fails, it is done: Open passes over what the index lists and is
+// not in its place.
 func (o *Object) demote(bad map[int]bool, d Damage) (Damage, error) {
 	s := o.store
 	s.mu.Lock()
@@ -115,14 +116,14 @@ func (o *Object) demote(bad map[int]bool, d Damage) (Damage, error) {
 		d.Bytes += int64(c.Size)
 	}
 	if err := s.writePart(o.Want, have); err != nil {
-		return d, err
+		return Damage{}, err
 	}
 	if err := s.fs.Rename(s.blobName(o.Digest), s.partName(o.Digest, "")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return d, err
+		return Damage{}, err
 	}
 	for _, dir := range []string{"partial", blobsDir} {
 		if err := s.fs.SyncDir(s.name(dir)); err != nil {
-			return d, err
+			return Damage{}, err
 		}
 	}
 	o.closeFile()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"testing"
 
 	"selvage/internal/disk"
@@ -238,5 +239,35 @@ func TestPowerCutWhileForgetting(t *testing.T) {
 	}
 	if kept < 30 {
 		t.Errorf("the right chunks were kept %d times of 40", kept)
+	}
+}
+
+// What went bad on a full disk is told of, though the list of blobs cannot be written: who mends it waits for that.
+func TestRotOnAFullDiskIsTold(t *testing.T) {
+	data, fs := content(44, 300_000), memdisk.New(0)
+	s := open(t, fs)
+	o := add(t, s, data)
+	rot(t, fs, s.blobName(o.Digest), 1000)
+	var told []Damage
+	s.OnDamage(func(_ *Object, d Damage) { told = append(told, d) })
+	fs.OnOp = func(_, name string) error {
+		if strings.Contains(name, "index.json") {
+			return disk.ErrFull
+		}
+		return nil
+	}
+	d, err := o.Scrub(t.Context(), unpaced)
+	if !errors.Is(err, disk.ErrFull) || len(told) != 1 || told[0] != d || d.Chunks != 1 {
+		t.Errorf("it says %+v and %v, and told of %+v", d, err, told)
+	}
+	fs.OnOp = nil
+	for _, s := range []*Store{s, open(t, fs)} {
+		o, ok := s.Object(o.Digest)
+		if !ok || o.Complete() {
+			t.Fatalf("it is here: %v", ok)
+		}
+		if left, ok := o.Spoilt(); !ok || left.Chunks != 1 {
+			t.Errorf("to come are %+v, %v", left, ok)
+		}
 	}
 }
