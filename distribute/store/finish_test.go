@@ -206,3 +206,31 @@ func TestListBounds(t *testing.T) {
 		t.Errorf("a list of %d bytes, of at most %d; %v", len(enc), MaxList(o.Size), err)
 	}
 }
+
+// A blob that could not be moved to its place is finished at the next try, at whichever step it failed.
+func TestFinishIsTriedAgain(t *testing.T) {
+	data := content(45, 300_000)
+	from := add(t, open(t, memdisk.New(0)), data)
+	for failing := range 12 {
+		fs := memdisk.New(0)
+		s := open(t, fs)
+		o := begun(t, s, from, data, 0)
+		left := failing
+		fs.OnOp = func(string, string) error {
+			if left--; left == -1 {
+				return errors.New("it fails once")
+			}
+			return nil
+		}
+		if err := o.Finish(); err != nil {
+			err = o.Finish()
+			if err != nil || !o.Complete() {
+				t.Errorf("step %d failed, and at the next try: %v", failing, err)
+				continue
+			}
+		}
+		if !bytes.Equal(read(t, s, o.Digest), data) || !bytes.Equal(read(t, open(t, fs), o.Digest), data) {
+			t.Errorf("step %d failed: other bytes came out", failing)
+		}
+	}
+}

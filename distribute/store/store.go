@@ -230,11 +230,12 @@ func (s *Store) moveIn(temp string, o *Object) error {
 	if err := s.fs.Rename(temp, s.blobName(o.Digest)); err != nil {
 		return err
 	}
-	if err := s.fs.SyncDir(s.name(blobsDir)); err != nil {
-		return err
-	}
 	o.completedAt = time.Now()
-	if err := s.writeIndex(o); err != nil {
+	err := s.fs.SyncDir(s.name(blobsDir))
+	if err == nil {
+		err = s.writeIndex(o)
+	}
+	if err != nil {
 		_ = s.fs.Rename(s.blobName(o.Digest), temp) // so that it can be tried again; if it fails too, Open tidies up
 		return err
 	}
