@@ -31,7 +31,7 @@ func (s *Store) Remove(d Digest) error {
 	o.learn(o.chunks, nil)
 	s.reindex()
 	s.drop(o)
-	_ = s.fs.Remove(s.blobName(d)) // a leftover is swept at the next start
+	_ = s.fs.Remove(s.blobName(d)) // a leftover is listed again at the next start
 	return nil
 }
 
