@@ -20,10 +20,11 @@ import (
 type unreadable struct {
 	disk.FS
 	match string
+	any   bool // nor written
 }
 
 func (u *unreadable) OpenFile(name string, flag int, perm fs.FileMode) (disk.File, error) {
-	if u.match != "" && flag == os.O_RDONLY && strings.Contains(name, u.match) {
+	if u.match != "" && (u.any || flag == os.O_RDONLY) && strings.Contains(name, u.match) {
 		return nil, errors.New("bad sector")
 	}
 	return u.FS.OpenFile(name, flag, perm)
@@ -240,5 +241,40 @@ func TestListTooLong(t *testing.T) {
 	}
 	if err := checkList(1<<40, nodes); !errors.Is(err, ErrDAG) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A folder where a file of the store should be does not keep it from opening, nor a blob from coming again.
+func TestFolderInPlaceOfFile(t *testing.T) {
+	here, comes := content(36, 100_000), content(37, 100_000)
+	from := add(t, open(t, memdisk.New(0)), comes)
+	sound := memdisk.New(0)
+	s := open(t, sound)
+	want := add(t, s, here).Want
+	if err := begun(t, s, from, comes, 1).Flush(); err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"store/index.json", "store/index.json.tmp", s.blobName(want.Digest)}
+	for _, d := range []Digest{want.Digest, from.Digest} {
+		names = append(names, s.dagName(d), s.partName(d, ""), s.partName(d, ".want"), s.partName(d, ".have"), s.partName(d, ".at"), s.partName(d, ".raw"))
+	}
+	for _, name := range names {
+		fs := copied(t, sound)
+		if err := errors.Join(fs.RemoveAll(name), fs.MkdirAll(name+"/folder", 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(fs, "store")
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if o, ok := s.Object(want.Digest); (ok && o.Complete()) != (name != s.blobName(want.Digest)) {
+			t.Errorf("%s: the blob is here: %v", name, ok)
+		}
+		add(t, s, here)
+		if err := writePrefix(begun(t, s, from, comes, 0), comes, 3); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		checkHealed(t, open(t, fs), []Want{want, from.Want}, [][]byte{here, comes})
 	}
 }

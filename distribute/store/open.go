@@ -17,6 +17,25 @@ import (
 	"selvage/internal/disk"
 )
 
+// removeFolders removes folders that are where the store has files: nothing of it is in them, and no file could come to their place.
+func (s *Store) removeFolders() error {
+	for _, dir := range []string{"", blobsDir, "dag", "partial"} {
+		list, err := s.fs.ReadDir(s.name(dir))
+		if err != nil {
+			return err
+		}
+		for _, e := range list {
+			if !e.IsDir() || dir == "" && !strings.HasPrefix(e.Name(), "index.json") {
+				continue
+			}
+			if err := s.fs.RemoveAll(s.name(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // readBlobs takes in the complete blobs: those that the index lists, and those that it should.
 func (s *Store) readBlobs() error {
 	data, _ := disk.ReadFile(s.fs, s.name("index.json"), maxIndex) // what it does not tell, the blobs do

@@ -38,10 +38,8 @@ func (o *Object) Prefix() (*Prefix, error) {
 		return nil, fmt.Errorf("take up blob: %w", err)
 	}
 	p := &Prefix{o: o, sum: sha256.New(), synced: time.Now()}
-	data, err := disk.ReadFile(o.store.fs, o.store.partName(o.Digest, ".at"), prefixState)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("take up blob: %w", err)
-	}
+	data, _ := disk.ReadFile(o.store.fs, o.store.partName(o.Digest, ".at"), prefixState) // what it does not tell of comes again
+	var err error
 	if p.file, err = o.store.fs.OpenFile(o.store.partName(o.Digest, ".raw"), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return nil, fmt.Errorf("take up blob: %w", err)
 	}
@@ -188,7 +186,7 @@ func (o *Object) FillPrefix(ctx context.Context) error {
 	}
 	p, err := o.Prefix()
 	if err != nil {
-		return err
+		return o.lost() // if it is here, all of it will be fetched
 	}
 	defer func() {
 		_ = p.file.Close() // it was only read

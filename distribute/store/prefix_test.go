@@ -231,3 +231,42 @@ func FuzzPrefixState(f *testing.F) {
 		}
 	})
 }
+
+// That it is not known any more how much of a blob came as one piece, or what came cannot be read, does not keep the blob from coming.
+func TestPrefixIsLost(t *testing.T) {
+	data := content(46, 300_000)
+	from := add(t, open(t, memdisk.New(0)), data)
+	long := func(u *unreadable, o *Object) error {
+		return disk.WriteFile(u.FS, o.store.partName(o.Digest, ".at"), data[:2*prefixState], 0o600)
+	}
+	for name, harm := range map[string]func(u *unreadable, o *Object) error{
+		"too long":       long,
+		"bad sector":     func(u *unreadable, _ *Object) error { u.match = ".at"; return nil },
+		"no file at all": func(u *unreadable, _ *Object) error { u.match, u.any = ".raw", true; return nil },
+	} {
+		u := &unreadable{FS: memdisk.New(0)}
+		s := open(t, u)
+		o, err := s.Begin(from.Want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := writePrefix(o, data[:100_000], 2); !errors.Is(err, ErrMissing) {
+			t.Fatal(err)
+		}
+		if err := harm(u, o); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.SetNodes(nodesOf(t, from)); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.FillPrefix(t.Context()); err != nil {
+			t.Errorf("%s: once there is a list: %v", name, err)
+		}
+		if u.any {
+			continue
+		}
+		if err := writePrefix(o, data, 2); err != nil || !o.Complete() {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -67,7 +67,7 @@ type place struct {
 // cannot be read is made anew from the blobs, each of which is read as a whole for that.
 func Open(fs disk.FS, dir string) (*Store, error) {
 	s := &Store{fs: fs, dir: dir, objects: map[Digest]*Object{}, index: map[[32]byte]place{}}
-	for _, step := range []func() error{s.makeDirs, s.writeLayout, s.readBlobs, s.readPartials} {
+	for _, step := range []func() error{s.makeDirs, s.removeFolders, s.writeLayout, s.readBlobs, s.readPartials} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("open store: %w", err)
 		}
