@@ -17,31 +17,33 @@ type forbearance struct {
 	mu     sync.Mutex
 	looked time.Time
 	waits  bool          // it did when that was looked at last
-	waited time.Duration // what it waited, less what it did not; from 0 to wordsMost
+	sees   bool          // it gave way then to what this node sees, which is neither waiting for words nor going on
+	waited time.Duration // what it waited, less what it went on; from 0 to wordsMost
 	spent  bool          // it has waited wordsMost, and does not wait until that is 0 again
 }
 
-// heeds reports whether the fetch waits for mates' words, if there are any now that would have it wait.
-func (f *forbearance) heeds(words bool, now time.Time) bool {
+// holds reports whether the fetch gives way: to what this node sees, or to mates' words, if there are any now that would have it wait.
+func (f *forbearance) holds(seen, words bool, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	since := now.Sub(f.looked)
 	f.looked = now
-	if f.waits {
+	switch {
+	case f.waits:
 		f.waited = min(wordsMost, f.waited+since)
-	} else {
+	case !f.sees:
 		f.waited = max(0, f.waited-since)
 	}
 	f.spent = f.waited == wordsMost || f.spent && f.waited > 0
-	f.waits = words && !f.spent
-	return f.waits
+	f.sees, f.waits = seen, words && !seen && !f.spent
+	return f.sees || f.waits
 }
 
 // givesWay reports whether something of a higher class than the task's comes to the site. The caller holds no lock.
 func (t *task) givesWay(now time.Time) bool {
 	seen, said := t.swarm.coming(now)
 	class := t.class()
-	return class.yields(seen) || t.forbears.heeds(class.yields(said), now)
+	return t.forbears.holds(class.yields(seen), class.yields(said), now)
 }
 
 // coming is the highest class of what comes to the site over the uplink: as this node sees, and as mates only say. The caller holds no lock.

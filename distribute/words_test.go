@@ -119,7 +119,7 @@ func TestForbearance(t *testing.T) {
 	} {
 		f, now, held, longest, onEnd := forbearance{}, time.Unix(1, 0), time.Duration(0), time.Duration(0), time.Duration(0)
 		for at := time.Duration(0); at < 3*time.Hour; at += lookAgain {
-			if !f.heeds(says(at), now.Add(at)) {
+			if !f.holds(false, says(at), now.Add(at)) {
 				onEnd = 0
 				continue
 			}
@@ -132,6 +132,28 @@ func TestForbearance(t *testing.T) {
 		if held < time.Hour {
 			t.Errorf("%s: it waited only %v of three hours", name, held)
 		}
+	}
+}
+
+// The time in which a fetch gives way to what this node sees is none in which it waited for words, nor one in which it went on.
+func TestForbearanceBesideWhatIsSeen(t *testing.T) {
+	f, now := forbearance{}, time.Unix(1, 0)
+	lasts := func(seen, words bool, most time.Duration) (d time.Duration) {
+		for ; d < most && f.holds(seen, words, now); d += lookAgain {
+			now = now.Add(lookAgain)
+		}
+		return d
+	}
+	lasts(false, true, time.Minute)
+	if d := lasts(true, true, time.Hour); d < time.Hour {
+		t.Errorf("it gives way to what is seen for %v only", d)
+	}
+	if d := lasts(false, true, time.Hour); d != wordsMost-time.Minute {
+		t.Errorf("it waits for words for %v more, want %v", d, wordsMost-time.Minute)
+	}
+	lasts(true, true, time.Hour)
+	if d := lasts(false, true, time.Hour); d != 0 {
+		t.Errorf("it waits for words for %v after it had its time", d)
 	}
 }
 
