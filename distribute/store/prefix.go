@@ -163,6 +163,9 @@ func (p *Prefix) publish(a added) error {
 	if err := p.o.lost(); err != nil { // the file of that name may be another's
 		return err
 	}
+	if p.o.Complete() { // it was added meanwhile, and the file is gone
+		return nil
+	}
 	_, err := s.adoptHeld(s.partName(p.o.Digest, ".raw"), a)
 	return err
 }

@@ -270,3 +270,25 @@ func TestPrefixIsLost(t *testing.T) {
 		}
 	}
 }
+
+// A blob that is added while what came as one piece is about to be finished is whole, and to finish it is no error.
+func TestPrefixOfABlobThatWasAdded(t *testing.T) {
+	data := content(47, 300_000)
+	s := open(t, memdisk.New(0))
+	o, err := s.Begin(add(t, open(t, memdisk.New(0)), data).Want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := o.Prefix()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if _, err := p.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	add(t, s, data)
+	if err := p.Finish(t.Context()); err != nil || !o.Complete() || !bytes.Equal(read(t, s, o.Digest), data) {
+		t.Errorf("it is whole: %v, %v", o.Complete(), err)
+	}
+}
