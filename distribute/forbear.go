@@ -50,6 +50,9 @@ func (t *task) givesWay(now time.Time) bool {
 func (s *Swarm) coming(now time.Time) (seen, said Class) {
 	seen, claims := s.crossing(now)
 	for _, c := range claims {
+		if s.complete(c.blob) {
+			continue
+		}
 		switch believed, known := c.task.believes(c.mate); {
 		case believed:
 			seen = max(seen, c.class)
@@ -63,11 +66,12 @@ func (s *Swarm) coming(now time.Time) (seen, said Class) {
 // claimed is that a mate says that it is getting a blob.
 type claimed struct {
 	mate  ident.NodeID
+	blob  Digest
 	class Class
 	task  *task // which gets the blob for this node; nil: there is none
 }
 
-// crossing is the highest class of what this node gets over the uplink, and what mates say that they get, of what is not here.
+// crossing is the highest class of what this node gets over the uplink, and what mates say that they get.
 func (s *Swarm) crossing(now time.Time) (most Class, claims []claimed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,10 +85,10 @@ func (s *Swarm) crossing(now time.Time) (most Class, claims []claimed) {
 			continue
 		}
 		for d, at := range h.takes {
-			if now.Sub(at) >= takeFresh || s.complete(d) {
+			if now.Sub(at) >= takeFresh {
 				continue
 			}
-			c := claimed{mate: id, class: s.wantOfPeer(h, d), task: s.tasks[d]}
+			c := claimed{mate: id, blob: d, class: s.wantOfPeer(h, d), task: s.tasks[d]}
 			if c.task != nil {
 				c.class = max(c.class, c.task.class()) // another mate may want it more
 			}
@@ -107,7 +111,7 @@ func (t *task) believes(mate ident.NodeID) (believed, known bool) {
 	return t.plan.Believes(mate), true
 }
 
-// complete reports whether a blob is here.
+// complete reports whether a blob is here. It may wait for the disk: the caller does not hold mu.
 func (s *Swarm) complete(d Digest) bool {
 	o, ok := s.cfg.Store.Object(d)
 	return ok && o.Complete()

@@ -156,7 +156,10 @@ func (s *Swarm) going(mates bool, now time.Time) (most Class) {
 // expects has what is of a lower class give way already when a peer says that it wants a blob, if some of it is here: else as much of
 // that as the links hold would go before the first of the blob. If it asks for nothing, that ends. The caller holds mu.
 func (s *Swarm) expects(n *neighbour, h *heard, d Digest) {
-	if o, ok := s.cfg.Store.Object(d); ok && !n.local && o.Info().Have > 0 {
+	if n.local {
+		return
+	}
+	if o, ok := s.cfg.Store.Object(d); ok && o.Info().Have > 0 {
 		h.given[d] = s.expected.want(n.id, time.Now())
 	}
 }

@@ -1,6 +1,8 @@
 package distribute
 
 import (
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -193,5 +195,40 @@ func TestWholeOverAThinLink(t *testing.T) {
 			t.Errorf("it took %v only", took)
 		}
 		checkGiven(t, m, 1, 1, size)
+	})
+}
+
+// A disk that takes its time to store a blob does not hold up what is given to peers, though it is looked at whether what mates get is here.
+func TestClaimsBesideASlowDisk(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		n, mate := w.node("a"), w.node("a")
+		w.mesh()
+		claimed := digestOf(content(78, 1<<20))
+		defer mate.repeats(n, time.Second, func(k int) []message { return takes(msgWant, claimed, k%2) })()
+		time.Sleep(time.Second)
+		writes := make(chan struct{})
+		n.fs.OnOp = func(_, name string) error {
+			if strings.Contains(name, "index.json") {
+				<-writes
+			}
+			return nil
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { n.add(content(79, 1000)) })
+		time.Sleep(time.Second)
+		wg.Go(func() { n.swarm.coming(time.Now()) })
+		time.Sleep(time.Second)
+		gives := make(chan struct{})
+		wg.Go(func() {
+			n.swarm.mayGive(mate.port.id, claimed)
+			close(gives)
+		})
+		select {
+		case <-gives:
+		case <-time.After(time.Second):
+			t.Error("what is to be given waits for the disk")
+		}
+		close(writes)
+		wg.Wait()
 	})
 }
