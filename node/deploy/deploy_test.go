@@ -275,3 +275,14 @@ func TestCloseStopsEverything(t *testing.T) {
 		}
 	})
 }
+
+// TestGoesBadBetweenTwoLooks: a blob that was whole when its fetch looked, and no more when the deployment did, is fetched again.
+func TestGoesBadBetweenTwoLooks(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.shelf.looks = 1
+		b.want(version(runtime.TypeProcess, "1"))
+		if s := b.after(30 * time.Second); s.Phase != rollout.Ready || len(b.shelf.haste) != 2 {
+			t.Errorf("%+v after %d fetches", s, len(b.shelf.haste))
+		}
+	})
+}

@@ -186,6 +186,7 @@ type shelf struct {
 	delay time.Duration
 	err   error
 	rots  int // blobs that go bad as soon as they are here
+	looks int // looks at blobs that are here after which they go bad
 }
 
 var _ Blobs = (*shelf)(nil)
@@ -195,7 +196,12 @@ func newShelf() *shelf { return &shelf{have: map[string]bool{}, delay: time.Seco
 func (s *shelf) Have(a Artifact) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.have[a.Digest]
+	whole := s.have[a.Digest]
+	if whole && s.looks > 0 {
+		s.looks--
+		s.have[a.Digest] = s.looks > 0
+	}
+	return whole
 }
 
 func (s *shelf) Fetch(ctx context.Context, a Artifact, h Haste) error {

@@ -15,8 +15,9 @@ type fetch struct {
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
 
-	mu  sync.Mutex
-	why string // what went wrong last
+	mu   sync.Mutex
+	why  string // what went wrong last
+	done bool   // the blob was here, whole: nothing goes on
 }
 
 // startFetch calls wake when the blob is here, and when there is something new to say.
@@ -27,6 +28,7 @@ func startFetch(ctx context.Context, blobs Blobs, a Artifact, h Haste, wake func
 		for n := 0; ctx.Err() == nil; n++ {
 			err := blobs.Fetch(ctx, a, h)
 			if err == nil && blobs.Have(a) {
+				f.finish()
 				wake()
 				return
 			}
@@ -45,6 +47,19 @@ func (f *fetch) say(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.why = err.Error()
+}
+
+func (f *fetch) finish() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.done = true
+}
+
+// goesOn reports whether the blob is still on its way. It may have gone bad since it was not.
+func (f *fetch) goesOn() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.done
 }
 
 func (f *fetch) reason() string {
@@ -101,7 +116,7 @@ func (w *worker) fetchFor(ctx context.Context, d Desired, a rollout.Action) {
 
 // fetchOnly returns the fetch of an artifact, which f may be already, and ends f if it is not; nil if there is nothing to fetch.
 func (w *worker) fetchOnly(ctx context.Context, f *fetch, a *Artifact, h Haste) *fetch {
-	if f != nil && a != nil && f.artifact == *a && f.haste == h {
+	if f != nil && a != nil && f.artifact == *a && f.haste == h && f.goesOn() {
 		return f
 	}
 	if f != nil {

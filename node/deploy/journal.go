@@ -96,10 +96,15 @@ func (r record) save(f disk.FS, name string) error {
 	return disk.WriteFile(f, recordFile(name), data, 0o600)
 }
 
-// journalled reports whether the deployment ever ran here, and has not been removed since.
+// journalled reports whether the deployment ever ran here, and has not been removed since. A damaged journal may be all that says so:
+// the power may go between the two steps of setAside.
 func journalled(f disk.FS, name string) bool {
-	_, err := f.Stat(recordFile(name))
-	return err == nil
+	for _, file := range []string{recordFile(name), asideFile(name)} {
+		if _, err := f.Stat(file); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // asideFile is where a damaged journal is kept for a person to look at.

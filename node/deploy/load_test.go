@@ -79,3 +79,41 @@ func TestUnreadableJournal(t *testing.T) {
 		}
 	})
 }
+
+// TestCrashWhileSettingAside: what a damaged journal leaves is enough to know that the deployment ran here, so that its files go.
+func TestCrashWhileSettingAside(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		damage(t, b, "{")
+		if err := b.fs.Rename(recordFile(app), asideFile(app)); err != nil {
+			t.Fatal(err)
+		}
+		b.Set([]Desired{{Name: app}})
+		wantGone(t, b, "set aside, and not begun anew")
+		if list, err := b.fs.ReadDir(journalDir); err != nil || len(list) != 0 {
+			t.Errorf("journals left: %v, %v", list, err)
+		}
+	})
+}
+
+// TestJournalThatSaysOtherwise: what operators have signed runs, though what the journal remembers of the same statement has changed.
+func TestJournalThatSaysOtherwise(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		v1 := version(runtime.TypeProcess, "1")
+		b.want(v1)
+		b.after(10 * time.Second)
+		b.end(t)
+		rec, err := loadRecord(b.fs, app)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec.Verified.Spec.Run.Args = []string{"--flipped"}
+		if err := rec.save(b.fs, app); err != nil {
+			t.Fatal(err)
+		}
+		b.begin()
+		b.want(v1)
+		if s := b.after(10 * time.Second); !s.Ready || len(b.plain.running[app].w.Args) != 0 {
+			t.Errorf("%+v, run with %q", s, b.plain.running[app].w.Args)
+		}
+	})
+}

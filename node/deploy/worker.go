@@ -201,12 +201,13 @@ func (w *worker) forgive(t *trial) error {
 	return w.save(rec)
 }
 
-// version finds the version that an action names: rollout only ever starts one of these two.
+// version finds the version that an action names: rollout only ever starts one of these two. What operators have signed counts more than
+// what the journal remembers of it, which no digest guards.
 func (w *worker) version(d Desired, id rollout.ID) Version {
-	if w.rec.Verified != nil && w.rec.Verified.ID == id {
-		return *w.rec.Verified
+	if d.Target != nil && d.Target.ID == id {
+		return *d.Target
 	}
-	return *d.Target
+	return *w.rec.Verified
 }
 
 // remember makes a verdict durable. That a version failed counts at once, though it cannot be written: it may be what filled the disk, and
