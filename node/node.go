@@ -142,7 +142,7 @@ type Node struct {
 	tidying    lock.Mutex    // room is made by one at a time
 	pinning    lock.Mutex    // one change of the pins at a time
 	scrubbing  lock.Mutex    // the store is scrubbed by one at a time
-	patching   lock.Mutex    // one patch is made or applied at a time, for the memory that takes
+	patching   chan struct{} // holds one while a patch is made or applied; see patchAlone
 
 	mu       sync.Mutex
 	settings home.Settings
@@ -168,7 +168,7 @@ var _ api.Backend = (*Node)(nil)
 // Start brings a node up. On an error nothing of it is left running.
 func Start(cfg Config) (*Node, error) {
 	cfg.fill()
-	n := &Node{cfg: cfg, started: time.Now(), patchPause: patchPause, news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), leases: make(chan struct{}, 1), wanted: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, until: map[ident.NodeID]time.Time{}, decoded: latest[report]{},
+	n := &Node{cfg: cfg, started: time.Now(), patchPause: patchPause, patching: make(chan struct{}, 1), news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), leases: make(chan struct{}, 1), wanted: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, until: map[ident.NodeID]time.Time{}, decoded: latest[report]{},
 		heard: latest[beacon]{}, ways: map[store.Digest]way{}, added: map[store.Digest]time.Time{}, mending: map[store.Digest]bool{}, faults: map[fault]bool{}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openLead, n.openTurns, n.openLocks, n.openWork} {

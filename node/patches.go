@@ -27,8 +27,11 @@ func (n *Node) MakePatches(ctx context.Context, w api.PatchWish) ([]api.Patch, e
 	if !n.complete(to) {
 		return nil, api.NotFound(fmt.Sprintf("blob %.12s is not here", w.Digest), "add it first")
 	}
-	n.patching.Lock()
-	defer n.patching.Unlock()
+	done, err := n.patchAlone(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	out := []api.Patch{}
 	for _, old := range n.earlier(w, to) {
 		o, err := distribute.MakePatch(ctx, n.store, old.digest, to)
@@ -45,6 +48,17 @@ func (n *Node) MakePatches(ctx context.Context, w api.PatchWish) ([]api.Patch, e
 	}
 	n.poke()
 	return out, nil
+}
+
+// patchAlone waits until no other patch is made or applied, for the memory that takes, and keeps others waiting until done is called. Patches
+// of large blobs take minutes: who is not wanted any more does not wait for them.
+func (n *Node) patchAlone(ctx context.Context) (done func(), err error) {
+	select {
+	case n.patching <- struct{}{}:
+		return func() { <-n.patching }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // earlierBlob is that of a release.
@@ -165,8 +179,11 @@ func (n *Node) fetchPatched(ctx context.Context, want store.Want, p listedPatch,
 	if err := n.fetchPatch(ctx, want, p.Want, class); err != nil {
 		return n.noteBad(want.Digest, p.Digest, err)
 	}
-	n.patching.Lock()
-	defer n.patching.Unlock()
+	done, err := n.patchAlone(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if n.complete(want.Digest) {
 		return nil // another deployment wanted it too
 	}

@@ -303,3 +303,29 @@ func TestMirrorWithoutThePatch(t *testing.T) {
 	f.deploy(f.founder, "app@v2")
 	eventually(t, "b1 runs app@v2", func() bool { return m.runs("app@v2") })
 }
+
+// TestUnwantedDoesNotWaitForPatch: who is called off while another's patch is made is gone at once.
+func TestUnwantedDoesNotWaitForPatch(t *testing.T) {
+	f := found(t)
+	added := f.add(f.founder, []byte("content"))
+	done, err := f.founder.patchAlone(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := f.founder.MakePatches(ctx, api.PatchWish{Name: "app", Platform: ledger.AnyPlatform, Digest: added.Digest, Versions: 1})
+		ended <- err
+	}()
+	cancel()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("called off, it says %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it waits for the other's patch")
+	}
+}
