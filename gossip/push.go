@@ -16,6 +16,8 @@ const (
 	pushLimit = 24 * time.Hour
 	// catchUp is for how long a node that has met its first peer passes on nothing across the edge, at most; see catchesUp.
 	catchUp = 30 * time.Second
+	// pushSettled is how long a push stream lasts, at least, if the peer takes what comes by it.
+	pushSettled = 10 * time.Second
 )
 
 // Push sends a record to the neighbours that should have it from this node. from is the peer that
@@ -92,7 +94,8 @@ func (r *Replicator) meshed(mates []ident.NodeID) bool {
 }
 
 // push sends a peer's queue to it for as long as it is up, and tells it when this node chooses the
-// link. The stream is opened when there is something to say, and kept.
+// link. The stream is opened when there is something to say, and kept. A peer that does not take it, or hangs up at once, is called later
+// each time.
 func (r *Replicator) push(p *peer) {
 	var conn *pushConn
 	defer func() { conn.close() }()
@@ -103,12 +106,20 @@ func (r *Replicator) push(p *peer) {
 			return
 		}
 		if conn.broken() {
+			if conn.brief() {
+				failures++
+				if !awaitRetry(p.ctx, failures) {
+					return
+				}
+			}
 			conn.close()
 			conn = nil
 		}
 		carried, err := r.pushNext(p, &conn)
 		if err == nil {
-			failures = 0
+			if !conn.brief() {
+				failures = 0
+			}
 			if carried && p.queue.empty() { // else there is more than a frame holds
 				rested = time.Now().Add(r.rest())
 			}
@@ -120,11 +131,16 @@ func (r *Replicator) push(p *peer) {
 		r.markDirty(p)
 		p.queue.signal()
 		failures++
-		wait := firstRetry << min(failures-1, 5)
-		if !sleep(p.ctx, wait/2+rand.N(wait)) {
+		if !awaitRetry(p.ctx, failures) {
 			return
 		}
 	}
+}
+
+// awaitRetry pauses after so many failures in a row; it reports whether ctx lasts.
+func awaitRetry(ctx context.Context, failures int) bool {
+	wait := firstRetry << min(failures-1, 5)
+	return sleep(ctx, wait/2+rand.N(wait))
 }
 
 // pushNext sends a frame of what waits for a peer, and reports whether anything did. What it fails to send is lost.
@@ -170,6 +186,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 type pushConn struct {
 	link    *link
 	said    said
+	opened  time.Time
 	release func()
 	drained chan struct{}
 }
@@ -195,7 +212,7 @@ func (r *Replicator) openPush(p *peer) (*pushConn, error) {
 		return nil, err
 	}
 	_, _, release := r.attach(p, conn, pushLimit)
-	c := &pushConn{link: r.linkTo(p, conn), release: release, drained: make(chan struct{})}
+	c := &pushConn{link: r.linkTo(p, conn), opened: time.Now(), release: release, drained: make(chan struct{})}
 	go func() {
 		awaitEOF(conn)
 		close(c.drained)
@@ -215,6 +232,9 @@ func (c *pushConn) close() {
 		<-c.drained
 	}
 }
+
+// brief reports whether there is a stream, and it has not lasted long.
+func (c *pushConn) brief() bool { return c != nil && time.Since(c.opened) < pushSettled }
 
 // broken reports whether the peer has closed the stream.
 func (c *pushConn) broken() bool {
