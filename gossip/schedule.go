@@ -137,7 +137,9 @@ func (r *Replicator) peek(p *peer) {
 	default:
 		r.mu.Lock()
 		p.peeks++
-		p.next = time.Now().Add(r.rest() + peekAgain/2 + rand.N(peekAgain))
+		if !p.whole { // else a session has become due meanwhile
+			p.next = time.Now().Add(r.rest() + peekAgain/2 + rand.N(peekAgain))
+		}
 		r.mu.Unlock()
 	}
 }
