@@ -107,7 +107,7 @@ func (t *turn) end() { close(t.ended) }
 // turn is needed from when the target could take the place of something until it is proven, has failed, or is put off.
 func (w *worker) takeTurn(ctx context.Context, d Desired, s *rollout.State) {
 	needed := s.Selected && d.Target != nil && d.Target.Spec.Strategy.MaxUnavailable > 0 && w.cfg.Turns != nil &&
-		s.Fetched && s.Stuck == "" && (s.Shut == "" || s.Begun) && s.Target != s.Verified && s.Target != s.Broken
+		(s.Fetched || s.Running == s.Target) && s.Stuck == "" && (s.Shut == "" || s.Begun) && s.Target != s.Verified && s.Target != s.Broken
 	if w.turn != nil && (!needed || w.turn.claim.Statement != string(s.Target)) {
 		w.turn.end()
 		w.turn = nil

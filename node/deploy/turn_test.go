@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -172,6 +173,36 @@ func TestTurnEndsWithFailure(t *testing.T) {
 			if time.Since(watched) > 10*time.Minute {
 				t.Fatalf("%d have failed", failed)
 			}
+		}
+	})
+}
+
+// TestTurnLastsWhileBlobIsMended: who finds, as it changes, that the blob went bad keeps its turn until it has changed.
+func TestTurnLastsWhileBlobIsMended(t *testing.T) {
+	site(t, func(t *testing.T, _ *desk, all []*bench) {
+		wantAll(all, inRow("1", 1))
+		watch(t, all, "till@1", time.Minute)
+		time.Sleep(sequence.Settle)
+		v2 := inRow("2", 1)
+		for _, b := range all {
+			b.plain.set("till@2", conduct{prepares: 2 * time.Second, reads: true})
+		}
+		wantAll(all, v2)
+		changes := func(b *bench) bool { return b.after(0).Phase == rollout.Starting }
+		first := -1
+		for range 600 {
+			if first = slices.IndexFunc(all, changes); first >= 0 {
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if first < 0 {
+			t.Fatal("nobody changes")
+		}
+		all[first].shelf.takes(time.Minute)
+		all[first].shelf.lose(v2.Artifact)
+		if most, _ := watch(t, all, "till@2", 10*time.Minute); most > 1 {
+			t.Errorf("%d were out at once", most)
 		}
 	})
 }

@@ -134,6 +134,8 @@ func decide(s State) Action {
 		return keep(s, Action{Phase: Waiting, Why: s.Problem})
 	case s.Target == s.Broken:
 		return fallBack(s)
+	case !s.Fetched && s.Running == s.Target:
+		return regain(s)
 	case !s.Fetched:
 		return fetch(s)
 	case s.early() != "":
@@ -194,6 +196,16 @@ func fetch(s State) Action {
 		return prove(s, Action{Phase: Fetching, Why: why, Fetch: true, Ahead: true})
 	}
 	return keep(s, Action{Phase: Fetching, Fetch: true})
+}
+
+// regain fetches the blob of a target again that was started before it went bad. What the target comes to counts meanwhile: nobody may
+// have the blob.
+func regain(s State) Action {
+	a := judge(s)
+	if a.Fail == "" {
+		a.Fetch, a.Phase, a.Why = true, Fetching, ""
+	}
+	return a
 }
 
 // prove is keep for as long as it may take for a time to come: what runs may prove itself, or fail, meanwhile.

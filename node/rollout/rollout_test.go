@@ -61,7 +61,12 @@ func TestDecide(t *testing.T) {
 			s.Bar, s.Singleton = "b", Singletons{true, false, true}
 			s.Begun, s.Verified, s.Torn = true, "v1", true
 		}), Action{Phase: Standby, Why: "b", Mend: true}},
-		"target is torn":     {with(func(s *State) { s.Fetched, s.Running, s.Verified, s.Torn = false, "v2", "v2", true }), Action{Phase: Fetching, Fetch: true}},
+		"target is torn": {with(func(s *State) { s.Fetched, s.Running, s.Verified, s.Torn = false, "v2", "v2", true }), Action{Phase: Fetching, Fetch: true}},
+		"torn, proves":   {with(func(s *State) { s.Fetched, s.Running, s.Health, s.Verified = false, "v2", Healthy, "v1" }), Action{Phase: Fetching, Verify: "v2", Fetch: true}},
+		"torn, fails": {with(func(s *State) {
+			s.Fetched, s.Running, s.Health, s.Verified, s.Detail = false, "v2", Unhealthy, "v1", "503"
+		}), Action{Phase: Failed, Why: "503", Fail: "v2", Start: "v1"}},
+		"torn, waits for it": {with(func(s *State) { s.Fetched, s.Running, s.Verified = false, "v2", "v1" }), Action{Phase: Fetching, Fetch: true}},
 		"torn, not selected": {State{Verified: "v1", Torn: true}, Action{Phase: Absent}},
 		"put off":            {with(func(s *State) { s.Stuck, s.Running, s.Verified = "disk full", "v1", "v1" }), Action{Phase: Waiting, Why: "disk full"}},
 		"put off, stopped":   {with(func(s *State) { s.Stuck, s.Verified = "not empty", "v1" }), Action{Phase: Waiting, Why: "not empty", Start: "v1"}},
