@@ -115,6 +115,9 @@ func (r report) bounded() error {
 	if r.LeftOut < 0 {
 		return fmt.Errorf("%d deployments are left out", r.LeftOut)
 	}
+	if len(r.Addrs) > maxReportAddrs {
+		return fmt.Errorf("%d addresses", len(r.Addrs))
+	}
 	for _, b := range r.Blobs {
 		if len(b) != blobPrefixBytes {
 			return fmt.Errorf("a blob is named with %d bytes", len(b))
