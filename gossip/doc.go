@@ -88,7 +88,7 @@
 //	                ◄──  records, ... done
 //
 // Where two digests differ at one number the whole feed goes both ways, as either side may lack
-// something in the middle; of one that a session cannot hold, the initiator's next one has what follows, by the want-list too. Each
+// something in the middle; where a session cannot hold all of it, or is cut, the initiator's next one has what follows, by the want-list too. Each
 // side sends up to 16 MiB of records. A session that brought anything new is followed by another at once, up to 4
 // times, and one that hit its bound by up to 15: records that had to wait for another feed are judged then. Where
 // such sessions have brought nothing, they come later each time. A cut in the middle loses nothing, as every frame

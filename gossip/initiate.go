@@ -39,7 +39,8 @@ func (s *session) initiate(again bool) error {
 	}
 	left, err := s.exchangeRecords(todo)
 	switch {
-	case err != nil:
+	case err != nil: // the next goes on from here: on a thin link none may ever come to its end
+		s.p.places.note(todo, left)
 		return err
 	case s.result.More:
 		s.result.Moved = s.p.places.note(todo, left)
@@ -49,9 +50,10 @@ func (s *session) initiate(again bool) error {
 	return nil
 }
 
-// exchangeRecords has both sides send what the other lacks, and returns what had no room.
+// exchangeRecords has both sides send what the other lacks, and returns what had no room or, with an error, what has not come.
 func (s *session) exchangeRecords(todo plan) (left plan, err error) {
 	s.got, s.asked = make(map[string]uint64), len(todo.Want)
+	left = todo
 	if err := s.sendWants(todo.Want); err != nil {
 		return left, err
 	}
@@ -61,13 +63,11 @@ func (s *session) exchangeRecords(todo plan) (left plan, err error) {
 	if err := s.link.send(frame{Kind: kindDone, More: len(left.Give) > 0}); err != nil {
 		return left, err
 	}
-	if err := s.receiveRecords(nil); err != nil {
-		return left, err
-	}
-	if s.owes {
+	left.Want = nil
+	if err = s.receiveRecords(nil); err != nil || s.owes {
 		left.Want = s.unread(todo)
 	}
-	return left, nil
+	return left, err
 }
 
 // unread is the function of this name for what has come.

@@ -14,7 +14,7 @@ type places struct {
 	want map[feedHash]uint64 // likewise the peer, by its own numbers
 }
 
-// note keeps where a session has stopped that did not hold everything: what it was to do, and what of that is left. It reports whether
+// note keeps where a session has stopped that did not hold everything, or was cut: what it was to do, and what of that is left. It reports whether
 // it got on with a contested feed.
 func (at *places) note(todo, left plan) (moved bool) {
 	if at.give == nil {

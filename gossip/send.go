@@ -1,13 +1,16 @@
 package gossip
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // sessionPause is how long a side may take to begin its next frame: it may be writing the other's
 // records to a slow disk.
 const sessionPause = time.Minute
 
 // sendRecords sends spans of feeds in frames, up to the session's bound. Urgent ones come first, in frames of their own,
-// so that what is late need not wait for what is much. It returns what had no room.
+// so that what is late need not wait for what is much. It returns what had no room or, with an error, what was not sent.
 func (s *session) sendRecords(spans []span) (left []span, err error) {
 	b := batch{send: s.link.send, sent: s.p.queue.drop}
 	urgent := func(sp span) bool { return s.r.cfg.Log.Urgent(sp.Feed) }
@@ -15,7 +18,7 @@ func (s *session) sendRecords(spans []span) (left []span, err error) {
 	for i, sp := range spans {
 		if i > 0 && !urgent(sp) && b.urgent {
 			if err := b.flush(); err != nil {
-				return nil, err
+				return b.unsent(spans), err
 			}
 		}
 		b.urgent = urgent(sp)
@@ -24,16 +27,19 @@ func (s *session) sendRecords(spans []span) (left []span, err error) {
 		}
 		rest, full, err := s.sendSpan(&b, sp)
 		if err != nil {
-			return nil, err
+			return b.unsent(spans), err
 		}
 		if full {
 			s.result.More = true
-			left = spans[i:]
+			left = slices.Clone(spans[i:])
 			left[0] = rest
 			break
 		}
 	}
-	return left, b.flush()
+	if err := b.flush(); err != nil {
+		return b.unsent(spans), err
+	}
+	return left, nil
 }
 
 // sendSpan reports whether the session is full, and what of the span had no room then.
@@ -68,6 +74,7 @@ type batch struct {
 	size    int
 	total   int // bytes added so far
 	urgent  bool
+	last    recordKey // of what was sent; zero if nothing was
 }
 
 func (b *batch) add(r Record) error {
@@ -88,8 +95,21 @@ func (b *batch) flush() error {
 	}
 	err := b.send(recordsFrame(b.records))
 	if err == nil {
+		last := b.records[len(b.records)-1]
+		b.last = recordKey{last.Feed, last.Seq}
 		b.sent(b.records)
 	}
 	b.records, b.size = nil, 0
 	return err
+}
+
+// unsent returns what is left of spans, whose records were sent in their order.
+func (b *batch) unsent(spans []span) []span {
+	i := slices.IndexFunc(spans, func(sp span) bool { return sp.Feed == b.last.feed })
+	if i < 0 {
+		return spans
+	}
+	left := slices.Clone(spans[i:])
+	left[0].After = b.last.seq
+	return left
 }

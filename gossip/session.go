@@ -228,14 +228,17 @@ var errOwnTrouble = errors.New("cannot store records")
 // offer gives records to the log. It fails if this node cannot store them.
 func (s *session) offer(rs []Record) error {
 	s.p.queue.drop(rs)
+	stored, err := s.r.offer(s.p, rs)
+	s.result.Stored += stored
+	if err != nil {
+		return err
+	}
 	for _, r := range rs {
 		if _, known := s.got[r.Feed]; known || len(s.got) < s.asked {
 			s.got[r.Feed] = r.Seq
 		}
 	}
-	stored, err := s.r.offer(s.p, rs)
-	s.result.Stored += stored
-	return err
+	return nil
 }
 
 // offer gives records of a peer to the log and returns how many were new. A record of a feed that

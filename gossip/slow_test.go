@@ -62,3 +62,26 @@ func TestDripIsCut(t *testing.T) {
 		})
 	}
 }
+
+// TestThinLinkGoesThroughContestedFeed: what is missing in a feed comes, though no session lasts long enough for all of the feed.
+func TestThinLinkGoesThroughContestedFeed(t *testing.T) {
+	const records, missing, rate = 1000, 500, 1000 // a session carries some 300 of them
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(2, 1, true)
+		defer f.close()
+		for i, n := range f.nodes {
+			n.log.Offer(ident.NodeID{}, []Record{{admitFeed, 1, []byte(f.nodes[0].name)}})
+			for seq := uint64(1); seq <= records; seq++ {
+				if r := (Record{"/register/" + f.nodes[0].name, seq, fmt.Appendf(nil, "%d=%s", seq, strings.Repeat("x", 2000))}); i == 0 || seq != missing {
+					n.log.Offer(ident.NodeID{}, []Record{r})
+				}
+			}
+		}
+		f.net.rate = rate
+		f.pairs(all, f.link)
+		time.Sleep(3 * time.Hour)
+		if d := f.diverged(); d != "" {
+			t.Errorf("%s still differs", d)
+		}
+	})
+}
