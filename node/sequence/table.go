@@ -16,8 +16,11 @@ const (
 	Forget   = 30 * time.Second
 )
 
-// maxTurns bounds a Table: beyond it nobody is given a turn.
-const maxTurns = 4096
+// Bounds of a Table: beyond them nobody is given a turn, and no node. One node that makes up deployments leaves room for the others'.
+const (
+	maxTurns   = 4096
+	maxOfANode = 256
+)
 
 // Claim is what a node asks for.
 type Claim struct {
@@ -72,11 +75,22 @@ func (t *Table) give(k key, now time.Duration) Answer {
 	if t.turns == nil {
 		t.turns = map[key]time.Duration{}
 	}
-	if _, has := t.turns[k]; !has && len(t.turns) >= maxTurns {
+	if _, has := t.turns[k]; !has && t.full(k.node) {
 		return Answer{}
 	}
 	t.turns[k] = now
 	return Answer{Go: true}
+}
+
+// full reports whether a node can be given no further turn.
+func (t *Table) full(node ident.NodeID) bool {
+	of := 0
+	for k := range t.turns {
+		if k.node == node {
+			of++
+		}
+	}
+	return of >= maxOfANode || len(t.turns) >= maxTurns
 }
 
 // ahead are the nodes that have a turn.

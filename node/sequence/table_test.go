@@ -1,6 +1,7 @@
 package sequence
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -96,5 +97,20 @@ func TestPatience(t *testing.T) {
 	c := Claim{Max: 2}
 	if p0, p1, p2 := Patience(0, c, time.Minute), Patience(1, c, time.Minute), Patience(2, c, time.Minute); p0 != lonely || p1 != p0 || p2 != p0+time.Minute {
 		t.Errorf("%v, %v, %v", p0, p1, p2)
+	}
+}
+
+// A node that makes up deployments does not take the room of others.
+func TestManyTurnsOfOne(t *testing.T) {
+	liar, honest := ident.NodeID{1}, ident.NodeID{2}
+	var table Table
+	for i := range maxTurns {
+		table.Ask(Settle, liar, Claim{Deployment: fmt.Sprint("app", i), Max: 1})
+	}
+	if got := table.Ask(Settle, honest, Claim{Deployment: "till", Max: 1}); !got.Go {
+		t.Error("no turn is left")
+	}
+	if got := table.Ask(Settle, liar, Claim{Deployment: "app0", Max: 1}); !got.Go {
+		t.Error("who has a turn lost it")
 	}
 }
