@@ -63,16 +63,12 @@ func (p *player) play(ctx context.Context, file string, seed uint64) (verdict, e
 	cmd.Env = append(os.Environ(), p.env...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Start()
-	if err != nil && ctx.Err() == nil {
-		return nil, fmt.Errorf("start a process for the story: %w", err)
-	}
-	if err == nil {
-		err = cmd.Wait()
-	}
+	err := cmd.Run()
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case cmd.Process == nil:
+		return nil, fmt.Errorf("start a process for the story: %w", err)
 	case err == nil:
 		return nil, nil
 	case errors.Is(limited.Err(), context.DeadlineExceeded):

@@ -16,7 +16,7 @@ const (
 	Forget   = 30 * time.Second
 )
 
-// Bounds of a Table: beyond them nobody is given a turn, and no node. One node that makes up deployments leaves room for the others'.
+// Bounds of a Table: how many turns there are at a time, and of one node: so one that makes up deployments leaves room for the others'.
 const (
 	maxTurns   = 4096
 	maxOfANode = 256
