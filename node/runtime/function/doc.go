@@ -12,7 +12,7 @@
 //	stdin         the request's body
 //	stdout        header lines, a blank line, the body; "Status: 404 Not Found" sets the
 //	              status, and Location without Status means 302
-//	stderr        goes to the node's log, at most a few lines a second
+//	stderr        goes to the node's log, the first KiB of a request's and at most a few lines a second
 //
 // It departs from the RFC in that a Location with a path alone is sent to the client, not
 // followed here, and in that the module gets no SCRIPT_NAME but the whole path as PATH_INFO.

@@ -173,6 +173,14 @@ func TestRequestFails(t *testing.T) {
 	}
 }
 
+// A function may print as much as it likes: only the beginning is kept, and printing never fails.
+func TestPrintsMuch(t *testing.T) {
+	i := start(t, open(t, Config{}), work("talkative@1", talkative()))
+	if status, body := ask(t, "GET", i.Addr(), "/", nil); status != 204 {
+		t.Errorf("status %d %q, %+v", status, body, i.Status())
+	}
+}
+
 // The memory that an instance leaves is zero again when the next gets it.
 func TestMemoryIsCleared(t *testing.T) {
 	var all memories

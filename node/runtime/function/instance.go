@@ -234,7 +234,7 @@ func (i *instance) leads() (epoch uint64, ok bool) {
 // run runs the module and reads what it printed.
 func (i *instance) run(ctx context.Context, env map[string]string, body []byte) (response, error) {
 	out := &bounded{limit: maxResponse}
-	printed := &bounded{limit: maxPrinted}
+	printed := &bounded{limit: maxPrinted, lax: true} // of many languages a failed print ends the program
 	err := i.module.run(ctx, env, bytes.NewReader(body), out, printed)
 	said := strings.TrimSpace(printed.String())
 	if err == nil && out.over {
@@ -284,10 +284,11 @@ func (i *instance) log() *slog.Logger {
 	return i.driver.config.Logger.With("deployment", i.workload.Deployment, "release", i.workload.Release)
 }
 
-// bounded keeps the first limit bytes. More is an error to the writer, and remembered.
+// bounded keeps the first limit bytes. More is remembered, and an error to the writer unless lax.
 type bounded struct {
 	bytes.Buffer
 	limit int
+	lax   bool
 	over  bool
 }
 
@@ -297,5 +298,8 @@ func (b *bounded) Write(p []byte) (int, error) {
 	}
 	b.over = true
 	n, _ := b.Buffer.Write(p[:b.limit-b.Len()]) // a Buffer's Write never fails
+	if b.lax {
+		return len(p), nil
+	}
 	return n, io.ErrShortWrite
 }

@@ -126,6 +126,20 @@ var (
 	}, 0x41, 0, 0x41, 0xc0, 0x00, 0x41, 1, 0x41, 56, 0x10, 0, 0x1a)
 )
 
+// talkative prints 1000 bytes to standard error, twice, traps if it cannot, and answers:
+//
+//	(module (import "wasi_snapshot_preview1" "fd_write" (func $w (param i32 i32 i32 i32) (result i32)))
+//	  (memory 2) (data (i32.const 0) ...)    ;; 1000 bytes at 32; at 16, those of the answer alone
+//	  (func (export "_start")
+//	    (if (call $w (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)) (then unreachable))    ;; twice
+//	    (drop (call $w (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 8)))))
+func talkative() []byte {
+	const answer = "Status: 204\n\n"
+	memory := append([]byte{32, 0, 0, 0, 0xe8, 0x03, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, byte(len(answer)), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, answer...)
+	say := []byte{0x41, 2, 0x41, 0, 0x41, 1, 0x41, 8, 0x10, 0, 0x04, 0x40, 0x00, 0x0b}
+	return calling("fd_write", memory, bytes.Join([][]byte{say, say, {0x41, 1, 0x41, 16, 0x41, 1, 0x41, 8, 0x10, 0, 0x1a}}, nil)...)
+}
+
 func importing(from, name string) []byte {
 	return wasm(section(secType, voidType), section(secImport, importFunc(from, name, 0)), section(secFunc, []byte{0}),
 		section(secExport, exportFunc(entry, 1)), section(secCode, body()))
