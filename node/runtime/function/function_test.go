@@ -1,6 +1,7 @@
 package function
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -178,6 +179,30 @@ func TestPrintsMuch(t *testing.T) {
 	i := start(t, open(t, Config{}), work("talkative@1", talkative()))
 	if status, body := ask(t, "GET", i.Addr(), "/", nil); status != 204 {
 		t.Errorf("status %d %q, %+v", status, body, i.Status())
+	}
+}
+
+// Who closes his half of the connection before the answer is taken to have left; he is not told that all went well.
+func TestHalfClosed(t *testing.T) {
+	i := start(t, open(t, Config{}), work("sleepy@1", moduleSleep))
+	conn, err := net.Dial("tcp", i.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: till\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != 503 {
+		t.Errorf("status %d of what never answered", resp.StatusCode)
 	}
 }
 

@@ -262,7 +262,8 @@ func (i *instance) reply(w http.ResponseWriter, resp response, err error) {
 		w.WriteHeader(resp.status)
 		_, _ = w.Write(resp.body) // whoever asked has left, if this fails
 	case errors.Is(err, context.Canceled):
-		// whoever asked has left, or the server is closing: there is nobody to tell
+		// whoever asked has left, or the server is closing; but who has only closed his half still reads
+		refuse(w, http.StatusServiceUnavailable, "the client hung up, or the function is stopping")
 	case errors.Is(err, context.DeadlineExceeded):
 		i.note(fmt.Errorf("no answer within %s: %w", i.timeout, err))
 		refuse(w, http.StatusGatewayTimeout, fmt.Sprintf("the function did not answer within %s", i.timeout))
