@@ -206,6 +206,31 @@ func TestHalfClosed(t *testing.T) {
 	}
 }
 
+// Memory that grows page by page is not copied each time.
+func TestMemoryGrowsByPages(t *testing.T) {
+	const limit = 1024 * pageSize
+	var all memories
+	mem := all.Allocate(pageSize, limit)
+	var base *byte
+	moves := 0
+	for size := uint64(pageSize); size <= limit; size += pageSize {
+		b := mem.Reallocate(size)
+		if base != &b[0] {
+			base = &b[0]
+			moves++
+		}
+		if uint64(len(b)) != size {
+			t.Fatalf("%d bytes, want %d", len(b), size)
+		}
+		if room := cap(mem.(*memory).buf); room > limit {
+			t.Fatalf("room for %d bytes, more than the limit of %d", room, limit)
+		}
+	}
+	if moves > 40 {
+		t.Errorf("moved %d times on the way to %d bytes", moves, limit)
+	}
+}
+
 // The memory that an instance leaves is zero again when the next gets it.
 func TestMemoryIsCleared(t *testing.T) {
 	var all memories

@@ -19,27 +19,30 @@ type memories struct {
 var _ experimental.MemoryAllocator = (*memories)(nil)
 
 // Allocate implements experimental.MemoryAllocator. What memory to make room for is known from
-// instances before, so the capacity that the module asks for is not needed.
-func (m *memories) Allocate(_, _ uint64) experimental.LinearMemory {
+// instances before, so the capacity that the module asks for is not needed. limit is the same for all instances.
+func (m *memories) Allocate(_, limit uint64) experimental.LinearMemory {
 	if mem, ok := m.free.Get().(*memory); ok {
 		return mem
 	}
-	return &memory{owner: m}
+	return &memory{owner: m, limit: int(limit)}
 }
 
 // memory is one instance's. Invariant: beyond used, all bytes up to buf's capacity are zero.
 type memory struct {
 	owner *memories
+	limit int // bytes
 	buf   []byte
 	used  int
 }
 
 // Reallocate implements experimental.LinearMemory: it returns the memory at a size that is no
-// less than before. wazero has held the size to the limit.
+// less than before. wazero has held the size to the limit. Programs in C and Rust grow by a page at a time:
+// what has to move gets room for half as much again, or most of a request's time would go into copying.
 func (m *memory) Reallocate(size uint64) []byte {
 	n := int(size)
 	if n > cap(m.buf) {
-		bigger := make([]byte, max(n, int(m.owner.need.Load())))
+		room := min(cap(m.buf)+cap(m.buf)/2, m.limit)
+		bigger := make([]byte, max(n, room, int(m.owner.need.Load())))
 		copy(bigger, m.buf[:m.used])
 		m.buf = bigger
 	}
