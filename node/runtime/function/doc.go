@@ -42,6 +42,6 @@
 // SELVAGE_EPOCH is the token at the time of the request.
 //
 // Where wazero has a compiler for the platform (amd64, arm64) modules become machine code,
-// which is kept in the slot on disk so that the next start is quick; elsewhere they are
+// which is kept in the slot on disk, with a sum over it (file "sum"), so that the next start is quick; elsewhere they are
 // interpreted.
 package function

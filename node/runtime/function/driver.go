@@ -159,9 +159,15 @@ func (d *Driver) compile(ctx context.Context, w runtime.Workload, code []byte, m
 	if d.config.FS == nil {
 		return compile(ctx, code, memory, "")
 	}
-	slot := slots.Dir(w)
-	m, err := compile(ctx, code, memory, filepath.Join(d.config.Root, filepath.FromSlash(slot)))
+	if err := d.checkCode(w); err != nil { // what cannot be removed either is not to be read
+		d.config.Logger.Warn("machine code not kept", "deployment", w.Deployment, "release", w.Release, "error", err)
+		return compile(ctx, code, memory, "")
+	}
+	m, err := compile(ctx, code, memory, filepath.Join(d.config.Root, filepath.FromSlash(slots.Dir(w))))
 	if err == nil {
+		if err := d.keepCode(w); err != nil { // then it is made anew when it is needed next
+			d.config.Logger.Warn("machine code not kept", "deployment", w.Deployment, "release", w.Release, "error", err)
+		}
 		return m, nil
 	}
 	if rerr := slots.Drop(d.config.FS, w); rerr != nil {
