@@ -182,6 +182,20 @@ func TestPrintsMuch(t *testing.T) {
 	}
 }
 
+// A panic beneath a request, which net/http would swallow, is a failure like others, and the next request finds a place.
+func TestPanicIsAFailure(t *testing.T) {
+	i := start(t, open(t, Config{Concurrency: 1}), work("quiet@1", moduleSilent))
+	i.(*instance).module.compiled = nil
+	for range 2 {
+		if status, body := ask(t, "GET", i.Addr(), "/", nil); status != 502 {
+			t.Errorf("status %d %q", status, body)
+		}
+	}
+	if s := i.Status(); !strings.Contains(s.LastError, "panic") {
+		t.Errorf("%+v", s)
+	}
+}
+
 // Who closes his half of the connection before the answer is taken to have left; he is not told that all went well.
 func TestHalfClosed(t *testing.T) {
 	i := start(t, open(t, Config{}), work("sleepy@1", moduleSleep))

@@ -130,8 +130,13 @@ func (m *module) config(ctx context.Context) wazero.ModuleConfig {
 }
 
 // run runs the program once. The error is ctx's when ctx ended it; otherwise it says why the
-// program failed.
-func (m *module) run(ctx context.Context, env map[string]string, stdin io.Reader, stdout, stderr io.Writer) error {
+// program failed, also when what runs it did.
+func (m *module) run(ctx context.Context, env map[string]string, stdin io.Reader, stdout, stderr io.Writer) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
 	ctx = experimental.WithMemoryAllocator(ctx, &m.memories)
 	config := m.config(ctx).WithArgs(m.args...).WithStdin(stdin).WithStdout(stdout).WithStderr(stderr)
 	for _, k := range slices.Sorted(maps.Keys(env)) {
