@@ -1,7 +1,7 @@
 // Package process runs native programs: an adapter for os/exec.
 //
-// The blob is written to the slot as an executable file, and its digest is checked again at
-// every Start. The program runs in a process group of its own with
+// The blob is written to the slot as an executable file, and its digest is checked again whenever
+// it is about to run: what a program does to its own file or directory is undone when it is started again. The program runs in a process group of its own with
 //
 //	directory     run/<deployment>/data, which stays until Remove
 //	environment   PATH, LANG and TZ of the node; HOME, that directory; the workload's variables;

@@ -103,6 +103,8 @@ func (d *Driver) Start(ctx context.Context, w runtime.Workload) (runtime.Instanc
 		return nil, fmt.Errorf("start process %s: %w", w.Release, err)
 	}
 	row.Instance = inst
+	inst.files.Lock()
+	defer inst.files.Unlock()
 	if err := slots.Prune(d.config.FS, w.Deployment, w.Slot(), row.Previous); err != nil {
 		d.config.Logger.Warn("old program not removed", "deployment", w.Deployment, "error", err)
 	}
@@ -114,25 +116,30 @@ func (d *Driver) start(ctx context.Context, w runtime.Workload) (*instance, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := d.discardDamaged(w); err != nil {
-		return nil, err
+	made, err := d.ready(w)
+	var inst *instance
+	if err == nil {
+		inst, err = supervise(d, w, port)
 	}
-	made, err := slots.Make(d.config.FS, w, func(dir string) error { return d.write(w, dir) })
-	if err != nil {
-		return nil, fmt.Errorf("write program: %w", err)
-	}
-	inst, err := d.launch(w, port)
 	if err != nil && made {
 		err = errors.Join(err, slots.Drop(d.config.FS, w))
 	}
 	return inst, err
 }
 
-func (d *Driver) launch(w runtime.Workload, port int) (*instance, error) {
-	if err := d.config.FS.MkdirAll(path.Join(runtime.Dir(w.Deployment), dataDir), 0o700); err != nil {
-		return nil, fmt.Errorf("make data directory: %w", err)
+// ready has the program on disk as it should be, and its directory there. made reports whether it was written; it may have been on an error too.
+func (d *Driver) ready(w runtime.Workload) (made bool, err error) {
+	if err := d.discardDamaged(w); err != nil {
+		return false, err
 	}
-	return supervise(d, w, port)
+	made, err = slots.Make(d.config.FS, w, func(dir string) error { return d.write(w, dir) })
+	if err != nil {
+		return made, fmt.Errorf("write program: %w", err)
+	}
+	if err := d.config.FS.MkdirAll(path.Join(runtime.Dir(w.Deployment), dataDir), 0o700); err != nil {
+		return made, fmt.Errorf("make data directory: %w", err)
+	}
+	return made, nil
 }
 
 // write makes the executable file in a slot.
@@ -148,7 +155,7 @@ func (d *Driver) write(w runtime.Workload, dir string) error {
 	return errors.Join(err, f.Close())
 }
 
-// discardDamaged removes the workload's slot if the program in it is not what the digest names.
+// discardDamaged removes the workload's slot if the program in it is not what the digest names, or cannot be executed.
 func (d *Driver) discardDamaged(w runtime.Workload) error {
 	slot := slots.Dir(w)
 	if _, err := d.config.FS.Stat(slot); err != nil {
@@ -156,15 +163,25 @@ func (d *Driver) discardDamaged(w runtime.Workload) error {
 	}
 	f, err := d.config.FS.OpenFile(path.Join(slot, program), os.O_RDONLY, 0)
 	if err == nil {
-		hash := sha256.New()
-		_, err = io.Copy(hash, f)
+		var whole bool
+		whole, err = isWhole(f, w.Artifact.Digest)
 		f.Close()
-		if err == nil && [32]byte(hash.Sum(nil)) == w.Artifact.Digest {
+		if whole {
 			return nil
 		}
 	}
 	d.config.Logger.Warn("program on disk was damaged", "deployment", w.Deployment, "release", w.Release, "error", err)
 	return slots.Drop(d.config.FS, w)
+}
+
+func isWhole(f disk.File, digest [32]byte) (bool, error) {
+	info, err := f.Stat()
+	if err != nil || info.Mode()&0o100 == 0 {
+		return false, err
+	}
+	hash := sha256.New()
+	_, err = io.Copy(hash, f)
+	return err == nil && [32]byte(hash.Sum(nil)) == digest, err
 }
 
 func (d *Driver) host(name string) string {

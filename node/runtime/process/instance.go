@@ -39,6 +39,7 @@ type instance struct {
 	log       *logFile
 	condition runtime.Condition
 
+	files  sync.Mutex // held by who changes what the deployment has on disk beside its log
 	ending sync.Once
 	lapsed bool          // the supervisor's: it ended because its lease did
 	stop   chan struct{} // closed when it shall end
@@ -109,19 +110,24 @@ func (i *instance) run(launched chan<- error) {
 	}
 	wait := backoff{min: i.driver.config.MinBackoff, max: i.driver.config.MaxBackoff, stable: i.driver.config.StableIn}
 	for {
-		began := time.Now()
+		var ran time.Duration
 		if c != nil {
+			began := time.Now()
 			err = i.watch(c)
+			ran = time.Since(began)
 		}
 		if i.stopping() || i.lapsed {
 			break
 		}
-		ran := time.Since(began)
-		i.report(err, ran)
+		if c != nil {
+			i.report(i.howEnded(err, ran))
+		} else {
+			i.report(err.Error())
+		}
 		if !i.sleep(wait.next(ran)) {
 			break
 		}
-		if c, err = i.launch(); err == nil {
+		if c, err = i.relaunch(); err == nil {
 			i.condition.Restarted()
 		} else if errors.Is(err, runtime.ErrNoLease) {
 			i.lapsed = true
@@ -153,6 +159,17 @@ func (i *instance) sleep(d time.Duration) bool {
 	case <-i.stop:
 		return false
 	}
+}
+
+// relaunch starts the program once more, as it was signed, whatever it or the disk has done to its files meanwhile.
+func (i *instance) relaunch() (*child, error) {
+	i.files.Lock()
+	_, err := i.driver.ready(i.workload)
+	i.files.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return i.launch()
 }
 
 // launch starts the program. A file that was written a moment ago may be busy for as long as a
@@ -293,8 +310,8 @@ func (c *child) kill() {
 	signalGroup(c.cmd.Process.Pid, syscall.SIGKILL)
 }
 
-// report says why the program is about to be started again.
-func (i *instance) report(err error, ran time.Duration) {
+// howEnded says how a run of the program ended.
+func (i *instance) howEnded(err error, ran time.Duration) string {
 	how := "exit status 0"
 	if err != nil {
 		how = err.Error()
@@ -303,8 +320,13 @@ func (i *instance) report(err error, ran time.Duration) {
 	if tail := strings.TrimSpace(i.log.tail()); tail != "" {
 		reason += "; last printed: " + tail
 	}
+	return reason
+}
+
+// report says why the program is about to be started again.
+func (i *instance) report(reason string) {
 	i.condition.Fail(runtime.PhaseRestarting, reason)
-	i.driver.config.Logger.Warn("program ended", "deployment", i.workload.Deployment, "release", i.workload.Release, "reason", reason)
+	i.driver.config.Logger.Warn("program is not running", "deployment", i.workload.Deployment, "release", i.workload.Release, "reason", reason)
 }
 
 // backoff says how long to wait before a program is started again.

@@ -31,6 +31,8 @@ var roles = map[string]func(){
 	"die":    func() { fmt.Println("out of luck"); fmt.Fprintln(os.Stderr, "giving up"); os.Exit(3) },
 	"deaf":   deaf,
 	"parent": parent,
+	"vandal": vandal,
+	"usurp":  usurp,
 	"agent":  agent,
 	"shirk":  shirk,
 	"boss":   boss,
@@ -77,6 +79,19 @@ func deaf() {
 	signal.Ignore(syscall.SIGTERM)
 	call()
 	lie()
+}
+
+// vandal removes its own file and directory, and ends.
+func vandal() {
+	fmt.Println(os.Remove(os.Args[0]), os.RemoveAll(os.Getenv("HOME")))
+	os.Exit(1)
+}
+
+// usurp puts another program in its own place, as programs do that update themselves, and ends.
+func usurp() {
+	other := os.Args[0] + ".other"
+	fmt.Println(os.WriteFile(other, []byte("#!/bin/sh\necho usurped\n"), 0o700), os.Rename(other, os.Args[0]))
+	os.Exit(1)
 }
 
 // parent has a deaf child, and waits for it.
@@ -332,6 +347,43 @@ func TestSlots(t *testing.T) {
 		t.Fatal(err)
 	}
 	start(t, open(t, root), workload("serve", "app@3", nil))
+}
+
+// A program whose mode was lost, as in a backup that was copied back, is written again too.
+func TestModeIsLost(t *testing.T) {
+	root := runtimetest.NewRoot(t)
+	d := open(t, root)
+	w := workload("serve", "app@1", nil)
+	if err := start(t, d, w).Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	files, _ := filepath.Glob(filepath.Join(root.Dir, "run/app/app@*/program"))
+	if err := os.Chmod(files[0], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start(t, d, w)
+}
+
+// What a program does to its own file and directory neither keeps it from being started again, nor is what is started then.
+func TestStartsAgainAsItWas(t *testing.T) {
+	for _, role := range []string{"vandal", "usurp"} {
+		t.Run(role, func(t *testing.T) {
+			root := runtimetest.NewRoot(t)
+			i := start(t, open(t, root), workload(role, "app@1", nil))
+			s := runtimetest.Await(t, i, func(s runtime.Status) bool {
+				return s.Restarts >= 3 || strings.Contains(s.LastError, "no such file") || strings.Contains(s.LastError, "usurped")
+			})
+			if s.Restarts < 3 {
+				t.Errorf("%+v", s)
+			}
+			if err := i.Stop(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if log, err := os.ReadFile(filepath.Join(root.Dir, "run/app/log")); err != nil || !strings.HasPrefix(string(log), "<nil> <nil>\n<nil> <nil>\n") {
+				t.Errorf("log %q, %v", log, err)
+			}
+		})
+	}
 }
 
 func TestBackoff(t *testing.T) {
