@@ -313,7 +313,10 @@ func (c *child) kill() {
 // howEnded says how a run of the program ended.
 func (i *instance) howEnded(err error, ran time.Duration) string {
 	how := "exit status 0"
-	if err != nil {
+	switch {
+	case errors.Is(err, exec.ErrWaitDelay):
+		how += ", while something that it has started goes on with its output: it has to stay in the foreground"
+	case err != nil:
 		how = err.Error()
 	}
 	reason := fmt.Sprintf("program ended after %s: %s", ran.Round(time.Millisecond), how)

@@ -33,6 +33,9 @@ var roles = map[string]func(){
 	"parent": parent,
 	"vandal": vandal,
 	"usurp":  usurp,
+	"daemon": daemon,
+	"tied":   tied,
+	"wall":   wall,
 	"agent":  agent,
 	"shirk":  shirk,
 	"boss":   boss,
@@ -92,6 +95,30 @@ func usurp() {
 	other := os.Args[0] + ".other"
 	fmt.Println(os.WriteFile(other, []byte("#!/bin/sh\necho usurped\n"), 0o700), os.Rename(other, os.Args[0]))
 	os.Exit(1)
+}
+
+// daemon leaves a child in a session of its own, with its output, and ends.
+func daemon() {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "ROLE=tied")
+	cmd.Stdout = os.Stdout
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+}
+
+// tied lives until the test hangs up.
+func tied() {
+	call()
+	_, _ = io.Copy(io.Discard, held) // an end by RST is an end too
+}
+
+// wall puts a file where its directory was, and ends.
+func wall() {
+	home := os.Getenv("HOME")
+	fmt.Println(os.RemoveAll(home), os.WriteFile(home, nil, 0o600))
 }
 
 // parent has a deaf child, and waits for it.
@@ -381,6 +408,27 @@ func TestStartsAgainAsItWas(t *testing.T) {
 			}
 			if log, err := os.ReadFile(filepath.Join(root.Dir, "run/app/log")); err != nil || !strings.HasPrefix(string(log), "<nil> <nil>\n<nil> <nil>\n") {
 				t.Errorf("log %q, %v", log, err)
+			}
+		})
+	}
+}
+
+// TestReasons: LastError says what a person could not find out from the log, and nothing that is not so.
+func TestReasons(t *testing.T) {
+	for _, c := range []struct {
+		role, want, not string
+	}{
+		{"daemon", "exit status 0, while something that it has started goes on with its output: it has to stay in the foreground", "WaitDelay"},
+		{"wall", "not a directory", "program ended after 0s"},
+	} {
+		t.Run(c.role, func(t *testing.T) {
+			i := start(t, open(t, runtimetest.NewRoot(t)), workload(c.role, "app@1", newPhone(t).env()))
+			runtimetest.Await(t, i, func(s runtime.Status) bool { return s.Phase == runtime.PhaseRestarting })
+			s := runtimetest.Await(t, i, func(s runtime.Status) bool {
+				return strings.Contains(s.LastError, c.want) || strings.Contains(s.LastError, c.not)
+			})
+			if !strings.Contains(s.LastError, c.want) {
+				t.Errorf("LastError %q, want %q", s.LastError, c.want)
 			}
 		})
 	}
