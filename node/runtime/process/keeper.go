@@ -35,13 +35,14 @@ func (k Keeper) Keep(made, link string, l runtime.Lease) (bundle.Kept, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keep link: %w", err)
 	}
-	kept := &keptLink{leash: leash, done: make(chan struct{})}
+	kept := &keptLink{link: host(link), leash: leash, done: make(chan struct{})}
 	go kept.follow(cmd)
 	return kept, nil
 }
 
 // keptLink is a link under a guard.
 type keptLink struct {
+	link     string
 	leash    *leash
 	dropping sync.Once
 	done     chan struct{} // closed when the guard has ended
@@ -61,6 +62,7 @@ func (k *keptLink) follow(cmd *exec.Cmd) {
 		<-ended
 	}
 	k.leash.release()
+	_ = os.Remove(k.link) // of a guard that was killed; else it is gone
 	close(k.done)
 }
 
