@@ -24,8 +24,8 @@
 //
 // Stop sends SIGTERM to the process group, and SIGKILL after 10 s. Whenever the program itself has ended,
 // what is left of its group is killed. On Linux the kernel kills the program when the node
-// dies, whatever kills the node; its children then are on their own. A child that leaves the
-// group is not followed.
+// dies, whatever kills the node; its children then go on until New is called for the same state directory, which kills
+// what is left of the group that is noted in run/<deployment>/group. A child that leaves the group is not followed.
 //
 // # Singletons
 //

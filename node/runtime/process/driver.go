@@ -50,7 +50,8 @@ type Driver struct {
 
 var _ runtime.Driver = (*Driver)(nil)
 
-// New returns a driver that runs nothing yet. It must be closed.
+// New returns a driver that runs nothing yet. It must be closed. What an earlier one that was killed has left of its programs
+// is killed before it returns; so no other may be at work in the same directory.
 func New(c Config) (*Driver, error) {
 	root, err := filepath.Abs(c.Root) // a program's directory is not the node's
 	if err != nil {
@@ -70,7 +71,9 @@ func New(c Config) (*Driver, error) {
 			*d.field = d.value
 		}
 	}
-	return &Driver{config: c}, nil
+	d := &Driver{config: c}
+	d.endLeft()
+	return d, nil
 }
 
 // Replaces reports false: two programs cannot serve one port.

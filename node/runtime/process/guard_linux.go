@@ -282,22 +282,11 @@ func buryDescendants() {
 	}
 }
 
-// children are the processes whose parent this one is, as /proc tells.
+// children are the processes whose parent this one is, as /proc tells; where it is not mounted, the group alone is killed.
 func children() (pids []int) {
-	self := strconv.Itoa(os.Getpid())
-	all, _ := os.ReadDir("/proc") // where it is not mounted, the group alone is killed
-	for _, e := range all {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		stat, err := readSmall("/proc/" + e.Name() + "/stat")
-		if err != nil {
-			continue // it has ended
-		}
-		// pid (name) state parent ...; a name may hold anything, and the last ')' ends it.
-		rest := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
-		if len(rest) > 1 && rest[1] == self {
+	self := os.Getpid()
+	for _, pid := range processes() {
+		if s, err := readStat(pid); err == nil && s.parent == self { // else it has ended
 			pids = append(pids, pid)
 		}
 	}

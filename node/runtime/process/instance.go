@@ -201,7 +201,13 @@ func (i *instance) launchOnce() (*child, error) {
 		cmd := exec.Command(program, w.Args...)
 		cmd.SysProcAttr = attributes()
 		i.prepare(cmd, 0)
-		return &child{cmd: cmd}, cmd.Start()
+		if err := cmd.Start(); err != nil {
+			return nil, err
+		}
+		if err := noteGroup(i.driver.config.FS, w.Deployment, cmd.Process.Pid); err != nil {
+			i.driver.config.Logger.Warn("program is not found again if the node is killed", "deployment", w.Deployment, "release", w.Release, "error", err)
+		}
+		return &child{cmd: cmd}, nil
 	}
 	epoch, err := runtime.MayStart(w.Lease)
 	if err != nil {
@@ -249,6 +255,9 @@ func (i *instance) watch(c *child) (err error) {
 	i.lapsed, err = c.follow(i.stop, i.grace(), func() {
 		i.driver.config.Logger.Warn("program killed", "deployment", i.workload.Deployment, "release", i.workload.Release, "grace", i.grace())
 	})
+	if c.leash == nil {
+		forgetGroup(i.driver.config.FS, i.workload.Deployment)
+	}
 	return err
 }
 

@@ -31,6 +31,7 @@ var roles = map[string]func(){
 	"die":    func() { fmt.Println("out of luck"); fmt.Fprintln(os.Stderr, "giving up"); os.Exit(3) },
 	"deaf":   deaf,
 	"parent": parent,
+	"pair":   pair,
 	"vandal": vandal,
 	"usurp":  usurp,
 	"daemon": daemon,
@@ -81,6 +82,16 @@ func serve() {
 func deaf() {
 	signal.Ignore(syscall.SIGTERM)
 	call()
+	lie()
+}
+
+// pair has a child in its group, and does nothing.
+func pair() {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "ROLE=tied")
+	if err := cmd.Start(); err != nil {
+		fmt.Println(err)
+	}
 	lie()
 }
 
@@ -146,12 +157,12 @@ func call() {
 
 var held net.Conn // keeps the connection from the garbage collector
 
-// agent starts a deaf program as a node would, and is then killed by the test.
+// agent starts a program as a node would, PROGRAM says which, and is then killed by the test.
 func agent() {
 	root := &runtimetest.Root{Dir: os.Getenv("DIR")}
 	d, err := New(Config{FS: root, Root: root.Dir})
 	if err == nil {
-		_, err = d.Start(context.Background(), workload("deaf", "app@1", map[string]string{"CALL": os.Getenv("CALL")}))
+		_, err = d.Start(context.Background(), workload(os.Getenv("PROGRAM"), "app@1", map[string]string{"CALL": os.Getenv("CALL")}))
 	}
 	if err != nil {
 		fmt.Println(err)
@@ -320,7 +331,7 @@ func TestNoOrphans(t *testing.T) {
 	}
 	phone := newPhone(t)
 	node := exec.Command(os.Args[0])
-	node.Env = append(os.Environ(), "ROLE=agent", "DIR="+t.TempDir(), "CALL="+phone.Addr().String())
+	node.Env = append(os.Environ(), "ROLE=agent", "PROGRAM=deaf", "DIR="+t.TempDir(), "CALL="+phone.Addr().String())
 	if err := node.Start(); err != nil {
 		t.Fatal(err)
 	}
