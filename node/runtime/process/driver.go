@@ -119,7 +119,7 @@ func (d *Driver) start(ctx context.Context, w runtime.Workload) (*instance, erro
 	if err != nil {
 		return nil, err
 	}
-	made, err := d.ready(w)
+	made, err := d.ready(ctx, w)
 	var inst *instance
 	if err == nil {
 		inst, err = supervise(d, w, port)
@@ -131,11 +131,11 @@ func (d *Driver) start(ctx context.Context, w runtime.Workload) (*instance, erro
 }
 
 // ready has the program on disk as it should be, and its directory there. made reports whether it was written; it may have been on an error too.
-func (d *Driver) ready(w runtime.Workload) (made bool, err error) {
-	if err := d.discardDamaged(w); err != nil {
+func (d *Driver) ready(ctx context.Context, w runtime.Workload) (made bool, err error) {
+	if err := d.discardDamaged(ctx, w); err != nil {
 		return false, err
 	}
-	made, err = slots.Make(d.config.FS, w, func(dir string) error { return d.write(w, dir) })
+	made, err = slots.Make(d.config.FS, w, func(dir string) error { return d.write(ctx, w, dir) })
 	if err != nil {
 		return made, fmt.Errorf("write program: %w", err)
 	}
@@ -146,12 +146,12 @@ func (d *Driver) ready(w runtime.Workload) (made bool, err error) {
 }
 
 // write makes the executable file in a slot.
-func (d *Driver) write(w runtime.Workload, dir string) error {
+func (d *Driver) write(ctx context.Context, w runtime.Workload, dir string) error {
 	f, err := d.config.FS.OpenFile(path.Join(dir, program), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o700)
 	if err != nil {
 		return err
 	}
-	err = w.Artifact.CopyTo(f)
+	err = w.Artifact.CopyTo(bounded{ctx, f})
 	if err == nil {
 		err = f.Sync()
 	}
@@ -159,7 +159,7 @@ func (d *Driver) write(w runtime.Workload, dir string) error {
 }
 
 // discardDamaged removes the workload's slot if the program in it is not what the digest names, or cannot be executed.
-func (d *Driver) discardDamaged(w runtime.Workload) error {
+func (d *Driver) discardDamaged(ctx context.Context, w runtime.Workload) error {
 	slot := slots.Dir(w)
 	if _, err := d.config.FS.Stat(slot); err != nil {
 		return nil // no slot: it is about to be made
@@ -167,24 +167,40 @@ func (d *Driver) discardDamaged(w runtime.Workload) error {
 	f, err := d.config.FS.OpenFile(path.Join(slot, program), os.O_RDONLY, 0)
 	if err == nil {
 		var whole bool
-		whole, err = isWhole(f, w.Artifact.Digest)
+		whole, err = isWhole(ctx, f, w.Artifact.Digest)
 		f.Close()
 		if whole {
 			return nil
 		}
 	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	d.config.Logger.Warn("program on disk was damaged", "deployment", w.Deployment, "release", w.Release, "error", err)
 	return slots.Drop(d.config.FS, w)
 }
 
-func isWhole(f disk.File, digest [32]byte) (bool, error) {
+func isWhole(ctx context.Context, f disk.File, digest [32]byte) (bool, error) {
 	info, err := f.Stat()
 	if err != nil || info.Mode()&0o100 == 0 {
 		return false, err
 	}
 	hash := sha256.New()
-	_, err = io.Copy(hash, f)
+	_, err = io.Copy(bounded{ctx, hash}, f)
 	return err == nil && [32]byte(hash.Sum(nil)) == digest, err
+}
+
+// bounded writes until ctx ends: what a node does when it is told to end takes of the time that programs have to end.
+type bounded struct {
+	ctx context.Context // of the one copy that it is made for
+	io.Writer
+}
+
+func (b bounded) Write(p []byte) (int, error) {
+	if err := b.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return b.Writer.Write(p)
 }
 
 func (d *Driver) host(name string) string {

@@ -39,10 +39,10 @@ type instance struct {
 	log       *logFile
 	condition runtime.Condition
 
-	files  sync.Mutex // held by who changes what the deployment has on disk beside its log
-	ending sync.Once
-	lapsed bool          // the supervisor's: it ended because its lease did
-	stop   chan struct{} // closed when it shall end
+	files  sync.Mutex      // held by who changes what the deployment has on disk beside its log
+	lapsed bool            // the supervisor's: it ended because its lease did
+	life   context.Context // ends when it shall end
+	end    context.CancelFunc
 	gone   chan struct{} // closed when it has ended and the supervisor is done
 }
 
@@ -57,9 +57,9 @@ func supervise(d *Driver, w runtime.Workload, port int) (*instance, error) {
 		port:     port,
 		addr:     net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
 		log:      &logFile{fs: d.config.FS, name: path.Join(runtime.Dir(w.Deployment), "log")},
-		stop:     make(chan struct{}),
 		gone:     make(chan struct{}),
 	}
+	i.life, i.end = context.WithCancel(context.Background())
 	i.condition.Enter(runtime.PhaseRunning)
 	launched := make(chan error, 1)
 	d.all.Go(func() { i.run(launched) })
@@ -83,8 +83,6 @@ func (i *instance) Stop(ctx context.Context) error {
 		return fmt.Errorf("stop process %s: %w", i.workload.Release, ctx.Err())
 	}
 }
-
-func (i *instance) end() { i.ending.Do(func() { close(i.stop) }) }
 
 // over reports whether nothing of the instance runs any more.
 func (i *instance) over() bool {
@@ -140,14 +138,7 @@ func (i *instance) run(launched chan<- error) {
 	i.condition.Enter(runtime.PhaseExited)
 }
 
-func (i *instance) stopping() bool {
-	select {
-	case <-i.stop:
-		return true
-	default:
-		return false
-	}
-}
+func (i *instance) stopping() bool { return i.life.Err() != nil }
 
 // sleep reports whether it slept for all of d, and was not told to stop.
 func (i *instance) sleep(d time.Duration) bool {
@@ -156,7 +147,7 @@ func (i *instance) sleep(d time.Duration) bool {
 	select {
 	case <-timer.C:
 		return true
-	case <-i.stop:
+	case <-i.life.Done():
 		return false
 	}
 }
@@ -164,7 +155,7 @@ func (i *instance) sleep(d time.Duration) bool {
 // relaunch starts the program once more, as it was signed, whatever it or the disk has done to its files meanwhile.
 func (i *instance) relaunch() (*child, error) {
 	i.files.Lock()
-	_, err := i.driver.ready(i.workload)
+	_, err := i.driver.ready(i.life, i.workload)
 	i.files.Unlock()
 	if err != nil {
 		return nil, err
@@ -252,7 +243,7 @@ func (i *instance) environ(home string, epoch uint64) []string {
 // watch waits until the program has ended, by itself or because it was told to, and nothing is
 // left of its group. The error says how it ended; nil is exit status 0.
 func (i *instance) watch(c *child) (err error) {
-	i.lapsed, err = c.follow(i.stop, i.grace(), func() {
+	i.lapsed, err = c.follow(i.life.Done(), i.grace(), func() {
 		i.driver.config.Logger.Warn("program killed", "deployment", i.workload.Deployment, "release", i.workload.Release, "grace", i.grace())
 	})
 	if c.leash == nil {

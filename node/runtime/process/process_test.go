@@ -4,6 +4,7 @@ package process
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -385,6 +386,34 @@ func TestSlots(t *testing.T) {
 		t.Fatal(err)
 	}
 	start(t, open(t, root), workload("serve", "app@3", nil))
+}
+
+// slowBlob is one on a slow disk: read is called before each read.
+type slowBlob struct {
+	*bytes.Reader
+	read func()
+}
+
+func (b slowBlob) ReadAt(p []byte, off int64) (int, error) {
+	b.read()
+	return b.Reader.ReadAt(p, off)
+}
+
+func (slowBlob) Close() error { return nil }
+
+// TestStartEndsWithItsContext: a node that is told to end waits for no program to be written, or there is no time left for those that run to end politely.
+func TestStartEndsWithItsContext(t *testing.T) {
+	d := open(t, runtimetest.NewRoot(t))
+	data := make([]byte, 16<<20)
+	w := runtimetest.Work(runtime.TypeProcess, "app@1", data)
+	ctx, cancel := context.WithCancel(t.Context())
+	reads := 0
+	w.Artifact.Open = func() (runtime.BlobReader, error) {
+		return slowBlob{bytes.NewReader(data), func() { cancel(); reads++ }}, nil
+	}
+	if _, err := d.Start(ctx, w); !errors.Is(err, context.Canceled) || reads > 2 {
+		t.Errorf("after %d reads: %v", reads, err)
+	}
 }
 
 // A program whose mode was lost, as in a backup that was copied back, is written again too.
