@@ -166,7 +166,7 @@ func TestSingletonNeedsLeaseAndGuard(t *testing.T) {
 		t.Errorf("without a guard: %v", err)
 	}
 	d.config.Guard = []string{"/no/such/guard"}
-	if _, err := d.Start(t.Context(), w); err == nil || errors.Is(err, runtime.ErrNoLease) {
+	if _, err := d.Start(t.Context(), w); err == nil || errors.Is(err, runtime.ErrNoLease) || errors.Is(err, runtime.ErrInvalid) {
 		t.Errorf("with a guard that is not there: %v", err)
 	}
 }

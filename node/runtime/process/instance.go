@@ -175,13 +175,24 @@ func (i *instance) launch() (*child, error) {
 		if errors.Is(err, syscall.ETXTBSY) && try < busyTries && i.sleep(busyWait) {
 			continue
 		}
-		for _, hopeless := range []error{syscall.ENOEXEC, syscall.ENOENT, syscall.EACCES, syscall.E2BIG} {
-			if errors.Is(err, hopeless) {
-				return nil, fmt.Errorf("%w: launch program: %w", runtime.ErrInvalid, err)
+		for _, h := range hopeless {
+			if errors.Is(err, h.err) {
+				return nil, fmt.Errorf("%w: launch program: %w: %s", runtime.ErrInvalid, err, h.why)
 			}
 		}
 		return nil, fmt.Errorf("launch program: %w", err)
 	}
+}
+
+// hopeless are the errors of programs that can never be launched here, of which the kernel does not say what is meant.
+var hopeless = []struct {
+	err error
+	why string
+}{
+	{syscall.ENOEXEC, "it is for another platform, or neither a program nor a script that begins with #!"},
+	{syscall.ENOENT, "the program is there, but its interpreter or loader is not"},
+	{syscall.EACCES, "the state directory may be on a file system from which nothing can be executed (noexec)"},
+	{syscall.E2BIG, "its arguments and environment are too long"},
 }
 
 // launchOnce starts the program, a singleton by way of its guard.

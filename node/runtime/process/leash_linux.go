@@ -81,7 +81,7 @@ func guarded(command []string, job []string, l runtime.Lease, prepare func(*exec
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // and no Pdeathsig: a guard outlives its node, to kill
 	if err := cmd.Start(); err != nil {
 		k.release()
-		return nil, nil, fmt.Errorf("launch guard: %w", err)
+		return nil, nil, fmt.Errorf("launch guard: %v", err) // its number would be taken for the program's
 	}
 	reportOut.Close() // or the guard's end would not be the answers' end
 	if err := k.begun(); err != nil {

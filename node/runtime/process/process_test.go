@@ -347,10 +347,14 @@ func TestNoOrphans(t *testing.T) {
 func TestStartRefuses(t *testing.T) {
 	root := runtimetest.NewRoot(t)
 	d := open(t, root)
-	for name, data := range map[string]string{"no program": "\x7fNOT", "empty": "", "no interpreter": "#!/no/such/shell\n"} {
-		_, err := d.Start(t.Context(), runtimetest.Work(runtime.TypeProcess, "bad@1", []byte(data)))
-		if !errors.Is(err, runtime.ErrInvalid) {
-			t.Errorf("%s: %v, want ErrInvalid", name, err)
+	for name, c := range map[string]struct{ data, why string }{
+		"no program":     {"\x7fNOT", "for another platform"},
+		"empty":          {"", "for another platform"},
+		"no interpreter": {"#!/no/such/shell\n", "its interpreter or loader is not"},
+	} {
+		_, err := d.Start(t.Context(), runtimetest.Work(runtime.TypeProcess, "bad@1", []byte(c.data)))
+		if !errors.Is(err, runtime.ErrInvalid) || !strings.Contains(err.Error(), c.why) {
+			t.Errorf("%s: %v, want ErrInvalid and %q", name, err, c.why)
 		}
 		if left, _ := filepath.Glob(filepath.Join(root.Dir, "run/bad/*@*")); left != nil {
 			t.Errorf("%s: left on disk: %v", name, left)
