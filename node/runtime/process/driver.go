@@ -147,6 +147,9 @@ func (d *Driver) ready(ctx context.Context, w runtime.Workload) (made bool, err 
 
 // write makes the executable file in a slot.
 func (d *Driver) write(ctx context.Context, w runtime.Workload, dir string) error {
+	if free, _, err := d.config.FS.Free(); err == nil && uint64(w.Artifact.Size) > free {
+		return fmt.Errorf("%d bytes with %d free: %w", w.Artifact.Size, free, disk.ErrFull)
+	}
 	f, err := d.config.FS.OpenFile(path.Join(dir, program), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o700)
 	if err != nil {
 		return err

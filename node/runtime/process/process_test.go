@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"selvage/internal/disk"
 	"selvage/node/runtime"
 	"selvage/node/runtime/runtimetest"
 )
@@ -390,6 +391,20 @@ func TestSlots(t *testing.T) {
 		t.Fatal(err)
 	}
 	start(t, open(t, root), workload("serve", "app@3", nil))
+}
+
+// A program for which there is no room is not written until the disk is full, which others would suffer from, each time anew.
+func TestNoRoom(t *testing.T) {
+	root := runtimetest.NewRoot(t)
+	w := workload("serve", "app@1", nil)
+	root.Room = uint64(w.Artifact.Size) - 1
+	w.Artifact.Open = func() (runtime.BlobReader, error) {
+		t.Error("the blob was read")
+		return nil, os.ErrNotExist
+	}
+	if _, err := open(t, root).Start(t.Context(), w); !errors.Is(err, disk.ErrFull) || errors.Is(err, runtime.ErrInvalid) {
+		t.Errorf("Start: %v, want ErrFull", err)
+	}
 }
 
 // slowBlob is one on a slow disk: read is called before each read.
