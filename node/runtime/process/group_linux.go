@@ -4,8 +4,14 @@ import (
 	"errors"
 	"os/exec"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
+)
+
+const (
+	buryWait  = 2 * time.Second
+	buryPause = time.Millisecond
 )
 
 // attributes gives a program a process group of its own, and has the kernel kill it when the node dies.
@@ -22,4 +28,18 @@ func reap(cmd *exec.Cmd) error {
 	}
 	signalGroup(pid, syscall.SIGKILL)
 	return cmd.Wait()
+}
+
+// buryGroup waits for those of a killed group whose parent this process has become, as it does when it is the first of a
+// container; elsewhere there are none. What the kernel does not let end by buryWait is left.
+func buryGroup(group int) {
+	for until := time.Now().Add(buryWait); ; {
+		switch pid, err := unix.Wait4(-group, nil, unix.WNOHANG, nil); {
+		case errors.Is(err, unix.EINTR) || pid > 0:
+		case err != nil || time.Now().After(until):
+			return
+		default:
+			time.Sleep(buryPause)
+		}
+	}
 }

@@ -282,7 +282,13 @@ type child struct {
 func (c *child) follow(stop <-chan struct{}, grace time.Duration, killing func()) (lapsed bool, err error) {
 	defer c.leash.release()
 	ended := make(chan error, 1)
-	go func() { ended <- reap(c.cmd) }()
+	go func() {
+		err := reap(c.cmd)
+		if c.leash == nil { // else the guard has seen to all
+			buryGroup(c.cmd.Process.Pid)
+		}
+		ended <- err
+	}()
 	select {
 	case err := <-ended:
 		return c.leash.lapsed(), err

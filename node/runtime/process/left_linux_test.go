@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"selvage/internal/disk"
 	"selvage/node/runtime/runtimetest"
 )
@@ -89,6 +91,27 @@ func TestOthersAreLeftAlone(t *testing.T) {
 	open(t, root)
 	if s, err := readStat(g.ID); err != nil || s.state != "Z" { // nobody has waited for it yet
 		t.Errorf("a group as it was noted: %+v, %v", s, err)
+	}
+}
+
+// A node that is the first process of a container is the parent of all whose own has ended, as a subreaper is. It waits for those that it
+// has killed, or process numbers would be used up some day.
+func TestNoZombies(t *testing.T) {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+	phone := newPhone(t)
+	i := start(t, open(t, runtimetest.NewRoot(t)), workload("parent", "app@1", phone.env()))
+	ended := phone.pick()
+	if err := i.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ended()
+	for _, pid := range children() {
+		if s, err := readStat(pid); err != nil || s.state == "Z" {
+			t.Errorf("process %d is left: %+v, %v", pid, s, err)
+		}
 	}
 }
 
