@@ -22,8 +22,8 @@
 // restarting, and LastError says how it ended and the last that it printed. The driver never
 // gives up: whether a release is bad is the caller's to judge.
 //
-// Stop sends SIGTERM to the process group, and SIGKILL after 10 s. Whenever the program itself has ended,
-// what is left of its group is killed. On Linux the kernel kills the program when the node
+// Stop sends SIGTERM to the process group, and SIGKILL to what is left of it after 10 s. When the program ends without having been told to,
+// what is left of its group is killed; other systems than Linux do so after Stop too. On Linux the kernel kills the program when the node
 // dies, whatever kills the node; its children then go on until New is called for the same state directory, which kills
 // what is left of the group that is noted in run/<deployment>/group. A child that leaves the group is not followed.
 //

@@ -200,10 +200,14 @@ func (g *guard) run(program string, args []string, input *os.File) int {
 	}
 	g.answer(answerBegun)
 	pid := cmd.Process.Pid
+	var told notice
 	ended, left := make(chan error, 1), make(chan struct{})
-	go func() { ended <- reap(cmd) }()
+	go func() { ended <- reap(cmd, told.givesTime) }()
 	go func() {
-		g.listen(func() { signalGroup(pid, syscall.SIGTERM) })
+		g.listen(func() {
+			told.asked.Store(true)
+			signalGroup(pid, syscall.SIGTERM)
+		})
 		close(left)
 	}()
 	for {
@@ -220,6 +224,7 @@ func (g *guard) run(program string, args []string, input *os.File) int {
 			g.expired = nil
 			defer g.answer(answerLapsed)
 		}
+		told.killed.Store(true)
 		signalGroup(pid, syscall.SIGKILL)
 	}
 }

@@ -281,9 +281,10 @@ type child struct {
 // lapsed says. One that has not ended by grace later is killed; killing is called before. The error says how it ended; nil is exit status 0.
 func (c *child) follow(stop <-chan struct{}, grace time.Duration, killing func()) (lapsed bool, err error) {
 	defer c.leash.release()
+	var told notice
 	ended := make(chan error, 1)
 	go func() {
-		err := reap(c.cmd)
+		err := reap(c.cmd, told.givesTime)
 		if c.leash == nil { // else the guard has seen to all
 			buryGroup(c.cmd.Process.Pid)
 		}
@@ -296,6 +297,7 @@ func (c *child) follow(stop <-chan struct{}, grace time.Duration, killing func()
 	case <-c.leash.mustEnd():
 		lapsed, grace = true, min(grace, runtime.LeaseGrace)
 	}
+	told.asked.Store(c.leash == nil) // a guard gives time itself
 	c.ask()
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
@@ -305,6 +307,7 @@ func (c *child) follow(stop <-chan struct{}, grace time.Duration, killing func()
 	case <-timer.C:
 	}
 	killing()
+	told.killed.Store(true)
 	c.kill()
 	return lapsed, <-ended
 }

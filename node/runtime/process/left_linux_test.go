@@ -102,7 +102,9 @@ func TestNoZombies(t *testing.T) {
 	}
 	defer unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 	phone := newPhone(t)
-	i := start(t, open(t, runtimetest.NewRoot(t)), workload("parent", "app@1", phone.env()))
+	d := open(t, runtimetest.NewRoot(t))
+	d.config.Grace = 50 * time.Millisecond
+	i := start(t, d, workload("parent", "app@1", phone.env()))
 	ended := phone.pick()
 	if err := i.Stop(t.Context()); err != nil {
 		t.Fatal(err)

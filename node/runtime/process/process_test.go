@@ -34,6 +34,8 @@ var roles = map[string]func(){
 	"deaf":   deaf,
 	"parent": parent,
 	"pair":   pair,
+	"script": script,
+	"widow":  widow,
 	"vandal": vandal,
 	"usurp":  usurp,
 	"daemon": daemon,
@@ -95,6 +97,30 @@ func pair() {
 		fmt.Println(err)
 	}
 	lie()
+}
+
+// script has what it is for done by a child, waits for it, and ends at once when it is told to, as shells do.
+func script() {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "ROLE=widow")
+	cmd.Stdout = os.Stdout
+	if err := cmd.Run(); err != nil {
+		fmt.Println(err)
+	}
+}
+
+// widow has something to do yet when it is told to end, and its parent has ended.
+func widow() {
+	parent := os.Getppid()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	call()
+	<-ctx.Done()
+	for os.Getppid() == parent {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(100 * time.Millisecond) // it writes what it knows to the disk
+	fmt.Println("bye")
 }
 
 // vandal removes its own file and directory, and ends.
@@ -404,6 +430,27 @@ func TestNoRoom(t *testing.T) {
 	}
 	if _, err := open(t, root).Start(t.Context(), w); !errors.Is(err, disk.ErrFull) || errors.Is(err, runtime.ErrInvalid) {
 		t.Errorf("Start: %v, want ErrFull", err)
+	}
+}
+
+// TestStopsChildrenPolitely: that a script ends as soon as it is told to does not take from what it has started the time to end.
+func TestStopsChildrenPolitely(t *testing.T) {
+	onLinux(t)
+	for name, lease := range map[string]runtime.Lease{"program": nil, "singleton": runtimetest.NewLease(time.Hour)} {
+		t.Run(name, func(t *testing.T) {
+			root, phone := runtimetest.NewRoot(t), newPhone(t)
+			w := workload("script", "app@1", phone.env())
+			w.Lease = lease
+			i := start(t, open(t, root), w)
+			ended := phone.pick()
+			if err := i.Stop(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			ended()
+			if log, err := os.ReadFile(filepath.Join(root.Dir, "run/app/log")); err != nil || string(log) != "bye\n" {
+				t.Errorf("log %q, %v", log, err)
+			}
+		})
 	}
 }
 
