@@ -42,8 +42,8 @@
 // node's lease takes a higher one keeps what it has.
 //
 // Not promised: that a program ends which the kernel does not let end (it waits for a dead file server), or that gets
-// hold of the guard, which runs as the same user, and stops or kills it: of a guard that is killed, the program dies with it, and its
-// children are on their own. After a suspend, a few milliseconds may pass until the guard runs: the fencing token is for them. Stop has 2 s, not 10.
+// hold of the guard, which runs as the same user, and stops or kills it: of a guard that is killed, the program dies with it, its group
+// is killed by the node, if it is there, or by the next New, and who has left the group is on his own. After a suspend, a few milliseconds may pass until the guard runs: the fencing token is for them. Stop has 2 s, not 10.
 //
 // Programs run as the node's user, and Workload.Memory and Timeout are not enforced: own users
 // and cgroup limits are not this package's.

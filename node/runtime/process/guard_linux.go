@@ -23,7 +23,7 @@ const (
 	orderUntil = "until" // and the new deadline
 	orderEnd   = "end"   // politely
 
-	answerBegun  = "begun"
+	answerBegun  = "begun"  // and the group of the program, if there is one
 	answerLapsed = "lapsed" // the deadline has passed
 	answerErrno  = "errno"  // and the number: it could not begin
 )
@@ -198,8 +198,8 @@ func (g *guard) run(program string, args []string, input *os.File) int {
 	if err := cmd.Start(); err != nil {
 		return g.refuse(err)
 	}
-	g.answer(answerBegun)
 	pid := cmd.Process.Pid
+	g.answer(fmt.Sprintf("%s %d", answerBegun, pid))
 	var told notice
 	ended, left := make(chan error, 1), make(chan struct{})
 	go func() { ended <- reap(cmd, told.givesTime) }()

@@ -44,12 +44,12 @@ func lie() { time.Sleep(time.Hour) }
 // bossLease leaves a busy machine some seconds until the singleton has to have started.
 const bossLease = 8 * time.Second
 
-// boss starts a singleton as a node would, under a lease of LEASE, and is then stopped or killed by the test.
+// boss starts a singleton as a node would, under a lease of LEASE, PROGRAM says which, and is then stopped or killed by the test.
 func boss() {
 	root := &runtimetest.Root{Dir: os.Getenv("DIR")}
 	d, err := New(Config{FS: root, Root: root.Dir, Guard: guardCommand})
 	if err == nil {
-		w := workload("shirk", "app@1", map[string]string{"CALL": os.Getenv("CALL")})
+		w := workload(os.Getenv("PROGRAM"), "app@1", map[string]string{"CALL": os.Getenv("CALL")})
 		length, _ := time.ParseDuration(os.Getenv("LEASE"))
 		w.Lease = runtimetest.NewLease(length)
 		_, err = d.Start(context.Background(), w)
@@ -123,7 +123,7 @@ func TestGuardOutlivesItsNode(t *testing.T) {
 			phone := newPhone(t)
 			node := exec.Command(os.Args[0])
 			node.Stdout, node.Stderr = os.Stdout, os.Stderr // what keeps it from starting
-			node.Env = append(os.Environ(), "ROLE=boss", "LEASE="+bossLease.String(), "DIR="+t.TempDir(), "CALL="+phone.Addr().String())
+			node.Env = append(os.Environ(), "ROLE=boss", "PROGRAM=shirk", "LEASE="+bossLease.String(), "DIR="+t.TempDir(), "CALL="+phone.Addr().String())
 			began := time.Now()
 			if err := node.Start(); err != nil {
 				t.Fatal(err)

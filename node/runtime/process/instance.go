@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net"
 	"os"
@@ -206,9 +207,7 @@ func (i *instance) launchOnce() (*child, error) {
 		if err := cmd.Start(); err != nil {
 			return nil, err
 		}
-		if err := noteGroup(i.driver.config.FS, w.Deployment, cmd.Process.Pid); err != nil {
-			i.driver.config.Logger.Warn("program is not found again if the node is killed", "deployment", w.Deployment, "release", w.Release, "error", err)
-		}
+		i.note(cmd.Process.Pid)
 		return &child{cmd: cmd}, nil
 	}
 	epoch, err := runtime.MayStart(w.Lease)
@@ -216,7 +215,18 @@ func (i *instance) launchOnce() (*child, error) {
 		return nil, err
 	}
 	cmd, leash, err := guarded(i.driver.config.Guard, append([]string{jobRun, program}, w.Args...), w.Lease, func(cmd *exec.Cmd) { i.prepare(cmd, epoch) })
-	return &child{cmd, leash}, err
+	if err != nil {
+		return nil, err
+	}
+	i.note(leash.group)
+	return &child{cmd, leash}, nil
+}
+
+// note has the program's group be found again if the node is killed; with its guard, if it has one.
+func (i *instance) note(pid int) {
+	if err := noteGroup(i.driver.config.FS, i.workload.Deployment, pid); err != nil && !errors.Is(err, fs.ErrNotExist) { // it has ended already
+		i.driver.config.Logger.Warn("program is not found again if the node is killed", "deployment", i.workload.Deployment, "release", i.workload.Release, "error", err)
+	}
 }
 
 // prepare gives a command all but its arguments; epoch is a singleton's.
@@ -257,9 +267,7 @@ func (i *instance) watch(c *child) (err error) {
 	i.lapsed, err = c.follow(i.life.Done(), i.grace(), func() {
 		i.driver.config.Logger.Warn("program killed", "deployment", i.workload.Deployment, "release", i.workload.Release, "grace", i.grace())
 	})
-	if c.leash == nil {
-		forgetGroup(i.driver.config.FS, i.workload.Deployment)
-	}
+	forgetGroup(i.driver.config.FS, i.workload.Deployment)
 	return err
 }
 
@@ -285,8 +293,10 @@ func (c *child) follow(stop <-chan struct{}, grace time.Duration, killing func()
 	ended := make(chan error, 1)
 	go func() {
 		err := reap(c.cmd, told.givesTime)
-		if c.leash == nil { // else the guard has seen to all
+		if c.leash == nil {
 			buryGroup(c.cmd.Process.Pid)
+		} else { // the guard has seen to all, if it could
+			c.leash.survive(c.cmd.ProcessState)
 		}
 		ended <- err
 	}()

@@ -23,6 +23,7 @@ type leash struct {
 	orders  *os.File // the guard kills what it guards when this is closed
 	answers *bufio.Reader
 	report  *os.File // what answers reads from
+	group   int      // of the program; 0 if there is none
 
 	lapsing chan struct{} // closed when the singleton has to end
 	done    chan struct{} // closed by release
@@ -101,7 +102,12 @@ func (k *leash) begun() error {
 	}
 	switch word, number, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " "); word {
 	case answerBegun:
-		return nil
+		if number != "" {
+			k.group, err = strconv.Atoi(number)
+		}
+		if err == nil {
+			return nil
+		}
 	case answerLapsed:
 		return runtime.ErrNoLease
 	case answerErrno:
@@ -164,6 +170,16 @@ func (k *leash) release() {
 		_ = k.orders.Close()
 		_ = k.report.Close()
 	})
+}
+
+// survive kills the group of a program whose guard was killed, which ended nothing else than the program itself.
+func (k *leash) survive(guard *os.ProcessState) {
+	if guard == nil || k.group <= 1 {
+		return
+	}
+	if w, ok := guard.Sys().(syscall.WaitStatus); ok && w.Signaled() {
+		signalGroup(k.group, syscall.SIGKILL)
+	}
 }
 
 // lapsed reports whether a guard that has ended did so because its deadline passed.

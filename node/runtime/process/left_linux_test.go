@@ -1,10 +1,12 @@
 package process
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -12,33 +14,45 @@ import (
 	"golang.org/x/sys/unix"
 
 	"selvage/internal/disk"
+	"selvage/node/runtime"
 	"selvage/node/runtime/runtimetest"
 )
 
-// What the kernel leaves of a program when the node is killed, its children, is ended before anything is started anew.
+// What the kernel leaves of a program when the node is killed, its children, is ended before anything is started anew; that of a singleton
+// too, when its guard was killed with the node.
 func TestNothingIsLeftOfAKilledNode(t *testing.T) {
-	root, phone := runtimetest.NewRoot(t), newPhone(t)
-	node := exec.Command(os.Args[0])
-	node.Env = append(os.Environ(), "ROLE=agent", "PROGRAM=pair", "DIR="+root.Dir, "CALL="+phone.Addr().String())
-	if err := node.Start(); err != nil {
-		t.Fatal(err)
-	}
-	hangsUp := phone.pick()
-	ended := make(chan struct{})
-	go func() { hangsUp(); close(ended) }()
-	awaitNote(t, root)
-	if err := node.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = node.Wait() // killed, as it should be
-	open(t, root)
-	select {
-	case <-ended:
-	case <-time.After(10 * time.Second):
-		t.Error("a child of the program lives on")
-	}
-	if _, err := root.Stat("run/app/" + groupFile); err == nil {
-		t.Error("the note of the group is still there")
+	for _, role := range []string{"agent", "boss"} {
+		t.Run(role, func(t *testing.T) {
+			root, phone := runtimetest.NewRoot(t), newPhone(t)
+			node := exec.Command(os.Args[0])
+			node.Env = append(os.Environ(), "ROLE="+role, "PROGRAM=pair", "LEASE=1h", "DIR="+root.Dir, "CALL="+phone.Addr().String())
+			if err := node.Start(); err != nil {
+				t.Fatal(err)
+			}
+			hangsUp := phone.pick()
+			ended := make(chan struct{})
+			go func() { hangsUp(); close(ended) }()
+			awaitNote(t, root)
+			if role == "boss" {
+				if err := node.Process.Signal(syscall.SIGSTOP); err != nil { // or it would end what is left itself
+					t.Fatal(err)
+				}
+				killGuard(t, root.Dir)
+			}
+			if err := node.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = node.Wait() // killed, as it should be
+			open(t, root)
+			select {
+			case <-ended:
+			case <-time.After(10 * time.Second):
+				t.Error("a child of the program lives on")
+			}
+			if _, err := root.Stat("run/app/" + groupFile); err == nil {
+				t.Error("the note of the group is still there")
+			}
+		})
 	}
 }
 
@@ -91,6 +105,43 @@ func TestOthersAreLeftAlone(t *testing.T) {
 	open(t, root)
 	if s, err := readStat(g.ID); err != nil || s.state != "Z" { // nobody has waited for it yet
 		t.Errorf("a group as it was noted: %+v, %v", s, err)
+	}
+}
+
+// What is left of a singleton whose guard is killed is ended by the node.
+func TestGuardIsKilled(t *testing.T) {
+	root, phone := runtimetest.NewRoot(t), newPhone(t)
+	w := workload("pair", "app@1", phone.env())
+	w.Lease = runtimetest.NewLease(time.Hour)
+	i := start(t, open(t, root), w)
+	ended := make(chan struct{})
+	hangsUp := phone.pick()
+	go func() { hangsUp(); close(ended) }()
+	killGuard(t, root.Dir)
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Error("a child of the program lives on")
+	}
+	runtimetest.Await(t, i, func(s runtime.Status) bool { return s.Restarts > 0 })
+}
+
+// killGuard kills the only guard that has a path in its arguments.
+func killGuard(t *testing.T, path string) {
+	t.Helper()
+	killed := 0
+	for _, pid := range processes() {
+		line, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+		guards := bytes.Contains(line, []byte("\x00"+jobRun+"\x00")) || bytes.Contains(line, []byte("\x00"+jobLink+"\x00"))
+		if guards && bytes.Contains(line, []byte(path)) {
+			killed++
+			if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if killed != 1 {
+		t.Fatalf("%d guards", killed)
 	}
 }
 
