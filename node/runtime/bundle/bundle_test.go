@@ -137,6 +137,49 @@ func TestWrongBytes(t *testing.T) {
 	}
 }
 
+// flaky is a blob on a disk of which one read fails.
+type flaky struct {
+	*bytes.Reader
+	left *int
+}
+
+func (f flaky) ReadAt(p []byte, off int64) (int, error) {
+	if *f.left--; *f.left == 0 {
+		return 0, errFlaky
+	}
+	return f.Reader.ReadAt(p, off)
+}
+
+func (flaky) Close() error { return nil }
+
+var errFlaky = errors.New("input/output error")
+
+// Whichever read of the blob fails: that is not the bundle's fault, and nothing is made of what was read.
+func TestDiskFails(t *testing.T) {
+	text := make([]byte, 300<<10) // too much for one read, also packed
+	for i, x := 0, uint32(1); i < len(text); i, x = i+1, x*1664525+1013904223 {
+		text[i] = byte(x >> 24)
+	}
+	entries := []entry{file("a.txt", string(text)), file("b.txt", "B")}
+	for name, data := range map[string][]byte{"file": text, "tar": tarOf(entries...), "tar.gz": gz(tarOf(entries...)), "zip": zipOf(entries...)} {
+		for n := 1; ; n++ {
+			left, root, w := n, runtimetest.NewRoot(t), work("site@1", data)
+			w.Artifact.Open = func() (runtime.BlobReader, error) { return flaky{bytes.NewReader(data), &left}, nil }
+			_, err := New(Config{FS: root}).Start(t.Context(), w)
+			if left > 0 { // no read was left to fail
+				must(err)
+				break
+			}
+			if !errors.Is(err, errFlaky) || errors.Is(err, runtime.ErrInvalid) {
+				t.Errorf("%s, read %d: %v", name, n, err)
+			}
+			if on, err := root.ReadDir(runtime.Dir(w.Deployment)); err != nil || len(on) > 0 {
+				t.Errorf("%s, read %d: left behind %v, %v", name, n, on, err)
+			}
+		}
+	}
+}
+
 func TestUnpacks(t *testing.T) {
 	entries := []entry{file("a.txt", "A"), file("./d/b.txt", "B"), symlinkTo("d/l", "../a.txt"), {"run.sh", tar.TypeReg, "#!", 0o755}}
 	want := map[string]string{"a.txt": "A", "d/b.txt": "B", "d/l": "->../a.txt", "run.sh": "#!"}

@@ -36,16 +36,20 @@ var usual = limits{entries: 20_000, bytes: 4 << 30, allowance: 64 << 20}
 func (l limits) directory() int64 { return int64(l.entries)*512 + 128<<10 }
 
 // unpack writes what an artifact holds below dir. Its errors have runtime.ErrInvalid in their chain
-// where the artifact is to blame.
+// where the artifact is to blame, and not the disk that it lies on.
 func unpack(ctx context.Context, f disk.FS, dir string, l limits, a runtime.Artifact, blob io.ReaderAt) error {
 	limit := min(l.bytes, a.Size*maxExpansion+l.allowance)
 	if free, _, err := f.Free(); err == nil && uint64(a.Size) > free {
 		return fmt.Errorf("unpack %d bytes with %d free: %w", a.Size, free, disk.ErrFull)
 	}
 	t := &tree{ctx: ctx, fs: f, dir: dir, limits: l, left: limit, limit: limit, kinds: map[string]kind{".": kindDir}}
-	err := t.take(a, io.NewSectionReader(blob, 0, a.Size))
+	source := &source{ReaderAt: blob}
+	err := t.take(a, io.NewSectionReader(source, 0, a.Size))
 	if err == nil {
 		err = t.finish()
+	}
+	if source.err != nil { // whatever was made of it
+		err = fmt.Errorf("read blob: %w", source.err)
 	}
 	if err != nil {
 		return fmt.Errorf("unpack: %w", err)
@@ -186,6 +190,20 @@ func invalid(format string, args ...any) error {
 }
 
 var errTooMuch = errors.New("archive unpacks to too much")
+
+// source is a blob that remembers why it could not be read.
+type source struct {
+	io.ReaderAt
+	err error // the first; io.EOF is none
+}
+
+func (s *source) ReadAt(p []byte, off int64) (int, error) {
+	n, err := s.ReaderAt.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) && s.err == nil {
+		s.err = err
+	}
+	return n, err
+}
 
 // metered fails once more than left bytes have been read.
 type metered struct {
