@@ -114,10 +114,13 @@ func (d *Driver) place(ctx context.Context, inst, old *instance) (previous strin
 	return previous, err
 }
 
-// switchTo points the current link to the workload's slot.
+// switchTo points the current link to the slot of a workload that is no singleton, whatever it was when the node ran before.
 func (d *Driver) switchTo(w runtime.Workload) (previous string, err error) {
 	dir := runtime.Dir(w.Deployment)
 	link, tmp := path.Join(dir, current), path.Join(dir, next)
+	if err := d.fs.RemoveAll(path.Join(dir, epochFile)); err != nil {
+		return "", fmt.Errorf("remove token: %w", err)
+	}
 	previous, err = d.fs.Readlink(link)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("read current link: %w", err)

@@ -44,9 +44,6 @@ func (d *Driver) keep(inst, old *instance) (previous string, err error) {
 		}
 	}
 	if w.Lease == nil {
-		if err := d.fs.RemoveAll(path.Join(dir, epochFile)); err != nil {
-			return "", fmt.Errorf("remove token: %w", err)
-		}
 		_, err := d.switchTo(w)
 		return previous, err
 	}

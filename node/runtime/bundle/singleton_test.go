@@ -104,6 +104,31 @@ func TestNobodyKeepsAfterAPowerCut(t *testing.T) {
 	}
 }
 
+// A deployment that is no singleton any more keeps its link over the next restart, also if it became so while the singleton
+// did not run here.
+func TestNoSingletonAnyMore(t *testing.T) {
+	fs := memdisk.New(0)
+	d := New(Config{FS: fs, Keeper: &hand{fs: fs}})
+	if _, err := d.Start(t.Context(), singleton("model@1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w := singleton("model@1")
+	w.Lease = nil
+	if _, err := New(Config{FS: fs}).Start(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fs.Stat(path.Join(runtime.Dir("model"), epochFile)); err == nil {
+		t.Error("it has a token")
+	}
+	New(Config{FS: fs})
+	if s := currentSlot(fs); s != w.Slot() {
+		t.Errorf("after a restart it leads to %q", s)
+	}
+}
+
 func TestSingletonRefused(t *testing.T) {
 	fs := memdisk.New(0)
 	if _, err := New(Config{FS: fs}).Start(t.Context(), singleton("model@1")); !errors.Is(err, runtime.ErrInvalid) {
