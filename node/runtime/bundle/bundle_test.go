@@ -180,6 +180,20 @@ func TestDiskFails(t *testing.T) {
 	}
 }
 
+// A copy of the state directory may have directories for links: they make way.
+func TestCurrentIsNoLink(t *testing.T) {
+	root := runtimetest.NewRoot(t)
+	w := work("site@1", []byte("text"))
+	must(root.MkdirAll("run/site/current", 0o755))
+	must(os.WriteFile(filepath.Join(root.Dir, "run/site/current/file"), []byte("text"), 0o600))
+	if _, err := New(Config{FS: root}).Start(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	if slot, err := root.Readlink("run/site/current"); err != nil || slot != w.Slot() {
+		t.Errorf("current leads to %q, %v", slot, err)
+	}
+}
+
 func TestUnpacks(t *testing.T) {
 	entries := []entry{file("a.txt", "A"), file("./d/b.txt", "B"), symlinkTo("d/l", "../a.txt"), {"run.sh", tar.TypeReg, "#!", 0o755}}
 	want := map[string]string{"a.txt": "A", "d/b.txt": "B", "d/l": "->../a.txt", "run.sh": "#!"}

@@ -123,7 +123,12 @@ func (d *Driver) switchTo(w runtime.Workload) (previous string, err error) {
 	}
 	previous, err = d.fs.Readlink(link)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("read current link: %w", err)
+		if info, serr := d.fs.Stat(link); serr != nil || !info.IsDir() {
+			return "", fmt.Errorf("read current link: %w", err)
+		}
+		if err := d.fs.RemoveAll(link); err != nil { // a directory, as in a copy that was made of what links lead to
+			return "", fmt.Errorf("remove what is no link: %w", err)
+		}
 	}
 	if err == nil && previous == w.Slot() {
 		return previous, nil
