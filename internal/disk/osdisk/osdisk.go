@@ -88,8 +88,28 @@ func (f *FS) Rename(oldName, newName string) error { return full(f.root.Rename(o
 // Remove implements disk.FS.
 func (f *FS) Remove(name string) error { return f.root.Remove(name) }
 
-// RemoveAll implements disk.FS.
-func (f *FS) RemoveAll(name string) error { return f.root.RemoveAll(name) }
+// RemoveAll implements disk.FS. It removes directories that were made read-only too, as programs do with what they download.
+func (f *FS) RemoveAll(name string) error {
+	err := f.root.RemoveAll(name)
+	if errors.Is(err, fs.ErrPermission) {
+		f.unlock(path.Clean(name))
+		err = f.root.RemoveAll(name)
+	}
+	return err
+}
+
+// unlock has what lies in a directory be the owner's to remove, where that can be.
+func (f *FS) unlock(dir string) {
+	if info, err := f.root.Lstat(dir); err != nil || !info.IsDir() {
+		return // what a link leads to is not to be removed
+	}
+	_ = fs.WalkDir(f.root.FS(), dir, func(name string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() {
+			_ = f.root.Chmod(name, 0o700) // before it is read; what cannot be changed cannot be removed either, which is told then
+		}
+		return nil
+	})
+}
 
 // ReadDir implements disk.FS.
 func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
