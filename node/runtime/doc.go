@@ -19,9 +19,10 @@
 //	run/<deployment>/                    one directory a deployment; Remove deletes it
 //	run/<deployment>/<name>@<version>-<digest>/   a slot: what the driver unpacked of one release;
 //	                                     digest is 12 hex digits of the artifact's SHA-256
-//	run/<deployment>/.new                a slot being made; leftovers of a crash are cleared by Start
+//	run/<deployment>/.new, .old          a slot being made, or removed; leftovers of a crash are cleared by Start
 //	run/<deployment>/current             a link to the slot in use (bundle)
 //	run/<deployment>/log, log.1          what the program printed, newest in log (process)
+//	run/<deployment>/group               the program's process group, while it runs (process)
 //
 // A slash in a deployment or release name is written "~" there. Slots are KeepSlots at most:
 // the one in use and the one before it. A deployment whose type changes is stopped and removed

@@ -91,8 +91,14 @@ func drop(f disk.FS, parent, slot string) error {
 }
 
 // Prune removes slots of a deployment until runtime.KeepSlots are left: inUse, previous if it
-// is there, else the one made last.
+// is there, else the one made last. It removes what a crash has left of others, too.
 func Prune(f disk.FS, deployment, inUse, previous string) error {
+	for _, name := range []string{staging, leaving} {
+		dir := path.Join(runtime.Dir(deployment), name)
+		if err := f.RemoveAll(dir); err != nil {
+			return fmt.Errorf("clear %s: %w", dir, err)
+		}
+	}
 	all, err := list(f, deployment)
 	if err != nil {
 		return fmt.Errorf("list slots of %s: %w", deployment, err)

@@ -95,3 +95,32 @@ func wholeOrGone(t *testing.T, f disk.FS, ops int, seed uint64) {
 		}
 	}
 }
+
+// What the power has cut off in the making or in the removing is cleared away also when the next to start has its slot already: it may be
+// gigabytes, and nothing else would ever remove it.
+func TestPruneClearsLeftovers(t *testing.T) {
+	dir := runtime.Dir("till")
+	for ops := 1; ; ops++ {
+		f := three(t)
+		done := cutAfter(f, ops, func(f disk.FS) error {
+			if _, err := slots.Make(f, workload("v4"), fill(f)); err != nil {
+				return err
+			}
+			return slots.Drop(f, workload("v1"))
+		}) == nil
+		f.OnOp = nil
+		if made, err := slots.Make(f, workload("v3"), fill(f)); made || err != nil {
+			t.Fatal(made, err)
+		}
+		if err := slots.Prune(f, "till", workload("v3").Slot(), workload("v2").Slot()); err != nil {
+			t.Fatal(err)
+		}
+		left, err := f.ReadDir(dir)
+		if err != nil || len(left) != runtime.KeepSlots {
+			t.Fatalf("cut after %d operations: on disk are %v, %v", ops, left, err)
+		}
+		if done {
+			return
+		}
+	}
+}
