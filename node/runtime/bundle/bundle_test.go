@@ -5,6 +5,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -176,6 +177,39 @@ func TestDiskFails(t *testing.T) {
 			if on, err := root.ReadDir(runtime.Dir(w.Deployment)); err != nil || len(on) > 0 {
 				t.Errorf("%s, read %d: left behind %v, %v", name, n, on, err)
 			}
+		}
+	}
+}
+
+// watched is a blob that tells of each read.
+type watched struct {
+	*bytes.Reader
+	read func()
+}
+
+func (w watched) ReadAt(p []byte, off int64) (int, error) {
+	w.read()
+	return w.Reader.ReadAt(p, off)
+}
+
+func (watched) Close() error { return nil }
+
+// A node that is told to end waits for no bundle to be read, or there is no time left for programs to end politely.
+func TestStartEndsWithItsContext(t *testing.T) {
+	text := strings.Repeat("text", 4<<20)
+	for name, data := range map[string][]byte{"file": []byte(text), "tar": tarOf(file("a", text))} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		reads, w := 0, work("site@1", data)
+		w.Artifact.Open = func() (runtime.BlobReader, error) {
+			return watched{bytes.NewReader(data), func() {
+				if reads++; reads == 6 { // it has looked at what it is by then
+					cancel()
+				}
+			}}, nil
+		}
+		if _, err := New(Config{FS: runtimetest.NewRoot(t)}).Start(ctx, w); !errors.Is(err, context.Canceled) || reads > 8 {
+			t.Errorf("%s: after %d reads: %v", name, reads, err)
 		}
 	}
 }
