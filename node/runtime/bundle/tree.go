@@ -128,7 +128,7 @@ func (t *tree) single(a runtime.Artifact) error {
 	if strings.Contains(name, "/") {
 		return invalid("bad file name %.80q", name)
 	}
-	return t.write(name, 0o644, func(f disk.File) error { return a.CopyTo(whileLasts{t.ctx, f}) })
+	return t.write(name, 0o644, func(f disk.File) error { return a.CopyTo(t.ctx, f) })
 }
 
 // write makes a file, filled and durable.

@@ -69,7 +69,7 @@ func (t *tree) take(a runtime.Artifact, r *io.SectionReader) error {
 	if read == nil {
 		return t.single(a)
 	}
-	if err := a.CopyTo(whileLasts{t.ctx, io.Discard}); err != nil {
+	if err := a.CopyTo(t.ctx, io.Discard); err != nil {
 		return err
 	}
 	return read(r)
@@ -203,19 +203,6 @@ func (s *source) ReadAt(p []byte, off int64) (int, error) {
 		s.err = err
 	}
 	return n, err
-}
-
-// whileLasts writes until ctx ends.
-type whileLasts struct {
-	ctx context.Context // of the one copy that it is made for
-	io.Writer
-}
-
-func (w whileLasts) Write(p []byte) (int, error) {
-	if err := w.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return w.Writer.Write(p)
 }
 
 // metered fails once more than left bytes have been read.

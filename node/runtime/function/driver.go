@@ -141,7 +141,7 @@ func (d *Driver) load(ctx context.Context, w runtime.Workload) (*module, error) 
 	}
 	var code bytes.Buffer
 	code.Grow(int(w.Artifact.Size))
-	if err := w.Artifact.CopyTo(&code); err != nil {
+	if err := w.Artifact.CopyTo(ctx, &code); err != nil {
 		return nil, err
 	}
 	m, err := d.compile(ctx, w, code.Bytes(), memory)

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -154,7 +153,7 @@ func (d *Driver) write(ctx context.Context, w runtime.Workload, dir string) erro
 	if err != nil {
 		return err
 	}
-	err = w.Artifact.CopyTo(bounded{ctx, f})
+	err = w.Artifact.CopyTo(ctx, f)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -189,21 +188,8 @@ func isWhole(ctx context.Context, f disk.File, digest [32]byte) (bool, error) {
 		return false, err
 	}
 	hash := sha256.New()
-	_, err = io.Copy(bounded{ctx, hash}, f)
+	_, err = runtime.Copy(ctx, hash, f)
 	return err == nil && [32]byte(hash.Sum(nil)) == digest, err
-}
-
-// bounded writes until ctx ends: what a node does when it is told to end takes of the time that programs have to end.
-type bounded struct {
-	ctx context.Context // of the one copy that it is made for
-	io.Writer
-}
-
-func (b bounded) Write(p []byte) (int, error) {
-	if err := b.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return b.Writer.Write(p)
 }
 
 func (d *Driver) host(name string) string {
