@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"selvage/internal/disk"
 	"selvage/node/rollout"
 	"selvage/node/runtime"
@@ -162,13 +164,11 @@ func (d *Deployer) Close(ctx context.Context) error {
 	d.mu.Unlock()
 	d.wg.Wait()
 	defer d.closing.Do(func() { close(d.closed) })
-	var first error
+	var drivers errgroup.Group // all at once, or the last would have what time the others leave
 	for _, driver := range d.cfg.Drivers {
-		if err := driver.Close(ctx); err != nil && first == nil {
-			first = err
-		}
+		drivers.Go(func() error { return driver.Close(ctx) })
 	}
-	return first
+	return drivers.Wait()
 }
 
 // backoff is the pause before the n-th try again, n from 0: 1 s, doubling to 30 s.

@@ -276,6 +276,18 @@ func TestCloseStopsEverything(t *testing.T) {
 	})
 }
 
+// TestCloseIsOfAllAtOnce: programs of one type that take long to end take nothing of the time that those of another have.
+func TestCloseIsOfAllAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.swift.closes, b.plain.closes = 10*time.Second, 10*time.Second
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		if err := b.Close(ctx); err != nil || b.swift.hurried || b.plain.hurried {
+			t.Errorf("Close: %v; out of time: functions %t, programs %t", err, b.swift.hurried, b.plain.hurried)
+		}
+	})
+}
+
 // TestGoesBadBetweenTwoLooks: a blob that was whole when its fetch looked, and no more when the deployment did, is fetched again.
 func TestGoesBadBetweenTwoLooks(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {

@@ -31,6 +31,9 @@ type driver struct {
 	epochs  []uint64 // of the singletons that were started
 	overlap bool     // two ran at once that must not
 	ports   int
+
+	closes  time.Duration // how long Close takes
+	hurried bool          // and its context ended before that
 }
 
 type conduct struct {
@@ -117,8 +120,10 @@ func (d *driver) Remove(_ context.Context, deployment string) error {
 	return nil
 }
 
-func (d *driver) Close(context.Context) error {
+func (d *driver) Close(ctx context.Context) error {
+	sleep(ctx, d.closes)
 	d.mu.Lock()
+	d.hurried = ctx.Err() != nil
 	defer d.mu.Unlock()
 	for name, i := range d.running {
 		i.Enter(runtime.PhaseExited)
