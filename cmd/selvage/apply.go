@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,7 +30,7 @@ func newApply(env *environment) *cobra.Command {
 }
 
 func apply(ctx context.Context, env *environment, key keyFlag, file string) error {
-	m, err := readManifest(file)
+	m, err := readManifest(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -82,21 +81,17 @@ func startHint(env *environment, spec manifest.Spec, d ledger.Deployment) error 
 	return nil
 }
 
-func readManifest(file string) (manifest.Deployment, error) {
-	in, name := io.Reader(os.Stdin), "standard input"
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return manifest.Deployment{}, err
-		}
-		defer f.Close()
-		in, name = f, file
+func readManifest(ctx context.Context, file string) (manifest.Deployment, error) {
+	in, err := openInput(ctx, file)
+	if err != nil {
+		return manifest.Deployment{}, err
 	}
+	defer in.Close()
 	data, err := io.ReadAll(io.LimitReader(in, manifest.MaxSize+1))
 	if err != nil {
-		return manifest.Deployment{}, fmt.Errorf("read %s: %w", name, err)
+		return manifest.Deployment{}, fmt.Errorf("read %s: %w", in.name, err)
 	}
-	return manifest.Parse(name, data)
+	return manifest.Parse(in.name, data)
 }
 
 // releaseExists catches a slip of the pen before it is signed: nodes would wait for the release for ever.

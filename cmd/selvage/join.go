@@ -1,11 +1,11 @@
 package main
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,15 +24,15 @@ func newJoin(env *environment) *cobra.Command {
 		Long: "Enrol this machine with a ticket, which - reads from standard input. No other machine has to be\n" +
 			"reachable for that; the fleet gets to know the node when it first runs ('selvage up').",
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return join(env, args[0], name) },
+		RunE: func(c *cobra.Command, args []string) error { return join(c.Context(), env, args[0], name) },
 	}
 	c.Flags().StringVar(&name, "name", "", "name of this node (default the machine's)")
 	return c
 }
 
-func join(env *environment, text, name string) error {
-	if text == "-" {
-		in, err := io.ReadAll(io.LimitReader(os.Stdin, 64<<10))
+func join(ctx context.Context, env *environment, text, name string) error {
+	if text == stdio {
+		in, err := io.ReadAll(io.LimitReader(standardInput(ctx), 64<<10))
 		if err != nil {
 			return fmt.Errorf("read ticket: %w", err)
 		}

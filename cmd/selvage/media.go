@@ -3,17 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"selvage/node/api"
 )
-
-// stdio names standard input or output where a file is asked for.
-const stdio = "-"
 
 func newExport(env *environment) *cobra.Command {
 	var on string
@@ -39,7 +33,7 @@ func export(ctx context.Context, env *environment, wish api.ExportWish, path str
 	if err != nil {
 		return env.explain(err)
 	}
-	out, err := createWhole(env, path)
+	out, err := createWhole(ctx, env, path)
 	if err != nil {
 		return err
 	}
@@ -49,13 +43,13 @@ func export(ctx context.Context, env *environment, wish api.ExportWish, path str
 	err = client.Export(ctx, wish, w)
 	bar.End()
 	if err != nil {
-		return env.explain(err)
+		return out.failed(env.explain(err), plan.Bytes)
 	}
 	if w.n != plan.Bytes {
 		return hinted(fmt.Errorf("%s came, not %d: something of it changed meanwhile", count(w.n, "byte"), plan.Bytes), "export it again")
 	}
 	if err := out.finish(); err != nil {
-		return err
+		return out.failed(err, plan.Bytes)
 	}
 	return tellExported(env, plan, path)
 }
@@ -95,21 +89,13 @@ func newImport(env *environment) *cobra.Command {
 }
 
 func importFile(ctx context.Context, env *environment, path string) error {
-	in, total := os.Stdin, int64(0)
-	if path != stdio {
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		info, err := f.Stat()
-		if err != nil {
-			return err
-		}
-		in, total = f, info.Size()
+	in, err := openInput(ctx, path)
+	if err != nil {
+		return err
 	}
+	defer in.Close()
 	bar := newProgress(env.err)
-	got, err := env.client().Import(ctx, &counted{r: in, told: func(n int64) { bar.Show(portion(n, total)) }})
+	got, err := env.client().Import(ctx, &counted{r: in, told: func(n int64) { bar.Show(portion(n, in.size)) }})
 	bar.End()
 	if err != nil {
 		return env.explain(err)
@@ -141,45 +127,4 @@ func portion(n, total int64) string {
 		return size(n)
 	}
 	return fmt.Sprintf("%d%% %s of %s", percent(n, total), size(n), size(total))
-}
-
-// wholeFile is a file that has its name once it is whole and on the disk, or standard output.
-type wholeFile struct {
-	io.Writer
-	file *os.File // nil: standard output
-	path string
-}
-
-func createWhole(env *environment, path string) (*wholeFile, error) {
-	if path == stdio {
-		return &wholeFile{Writer: env.out}, nil
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part")
-	if err != nil {
-		return nil, err
-	}
-	return &wholeFile{f, f, path}, nil
-}
-
-// finish gives the file its name.
-func (w *wholeFile) finish() error {
-	if w.file == nil {
-		return nil
-	}
-	if err := w.file.Chmod(0o644); err != nil { // what is in it is signed, and no secret
-		return err
-	}
-	if err := w.file.Sync(); err != nil {
-		return err
-	}
-	return os.Rename(w.file.Name(), w.path)
-}
-
-// abandon lets go of the file; what was not finished is gone.
-func (w *wholeFile) abandon() {
-	if w.file == nil {
-		return
-	}
-	_ = w.file.Close()           // it was synced, or is of no use
-	_ = os.Remove(w.file.Name()) // it has its own name, or is of no use
 }

@@ -49,6 +49,9 @@ func readKey(path string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !info.Mode().IsRegular() {
+		return nil, hinted(fmt.Errorf("operator key %s is not a file", path), "name the key that 'selvage init' made with --key FILE")
+	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, hinted(fmt.Errorf("operator key %s can be read by others", path), "chmod 600 "+path)
 	}

@@ -86,7 +86,7 @@ func revoke(ctx context.Context, env *environment, o revokeOptions, subject ledg
 	}
 	r.Reason = o.reason
 	what := describe(r, d.Name)
-	if err := confirm(env, o.yes, what, d.Left); err != nil {
+	if err := confirm(ctx, env, o.yes, what, d.Left); err != nil {
 		return err
 	}
 	envelope, err := ledger.SignRevocation(r, keys...)
@@ -135,7 +135,7 @@ func describe(r ledger.Revocation, name string) string {
 }
 
 // confirm asks a person; a script has to say --yes.
-func confirm(env *environment, yes bool, what string, left int) error {
+func confirm(ctx context.Context, env *environment, yes bool, what string, left int) error {
 	if left > 0 {
 		env.hint("%d older %s out of force, and %s to be signed anew", left,
 			agree(left, "statement of the key does not fit in: it goes", "statements of the key do not fit in: they go"), agree(left, "has", "have"))
@@ -147,7 +147,11 @@ func confirm(env *environment, yes bool, what string, left int) error {
 		return &failure{fmt.Errorf("revoking %s cannot be undone", what), "say --yes if it is meant", exitUsage}
 	}
 	fmt.Fprintf(env.err, "Revoke %s? It cannot be undone. [y/N] ", what)
-	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	line, err := bufio.NewReader(standardInput(ctx)).ReadString('\n')
+	if ctx.Err() != nil {
+		fmt.Fprintln(env.err) // nobody has ended the line
+		return ctx.Err()
+	}
 	if answer := strings.ToLower(strings.TrimSpace(line)); err == nil && (answer == "y" || answer == "yes") {
 		return nil
 	}

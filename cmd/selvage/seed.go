@@ -125,19 +125,14 @@ func tellSeeded(env *environment, ref, statement string, blob api.Added, patches
 
 // openRegular opens what can be released: one file.
 func openRegular(path string) (*os.File, error) {
-	f, err := os.Open(path)
+	info, err := os.Stat(path) // before it is opened: a pipe to which nobody writes would keep that for ever
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = hinted(fmt.Errorf("%s is not a file", path), "a directory is released as a tar or zip archive, type bundle")
+	if !info.Mode().IsRegular() {
+		return nil, hinted(fmt.Errorf("%s is not a file", path), "a directory is released as a tar or zip archive, type bundle")
 	}
-	if err != nil {
-		_ = f.Close() // only read
-		return nil, err
-	}
-	return f, nil
+	return os.Open(path)
 }
 
 // upload puts a file into the node's store, showing how far it is.
