@@ -16,6 +16,9 @@ import (
 // pollEvery is how often 'rollout status' looks at the node beside it; that costs no network.
 const pollEvery = 250 * time.Millisecond
 
+// answerWithin bounds how long the node may take to answer 'rollout status' when the time is up.
+const answerWithin = 10 * time.Second
+
 func newRollout(env *environment) *cobra.Command {
 	c := &cobra.Command{Use: "rollout", Short: "Follow a deployment on its way to the nodes", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -50,10 +53,12 @@ func newRolloutStatus(env *environment) *cobra.Command {
 // and returns how it then stands.
 func waitRollout(ctx context.Context, env *environment, name string, timeout time.Duration) (api.Rollout, error) {
 	begin := time.Now()
+	last, cancel := context.WithDeadline(ctx, begin.Add(max(0, timeout)+answerWithin))
+	defer cancel()
 	bar := newProgress(env.err)
 	defer bar.End()
 	for {
-		r, err := ask[api.Rollout](ctx, env, "rollout", url.Values{"name": {name}})
+		r, err := ask[api.Rollout](last, env, "rollout", url.Values{"name": {name}})
 		if err != nil || r.Done || hopeless(r, begin.Add(timeout)) || time.Since(begin) >= timeout {
 			return r, err
 		}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // backend answers with what it was asked, or with err.
@@ -172,6 +173,29 @@ func TestNobodyListens(t *testing.T) {
 	c := NewClient(filepath.Join(t.TempDir(), "none.sock"))
 	if err := c.Get(t.Context(), "status", nil, new(Status)); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestSilentNode: a node that is stopped still has its socket, on which the system takes what is asked.
+func TestSilentNode(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "api.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c := NewClient(path)
+	c.patience = 10 * time.Millisecond
+	for what, ask := range map[string]func() error{
+		"get":     func() error { return c.Get(t.Context(), "status", nil, new(Status)) },
+		"publish": func() error { return second(c.Publish(t.Context(), KindRelease, []byte("{}"))) },
+		"invite":  func() error { return c.CheckInvite(t.Context(), []byte("{}")) },
+		"pin":     func() error { return second(c.Pin(t.Context(), PinChange{})) },
+		"uplink":  func() error { return second(c.SetUplink(t.Context(), UplinkChange{})) },
+	} {
+		if err := ask(); !errors.Is(err, ErrSilent) {
+			t.Errorf("%s: got %v", what, err)
+		}
 	}
 }
 

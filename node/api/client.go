@@ -12,13 +12,25 @@ import (
 	"net/http"
 	"net/url"
 	"syscall"
+	"time"
 )
 
-// ErrNotRunning: nobody answers on the socket.
-var ErrNotRunning = errors.New("no node is running")
+var (
+	// ErrNotRunning: nobody listens on the socket.
+	ErrNotRunning = errors.New("no node is running")
+	// ErrSilent: a node has the socket, and did not answer in time: it is stopped, or stuck.
+	ErrSilent = errors.New("the node does not answer")
+)
 
-// Client talks to the node whose socket it was given. It is safe for concurrent use.
-type Client struct{ http http.Client }
+// patience bounds how long a node may take for an answer that does not depend on how many bytes are sent, read or made for it.
+const patience = time.Minute
+
+// Client talks to the node whose socket it was given. It is safe for concurrent use. Every call ends with its context; those that take
+// or give no blobs end after a minute too.
+type Client struct {
+	http     http.Client
+	patience time.Duration
+}
 
 // NewClient returns a client of the node that listens on the unix socket at path. It does not dial yet.
 func NewClient(path string) *Client {
@@ -26,13 +38,13 @@ func NewClient(path string) *Client {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", path)
 	}
-	return &Client{http.Client{Transport: &http.Transport{DialContext: dial}}}
+	return &Client{http.Client{Transport: &http.Transport{DialContext: dial}}, patience}
 }
 
 // Get asks for a noun of the API and decodes the answer into v. Errors that the node gave are of
-// type *Error; if no node listens, the error has ErrNotRunning in its chain.
+// type *Error; if no node listens, the error has ErrNotRunning in its chain, and ErrSilent if it does not answer.
 func (c *Client) Get(ctx context.Context, noun string, query url.Values, v any) error {
-	return c.do(ctx, http.MethodGet, noun, query, nil, v)
+	return c.soon(ctx, http.MethodGet, noun, query, nil, v)
 }
 
 // AddBlob sends a blob to the node's store.
@@ -54,12 +66,12 @@ func (c *Client) MakePatches(ctx context.Context, wish PatchWish) ([]Patch, erro
 // Publish hands the node a signed statement to spread.
 func (c *Client) Publish(ctx context.Context, kind string, envelope []byte) (Published, error) {
 	var p Published
-	return p, c.do(ctx, http.MethodPost, "statements", url.Values{"kind": {kind}}, bytes.NewReader(envelope), &p)
+	return p, c.soon(ctx, http.MethodPost, "statements", url.Values{"kind": {kind}}, bytes.NewReader(envelope), &p)
 }
 
 // CheckInvite asks the node whether an invite is signed by those who may.
 func (c *Client) CheckInvite(ctx context.Context, envelope []byte) error {
-	return c.do(ctx, http.MethodPost, "invites", nil, bytes.NewReader(envelope), &checked{})
+	return c.soon(ctx, http.MethodPost, "invites", nil, bytes.NewReader(envelope), &checked{})
 }
 
 // Pin changes what is pinned, and returns what is then.
@@ -69,7 +81,7 @@ func (c *Client) Pin(ctx context.Context, change PinChange) ([]string, error) {
 		return nil, err
 	}
 	var pins []string
-	return pins, c.do(ctx, http.MethodPut, "pins", nil, bytes.NewReader(body), &pins)
+	return pins, c.soon(ctx, http.MethodPut, "pins", nil, bytes.NewReader(body), &pins)
 }
 
 // SetUplink changes how the node's traffic with other sites is held.
@@ -79,7 +91,7 @@ func (c *Client) SetUplink(ctx context.Context, change UplinkChange) (Uplink, er
 		return Uplink{}, err
 	}
 	var u Uplink
-	return u, c.do(ctx, http.MethodPut, "uplink", nil, bytes.NewReader(body), &u)
+	return u, c.soon(ctx, http.MethodPut, "uplink", nil, bytes.NewReader(body), &u)
 }
 
 // YieldLease has the node stop leading its site.
@@ -98,6 +110,13 @@ func (c *Client) AskLock(ctx context.Context, ask LockAsk) (LockAnswer, error) {
 	return a, c.do(ctx, http.MethodPost, "locks", nil, bytes.NewReader(body), &a)
 }
 
+// soon is do for what a node answers at once.
+func (c *Client) soon(ctx context.Context, method, noun string, query url.Values, body io.Reader, v any) error {
+	ctx, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
+	return c.do(ctx, method, noun, query, body, v)
+}
+
 func (c *Client) do(ctx context.Context, method, noun string, query url.Values, body io.Reader, v any) error {
 	resp, err := c.send(ctx, method, noun, query, body)
 	if err != nil {
@@ -105,9 +124,17 @@ func (c *Client) do(ctx context.Context, method, noun string, query url.Values, 
 	}
 	defer resp.Body.Close()
 	if err := json.NewDecoder(resp.Body).Decode(v); err != nil {
-		return fmt.Errorf("read the node's answer: %w", err)
+		return fmt.Errorf("read the node's answer: %w", silence(err))
 	}
 	return nil
+}
+
+// silence says so of an error that is the end of somebody's patience.
+func silence(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", ErrSilent, err)
+	}
+	return err
 }
 
 // send returns the node's answer, if it is a good one.
@@ -118,11 +145,11 @@ func (c *Client) send(ctx context.Context, method, noun string, query url.Values
 		return nil, err
 	}
 	resp, err := c.http.Do(req)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ask node: %w", err)
+		return nil, fmt.Errorf("ask node: %w", silence(err))
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil

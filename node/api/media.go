@@ -50,10 +50,10 @@ func (b *begun) Write(p []byte) (int, error) {
 	return b.ResponseWriter.Write(p)
 }
 
-// PlanExport asks what a file of releases will be.
+// PlanExport asks what a file of releases will be, for which the node reads the chunk lists of all that is in it.
 func (c *Client) PlanExport(ctx context.Context, wish ExportWish) (Media, error) {
 	var m Media
-	return m, c.Get(ctx, "media", wish.query(), &m)
+	return m, c.do(ctx, http.MethodGet, "media", wish.query(), nil, &m)
 }
 
 // Export has the node write a file of releases to w. On an error what was written is of no use.
