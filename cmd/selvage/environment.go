@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -43,6 +44,9 @@ func defaultDir() string {
 }
 
 func (e *environment) check() error {
+	if e.dir == "" { // a script's variable that is not set does not mean the working directory
+		return usage("--dir is empty: name a directory, or leave it out")
+	}
 	switch e.format {
 	case "table", "wide", "json":
 		return nil
@@ -64,10 +68,15 @@ func ask[T any](ctx context.Context, e *environment, noun string, query url.Valu
 	return v, e.explain(err)
 }
 
-// explain says in the caller's words that no node runs.
+// explain says in the caller's words that no node runs, or that it cannot be talked to.
 func (e *environment) explain(err error) error {
-	if errors.Is(err, api.ErrNotRunning) {
+	switch {
+	case errors.Is(err, api.ErrNotRunning):
 		return hinted(fmt.Errorf("no node is running in %s", e.dir), "start one with 'selvage up', or name its directory with --dir")
+	case errors.Is(err, api.ErrSilent):
+		return hinted(fmt.Errorf("the node in %s does not answer", e.dir), "it is stopped (SIGSTOP), still starting, or stuck; its log may say more, and ending it and 'selvage up' help")
+	case errors.Is(err, fs.ErrPermission):
+		return hinted(fmt.Errorf("the node in %s is another user's", e.dir), "run this command as who runs the node, or as root")
 	}
 	return err
 }

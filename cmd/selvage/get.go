@@ -113,6 +113,9 @@ func newGetNoun(env *environment, n noun) *cobra.Command {
 			only := ""
 			if len(args) == 1 {
 				only = args[0]
+				if only == "" { // a script's variable that is not set does not mean all
+					return usage("get %s: the name is empty; leave it out for all", n.name)
+				}
 			}
 			n := n
 			if history {

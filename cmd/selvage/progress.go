@@ -3,10 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
-
-	"golang.org/x/term"
 )
 
 // progress shows how long work is going: in place on a terminal, else a timestamped line
@@ -14,22 +11,23 @@ import (
 type progress struct {
 	w     io.Writer
 	begin time.Time
-	tty   bool
+	size  func() (width, height int) // of the terminal; nil if it is none
 	last  string
 	at    time.Time
 }
 
 func newProgress(w io.Writer) *progress {
-	f, ok := w.(*os.File)
-	return &progress{w: w, begin: time.Now(), tty: ok && term.IsTerminal(int(f.Fd()))}
+	return &progress{w: w, begin: time.Now(), size: terminal(w)}
 }
 
 // Show replaces what was shown.
 func (p *progress) Show(text string) {
 	stamp := clock(time.Since(p.begin))
 	switch {
-	case p.tty:
-		fmt.Fprintf(p.w, "\r\x1b[K[%s] %s", stamp, text)
+	case p.size != nil:
+		width, _ := p.size()
+		line := fit([]string{"[" + stamp + "] " + text}, width-1, 1) // a line that is folded cannot be gone back in
+		fmt.Fprintf(p.w, "\r\x1b[K%s", line[0])
 	case text != p.last && time.Since(p.at) >= time.Second:
 		fmt.Fprintf(p.w, "[%s] %s\n", stamp, text)
 		p.at = time.Now()
@@ -41,7 +39,7 @@ func (p *progress) Show(text string) {
 
 // End clears the line.
 func (p *progress) End() {
-	if p.tty && p.last != "" {
+	if p.size != nil && p.last != "" {
 		fmt.Fprint(p.w, "\r\x1b[K")
 	}
 }

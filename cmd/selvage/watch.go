@@ -7,11 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
-
-	"golang.org/x/term"
 
 	"selvage/node/api"
 )
@@ -78,18 +75,12 @@ func watched(ctx context.Context, env *environment, n noun, only string) (string
 // screen shows a text and then another in its place.
 type screen struct {
 	out   io.Writer
-	size  func() (width, height int, err error) // of the terminal; nil if it is none
+	size  func() (width, height int) // of the terminal; nil if it is none
 	last  string
 	lines int // that are shown
 }
 
-func newScreen(out io.Writer) *screen {
-	s := &screen{out: out}
-	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		s.size = func() (int, int, error) { return term.GetSize(int(f.Fd())) }
-	}
-	return s
-}
+func newScreen(out io.Writer) *screen { return &screen{out: out, size: terminal(out)} }
 
 // show puts a text of whole lines where the last one was; where that cannot be, after it, if it is another.
 func (s *screen) show(text string) error {
@@ -101,17 +92,14 @@ func (s *screen) show(text string) error {
 		_, err := io.WriteString(s.out, text)
 		return err
 	}
-	width, height, err := s.size()
-	if err != nil {
-		return fmt.Errorf("ask the terminal how large it is: %w", err)
-	}
+	width, height := s.size()
 	lines := fit(strings.Split(strings.TrimSuffix(text, "\n"), "\n"), width, height)
 	up := ""
 	if s.lines > 0 {
 		up = fmt.Sprintf("\x1b[%dA", s.lines)
 	}
 	s.lines = len(lines)
-	_, err = fmt.Fprintf(s.out, "\r%s\x1b[J%s\n", up, strings.Join(lines, "\n"))
+	_, err := fmt.Fprintf(s.out, "\r%s\x1b[J%s\n", up, strings.Join(lines, "\n"))
 	return err
 }
 

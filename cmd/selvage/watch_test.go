@@ -58,7 +58,7 @@ func TestWatchOfNothing(t *testing.T) {
 // TestScreen reads what a terminal shows after each text.
 func TestScreen(t *testing.T) {
 	var out bytes.Buffer
-	s := &screen{out: &out, size: func() (int, int, error) { return 10, 4, nil }}
+	s := &screen{out: &out, size: func() (int, int) { return 10, 4 }}
 	show := func(text string, want ...string) {
 		t.Helper()
 		if err := s.show(text); err != nil {
