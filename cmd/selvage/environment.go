@@ -75,6 +75,8 @@ func (e *environment) explain(err error) error {
 		return hinted(fmt.Errorf("no node is running in %s", e.dir), "start one with 'selvage up', or name its directory with --dir")
 	case errors.Is(err, api.ErrSilent):
 		return hinted(fmt.Errorf("the node in %s does not answer", e.dir), "it is stopped (SIGSTOP), still starting, or stuck; its log may say more, and ending it and 'selvage up' help")
+	case errors.Is(err, api.ErrEnded):
+		return hinted(fmt.Errorf("the node in %s ended before it had answered", e.dir), "its log says why; whether it did what it was asked is to be seen when it runs again")
 	case errors.Is(err, fs.ErrPermission):
 		return hinted(fmt.Errorf("the node in %s is another user's", e.dir), "run this command as who runs the node, or as root")
 	}

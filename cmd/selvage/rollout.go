@@ -86,6 +86,12 @@ func printRollout(env *environment, r api.Rollout) error {
 	} else if err := printRolloutTable(env, r); err != nil {
 		return err
 	}
+	switch {
+	case r.Done && r.Targets == 0:
+		env.hint("no node that is known here is meant by %s: 'selvage get nodes -o wide' shows the labels that they have", r.Name)
+	case r.Done && r.Targets == len(r.Unreachable):
+		env.hint("none of the nodes that are meant by %s can be reached from here: what they run is not known", r.Name)
+	}
 	if r.Done {
 		return nil
 	}

@@ -199,6 +199,82 @@ func TestSilentNode(t *testing.T) {
 	}
 }
 
+// TestNothingStaysOpen: whoever asks over and over, each time with a client of its own, does not use up the files that a process may open.
+func TestNothingStaysOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "api.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan struct{}, 10)
+	s := &http.Server{Handler: NewHandler(backend{}), ConnState: func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			closed <- struct{}{}
+		}
+	}}
+	done := make(chan error)
+	go func() { done <- s.Serve(l) }()
+	defer func() {
+		_ = s.Close()
+		<-done
+	}()
+	for what, ask := range map[string]func(*Client) error{
+		"get":     func(c *Client) error { return c.Get(t.Context(), "status", nil, new(Status)) },
+		"publish": func(c *Client) error { return second(c.Publish(t.Context(), KindRelease, []byte("{}"))) },
+	} {
+		if err := ask(NewClient(path)); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-closed:
+		case <-time.After(5 * time.Second):
+			t.Errorf("%s: its connection stays", what)
+		}
+	}
+}
+
+// TestNodeEnds: what a caller is told does not depend on how far a node came before it was killed.
+func TestNodeEnds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "api.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	defer func() {
+		_ = l.Close()
+		<-ended
+	}()
+	answers := make(chan string, 1)
+	go func() {
+		defer close(ended)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			buf := make([]byte, 100) // of a question that is longer
+			_, _ = io.ReadFull(conn, buf)
+			_, _ = io.WriteString(conn, <-answers)
+			_ = conn.Close()
+		}
+	}()
+	c := NewClient(path)
+	for _, answer := range []string{"", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{"} {
+		for what, ask := range map[string]func() error{
+			"get":    func() error { return c.Get(t.Context(), strings.Repeat("status", 20), nil, new(Status)) },
+			"blob":   func() error { return second(c.AddBlob(t.Context(), zeros{})) },
+			"scrub":  func() error { return second(c.Scrub(t.Context(), func(Scrub) {})) },
+			"export": func() error { return c.Export(t.Context(), ExportWish{Releases: []string{"a"}}, io.Discard) },
+		} {
+			answers <- answer
+			if err := ask(); !errors.Is(err, ErrEnded) {
+				t.Errorf("%s, answered %q: got %v", what, answer, err)
+			}
+		}
+	}
+}
+
 func TestLongDocumentIsRefused(t *testing.T) {
 	c := serve(t, backend{})
 	if _, err := c.Publish(t.Context(), KindRelease, make([]byte, maxDocument+1)); err == nil || !strings.Contains(err.Error(), "too long") {

@@ -20,6 +20,8 @@ var (
 	ErrNotRunning = errors.New("no node is running")
 	// ErrSilent: a node has the socket, and did not answer in time: it is stopped, or stuck.
 	ErrSilent = errors.New("the node does not answer")
+	// ErrEnded: the node was there, and ended before it had answered. Whether it did what it was asked is not known.
+	ErrEnded = errors.New("the node ended before it had answered")
 )
 
 // patience bounds how long a node may take for an answer that does not depend on how many bytes are sent, read or made for it.
@@ -38,11 +40,12 @@ func NewClient(path string) *Client {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", path)
 	}
-	return &Client{http.Client{Transport: &http.Transport{DialContext: dial}}, patience}
+	// A connection is made in no time, and one that was kept would stay, here and at the node, for each client that there ever was.
+	return &Client{http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}, patience}
 }
 
 // Get asks for a noun of the API and decodes the answer into v. Errors that the node gave are of
-// type *Error; if no node listens, the error has ErrNotRunning in its chain, and ErrSilent if it does not answer.
+// type *Error; if no node listens, the error has ErrNotRunning in its chain, and ErrSilent or ErrEnded if it does not answer.
 func (c *Client) Get(ctx context.Context, noun string, query url.Values, v any) error {
 	return c.soon(ctx, http.MethodGet, noun, query, nil, v)
 }
@@ -124,15 +127,21 @@ func (c *Client) do(ctx context.Context, method, noun string, query url.Values, 
 	}
 	defer resp.Body.Close()
 	if err := json.NewDecoder(resp.Body).Decode(v); err != nil {
-		return fmt.Errorf("read the node's answer: %w", silence(err))
+		return fmt.Errorf("read the node's answer: %w", lost(err))
 	}
 	return nil
 }
 
-// silence says so of an error that is the end of somebody's patience.
-func silence(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
+// lost says of an error that kept an answer from coming what it means.
+func lost(err error) error {
+	is := func(e error) bool { return errors.Is(err, e) }
+	switch {
+	case is(context.Canceled):
+		return err // by the caller, who knows
+	case is(context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", ErrSilent, err)
+	case is(syscall.ECONNRESET), is(syscall.EPIPE), is(net.ErrClosed), is(io.EOF), is(io.ErrUnexpectedEOF):
+		return fmt.Errorf("%w: %w", ErrEnded, err)
 	}
 	return err
 }
@@ -149,7 +158,7 @@ func (c *Client) send(ctx context.Context, method, noun string, query url.Values
 		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ask node: %w", silence(err))
+		return nil, fmt.Errorf("ask node: %w", lost(err))
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil

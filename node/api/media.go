@@ -64,7 +64,7 @@ func (c *Client) Export(ctx context.Context, wish ExportWish, w io.Writer) error
 	}
 	defer resp.Body.Close()
 	if _, err := io.Copy(w, resp.Body); err != nil {
-		return fmt.Errorf("read the file: %w", err)
+		return fmt.Errorf("read the file: %w", lost(err))
 	}
 	text := resp.Trailer.Get(errorTrailer)
 	if text == "" {

@@ -41,7 +41,7 @@ func (c *Client) Scrub(ctx context.Context, told func(Scrub)) (Scrub, error) {
 	for dec := json.NewDecoder(resp.Body); ; {
 		var l line
 		if err := dec.Decode(&l); err != nil {
-			return Scrub{}, fmt.Errorf("read the node's answer: %w", err)
+			return Scrub{}, fmt.Errorf("read the node's answer: %w", lost(err))
 		}
 		switch {
 		case l.Error != nil:
