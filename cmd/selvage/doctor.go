@@ -76,7 +76,7 @@ func doctor(ctx context.Context, env *environment) error {
 		return env.printJSON(all)
 	}
 	for _, f := range all {
-		if _, err := fmt.Fprintln(env.out, f.What); err != nil {
+		if _, err := fmt.Fprintln(env.out, plain(f.What)); err != nil {
 			return err
 		}
 		if f.Hint != "" {
@@ -123,7 +123,7 @@ func tellScrubbed(env *environment, s api.Scrub) error {
 		return err
 	}
 	for _, d := range s.Damaged {
-		if _, err := fmt.Fprintf(env.out, "%s %s: %s\n", short(d.Digest), sortedJoin(d.Releases), strings.Join(wrongWith(d), ", ")); err != nil {
+		if _, err := fmt.Fprintf(env.out, "%s %s: %s\n", short(d.Digest), sortedJoin(d.Releases), plain(strings.Join(wrongWith(d), ", "))); err != nil {
 			return err
 		}
 	}

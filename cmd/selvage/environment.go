@@ -95,7 +95,7 @@ func (e *environment) printJSON(v any) error {
 	return enc.Encode(v)
 }
 
-// table prints rows under a header, columns aligned. An empty cell is written "-".
+// table prints rows under a header, columns aligned. A cell is one plain line; an empty cell is written "-".
 func (e *environment) table(header []string, rows [][]string) error {
 	w := tabwriter.NewWriter(e.out, 0, 8, 2, ' ', 0)
 	writeRow(w, header)
@@ -107,7 +107,7 @@ func (e *environment) table(header []string, rows [][]string) error {
 
 func writeRow(w io.Writer, cells []string) {
 	for i, c := range cells {
-		if c == "" {
+		if c = plain(c); c == "" {
 			c = "-"
 		}
 		sep := "\t"

@@ -33,7 +33,7 @@ func printStatus(env *environment, s api.Status) error {
 	fmt.Fprintf(env.out, "node     %s\n", s.Node)
 	fmt.Fprintf(env.out, "up       %s, version %s, %s, %s resident\n",
 		time.Duration(s.UptimeSeconds*float64(time.Second)).Round(time.Second), s.Version, s.Platform, size(s.ResidentBytes))
-	fmt.Fprintf(env.out, "uplink   %s\n", uplinkLine(s.Uplink))
+	fmt.Fprintf(env.out, "uplink   %s\n", plain(uplinkLine(s.Uplink)))
 	fmt.Fprintf(env.out, "lease    %s\n", leaseLine(s.Lease))
 	if s.Credential.Expires != nil {
 		fmt.Fprintf(env.out, "expires  %s\n", credentialLine(s.Credential, s.Time))
@@ -42,7 +42,7 @@ func printStatus(env *environment, s api.Status) error {
 		fmt.Fprintf(env.out, "address  %s\n", a)
 	}
 	for _, p := range problems(s) {
-		fmt.Fprintf(env.out, "# %s\n", p)
+		fmt.Fprintf(env.out, "# %s\n", plain(p))
 	}
 	if len(s.Deployments) > 0 {
 		fmt.Fprintln(env.out)

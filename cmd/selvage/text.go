@@ -4,7 +4,22 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
+
+// plain is a text of which nobody knows who wrote it, as one line that does nothing to a terminal: what a workload printed comes from other
+// machines.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
 
 // short cuts a digest to what is enough to tell it from others by eye.
 func short(digest string) string { return digest[:min(12, len(digest))] }

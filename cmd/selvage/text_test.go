@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"selvage/node/api"
-	"time"
 )
 
 func TestParseRate(t *testing.T) {
@@ -82,6 +85,26 @@ func TestParseCap(t *testing.T) {
 		got, err := parseCap(text)
 		if (err != nil) != (want < 0) || err == nil && got != want {
 			t.Errorf("%q is %d, %v", text, got, err)
+		}
+	}
+}
+
+// TestForeignTextIsPlain: what workloads print, and what other machines say, is a line like any other, and does nothing to a terminal.
+func TestForeignTextIsPlain(t *testing.T) {
+	const foreign = "last printed: one\ntwo\tthree\x1b]0;title\a\u202e\u009b31m"
+	const want = "last printed: one two three\ufffd]0;title\ufffd\ufffd\ufffd31m"
+	dir := pretend(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v1/status" {
+			_, _ = io.WriteString(w, "[]")
+			return
+		}
+		_ = json.NewEncoder(w).Encode(api.Status{Alerts: []string{"an alert: " + foreign}, Uplink: api.Uplink{Mirrors: []string{foreign}},
+			Deployments: []api.Running{{Name: "app", Why: foreign}}})
+	})
+	for command, times := range map[string]int{"status": 3, "doctor": 2, "uplink": 1} {
+		got, err := play(t.Context(), "--dir", dir, command)
+		if err != nil || strings.Count(got, want) != times || strings.ContainsAny(got, "\t\a\x1b\u202e\u009b") {
+			t.Errorf("%s: %v, prints %q", command, err, got)
 		}
 	}
 }

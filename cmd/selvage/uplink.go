@@ -166,6 +166,6 @@ func printUplink(env *environment, u api.Uplink) error {
 	if u.Held {
 		word = "off (held)"
 	}
-	_, err := fmt.Fprintf(env.out, "uplink %s: %s\n", word, uplinkLine(u))
+	_, err := fmt.Fprintf(env.out, "uplink %s: %s\n", word, plain(uplinkLine(u)))
 	return err
 }
