@@ -275,6 +275,18 @@ func TestNodeEnds(t *testing.T) {
 	}
 }
 
+// TestMisspeltIsRefused: what a request does not say in the words of this package is not taken for nothing, and done by half.
+func TestMisspeltIsRefused(t *testing.T) {
+	c := serve(t, backend{})
+	for noun, body := range map[string]string{"uplink": `{"hold":true}`, "pins": `{"add":["a@v1"]} {"remove":["b@v1"]}`} {
+		var refused *Error
+		err := c.do(t.Context(), http.MethodPut, noun, nil, strings.NewReader(body), new(any))
+		if !errors.As(err, &refused) || refused.Code != http.StatusBadRequest {
+			t.Errorf("%s with %s: got %v", noun, body, err)
+		}
+	}
+}
+
 func TestLongDocumentIsRefused(t *testing.T) {
 	c := serve(t, backend{})
 	if _, err := c.Publish(t.Context(), KindRelease, make([]byte, maxDocument+1)); err == nil || !strings.Contains(err.Error(), "too long") {

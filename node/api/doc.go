@@ -26,6 +26,6 @@
 // (CLOCK_BOOTTIME), whatever is answered, or not, after that. It shows its token to what it writes to. 'selvage lock' does all of that.
 //
 // An error is {"error", "hint", "code"} with an HTTP status; Client turns it into an *Error.
-// Fields are only ever added to the answers. The file of releases is followed by a trailer, Selvage-Error: such an error if
+// A request with a field that is not known here is refused. Fields are only ever added to the answers. The file of releases is followed by a trailer, Selvage-Error: such an error if
 // it could not be written to its end, else empty.
 package api

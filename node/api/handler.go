@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+
+	"selvage/internal/canon"
 )
 
 // Backend is the node behind the API. Methods are called from several goroutines at once.
@@ -137,14 +139,14 @@ func checkInvite(b Backend, r *http.Request) (any, error) {
 	return checked{true}, b.CheckInvite(body)
 }
 
-// decoded has f answer what the body of a request says, which is JSON.
+// decoded has f answer what the body of a request says, which is JSON, and nothing that is not known here.
 func decoded[V any](r *http.Request, what string, f func(V) (any, error)) (any, error) {
 	body, err := document(r)
 	if err != nil {
 		return nil, err
 	}
 	var v V
-	if err := json.Unmarshal(body, &v); err != nil {
+	if err := canon.ReadJSON(body, &v); err != nil {
 		return nil, Refuse(fmt.Errorf("decode %s: %w", what, err), "")
 	}
 	return f(v)
