@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/url"
 
 	"github.com/spf13/cobra"
 
@@ -16,9 +15,9 @@ func newWhoHas(env *environment) *cobra.Command {
 		Short: "Show which nodes hold a release's blob, whole or in part",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			holders, err := ask[[]api.Holder](c.Context(), env, "holders", url.Values{"release": {args[0]}, "platform": {on}})
+			holders, err := env.client().Holders(c.Context(), args[0], on)
 			if err != nil {
-				return err
+				return env.explain(err)
 			}
 			return printHolders(env, args[0], holders)
 		},

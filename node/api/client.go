@@ -27,8 +27,8 @@ var (
 // patience bounds how long a node may take for an answer that does not depend on how many bytes are sent, read or made for it.
 const patience = time.Minute
 
-// Client talks to the node whose socket it was given. It is safe for concurrent use. Every call ends with its context; those that take
-// or give no blobs end after a minute too.
+// Client talks to the node whose socket it was given. It is safe for concurrent use. Every call ends with its context; those
+// for which the node has neither bytes to move nor others to wait for end after a minute too.
 type Client struct {
 	http     http.Client
 	patience time.Duration
@@ -48,6 +48,12 @@ func NewClient(path string) *Client {
 // type *Error; if no node listens, the error has ErrNotRunning in its chain, and ErrSilent or ErrEnded if it does not answer.
 func (c *Client) Get(ctx context.Context, noun string, query url.Values, v any) error {
 	return c.soon(ctx, http.MethodGet, noun, query, nil, v)
+}
+
+// Holders asks who holds a release's blob. The node asks others for that, and waits five seconds for each sixteen that are silent.
+func (c *Client) Holders(ctx context.Context, release, platform string) ([]Holder, error) {
+	var all []Holder
+	return all, c.do(ctx, http.MethodGet, "holders", url.Values{"release": {release}, "platform": {platform}}, nil, &all)
 }
 
 // AddBlob sends a blob to the node's store.
