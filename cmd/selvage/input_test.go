@@ -122,3 +122,19 @@ func TestSilentNode(t *testing.T) {
 		t.Fatal("it waits on")
 	}
 }
+
+// TestCountedEnds: the rest of a request that was refused may still be read, after what is shown has been cleared.
+func TestCountedEnds(t *testing.T) {
+	var told []int64
+	c := &counted{r: strings.NewReader("abc"), told: func(n int64) { told = append(told, n) }}
+	one := make([]byte, 1)
+	for range 2 {
+		if _, err := c.Read(one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.end()
+	if _, err := c.Read(one); err != nil || one[0] != 'c' || len(told) != 2 || told[1] != 2 {
+		t.Errorf("%v, read %q, told %v", err, one, told)
+	}
+}

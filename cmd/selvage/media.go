@@ -95,7 +95,9 @@ func importFile(ctx context.Context, env *environment, path string) error {
 	}
 	defer in.Close()
 	bar := newProgress(env.err)
-	got, err := env.client().Import(ctx, &counted{r: in, told: func(n int64) { bar.Show(portion(n, in.size)) }})
+	body := &counted{r: in, told: func(n int64) { bar.Show(portion(n, in.size)) }}
+	got, err := env.client().Import(ctx, body)
+	body.end()
 	bar.End()
 	if err != nil {
 		return env.explain(err)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -142,10 +143,10 @@ func upload(ctx context.Context, env *environment, f *os.File) (api.Added, error
 		return api.Added{}, err
 	}
 	bar := newProgress(env.err)
-	defer bar.End()
-	added, err := env.client().AddBlob(ctx, &counted{r: f, told: func(n int64) {
-		bar.Show(portion(n, info.Size()))
-	}})
+	body := &counted{r: f, told: func(n int64) { bar.Show(portion(n, info.Size())) }}
+	added, err := env.client().AddBlob(ctx, body)
+	body.end()
+	bar.End()
 	return added, env.explain(err)
 }
 
@@ -155,6 +156,9 @@ type counted struct {
 	w    io.Writer
 	n    int64
 	told func(int64)
+
+	mu   sync.Mutex
+	over bool
 }
 
 func (c *counted) Read(p []byte) (int, error) { return c.count(c.r.Read(p)) }
@@ -162,9 +166,19 @@ func (c *counted) Read(p []byte) (int, error) { return c.count(c.r.Read(p)) }
 func (c *counted) Write(p []byte) (int, error) { return c.count(c.w.Write(p)) }
 
 func (c *counted) count(n int, err error) (int, error) {
-	c.n += int64(n)
-	c.told(c.n)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n += int64(n); !c.over {
+		c.told(c.n)
+	}
 	return n, err
+}
+
+// end has nothing told any more: of a request that was answered before its end, as when it is refused, the rest may still be read.
+func (c *counted) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
 }
 
 // effectiveTime is the node's view of the time, which a clock that was set back cannot fool.
