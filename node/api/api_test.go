@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -170,9 +171,15 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestNobodyListens(t *testing.T) {
-	c := NewClient(filepath.Join(t.TempDir(), "none.sock"))
-	if err := c.Get(t.Context(), "status", nil, new(Status)); !errors.Is(err, ErrNotRunning) {
-		t.Errorf("got %v", err)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(dir, "none.sock"), filepath.Join(file, "none.sock"), filepath.Join(dir, strings.Repeat("long", 40), "none.sock")} {
+		if err := NewClient(path).Get(t.Context(), "status", nil, new(Status)); !errors.Is(err, ErrNotRunning) {
+			t.Errorf("%s: got %v", path, err)
+		}
 	}
 }
 

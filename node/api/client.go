@@ -160,8 +160,10 @@ func (c *Client) send(ctx context.Context, method, noun string, query url.Values
 		return nil, err
 	}
 	resp, err := c.http.Do(req)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
+	for _, none := range []error{fs.ErrNotExist, syscall.ENOTDIR, syscall.ECONNREFUSED, syscall.EINVAL} { // the last if the path is too long for a socket
+		if errors.Is(err, none) {
+			return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ask node: %w", lost(err))
