@@ -49,7 +49,7 @@ func newUp(env *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "up",
 		Short: "Run this node in the foreground",
-		Long: "Run this node in the foreground, until it is interrupted or told to end (SIGTERM). It logs on\n" +
+		Long: "Run this node in the foreground, until it is interrupted or told to end (SIGTERM, SIGHUP). It logs on\n" +
 			"standard error, a line each; with -o json, one JSON object a line.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return up(c.Context(), env, o) },

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -49,6 +50,9 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		return s.result(), nil
 	}
 	s.stop()
+	if ctx.Err() != nil {
+		return Result{}, errors.Join(ctx.Err(), os.RemoveAll(dir)) // nobody wants it who ended it
+	}
 	if err != nil {
 		return Result{}, fmt.Errorf("%w (logs and state are in %s)", err, dir)
 	}
