@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -283,6 +284,29 @@ func FuzzRead(f *testing.F) {
 }
 
 // A file without revocations has no directory for them, and one that has an empty one is no export's.
+// TestTooManyDocuments: what cannot be read is not written, and carried to where it is of no use.
+func TestTooManyDocuments(t *testing.T) {
+	many := func(n int) Contents {
+		c := documents()
+		c.Revocations = nil
+		for i := range n {
+			c.Revocations = append(c.Revocations, Document{fmt.Sprintf("%05d.json", i), content(byte(i), MaxDocument-i)})
+		}
+		return c
+	}
+	most := maxDocuments/MaxDocument - 1
+	p, err := Lay(many(most), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := takeIn(open(t, memdisk.New(0)), write(t, p), wanting(p)); err != nil {
+		t.Errorf("%d documents: %v", most, err)
+	}
+	if p, err = Lay(many(most+2), nil); err == nil {
+		t.Errorf("laid out, and read with %v", takeIn(open(t, memdisk.New(0)), write(t, p), wanting(p)))
+	}
+}
+
 func TestNoRevocations(t *testing.T) {
 	c := documents()
 	c.Revocations = nil

@@ -110,8 +110,21 @@ func (p *Plan) lay(c Contents) error {
 		return err
 	}
 	p.Root = root.cid
-	p.small = slices.Concat([]block{root}, small, []block{blobBlock})
+	p.small = slices.Concat([]block{root}, small)
+	if n := p.documents(); n > maxDocuments {
+		return fmt.Errorf("%d bytes of charters, releases and revocations are more than one file takes, which is %d", n, maxDocuments)
+	}
+	p.small = append(p.small, blobBlock)
 	return nil
+}
+
+// documents is where in the file the last document ends.
+func (p *Plan) documents() int64 {
+	at := int64(len(header(p.Root)))
+	for _, b := range p.small {
+		at += sectionLen(len(b.data))
+	}
+	return at
 }
 
 // folder makes a directory of documents, and its blocks in order.

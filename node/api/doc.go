@@ -6,6 +6,7 @@
 //	GET  /v1/nodes /sites /releases /deployments /blobs /entries
 //	     /v1/revocations /keys /leases /terms /locks                 a list each
 //	GET  /v1/draft?subject=node|key|invite&id=ID[&site=SITE]         Draft, of a revocation to sign
+//	GET  /v1/siteconfig?site=SITE                                    a ledger.SiteConfig, to change and sign
 //	GET  /v1/rollout?name=NAME           Rollout
 //	GET  /v1/holders?release=NAME@VERSION[&platform=OS/ARCH]         []Holder
 //	GET  /v1/media?release=NAME@VERSION...[&platform=OS/ARCH]        Media: what a file of releases will be
