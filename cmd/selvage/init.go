@@ -46,7 +46,7 @@ func initFleet(env *environment, o initOptions) error {
 		o.name = machineName()
 	}
 	return enrol(env, func(f disk.FS) (home.Card, ed25519.PrivateKey, error) {
-		operator, err := operatorKey(f, env.dir)
+		operator, found, err := operatorKey(f, env.dir)
 		if err != nil {
 			return home.Card{}, nil, err
 		}
@@ -57,6 +57,11 @@ func initFleet(env *environment, o initOptions) error {
 		chain, cred, err := trust.Found(o.fleet, o.site, o.name, operator, public, time.Now(), rand.Reader)
 		if err != nil {
 			return home.Card{}, nil, usage("%v", err)
+		}
+		if !found {
+			if err := disk.WriteFile(f, operatorKeyName, trust.MarshalKey(operator), 0o600); err != nil {
+				return home.Card{}, nil, err
+			}
 		}
 		card := home.Card{Node: ident.FromPublicKey(public), Name: o.name, Site: o.site, Fleet: chain.Fleet(),
 			Credential: cred.Marshal(), Charters: chain.Envelopes()}
@@ -101,19 +106,17 @@ func taken(env *environment, err error) error {
 	return fmt.Errorf("%s: %w", env.dir, err)
 }
 
-// operatorKey reads the operator key in the state directory, or makes it. One that is there was
+// operatorKey reads the operator key in the state directory, or draws one if none is found, which it does not keep. One that is there was
 // made before a crash, or put there by the operator.
-func operatorKey(f disk.FS, dir string) (ed25519.PrivateKey, error) {
+func operatorKey(f disk.FS, dir string) (key ed25519.PrivateKey, found bool, err error) {
 	if _, err := f.Stat(operatorKeyName); err == nil {
-		return readKey(filepath.Join(dir, operatorKeyName))
+		key, err = readKey(filepath.Join(dir, operatorKeyName))
+		return key, true, err
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return nil, false, err
 	}
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	return key, disk.WriteFile(f, operatorKeyName, trust.MarshalKey(key), 0o600)
+	_, key, err = ed25519.GenerateKey(rand.Reader)
+	return key, false, err
 }
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)

@@ -147,7 +147,14 @@ func upload(ctx context.Context, env *environment, f *os.File) (api.Added, error
 	added, err := env.client().AddBlob(ctx, body)
 	body.end()
 	bar.End()
-	return added, env.explain(err)
+	if err != nil {
+		return added, env.explain(err)
+	}
+	after, err := f.Stat()
+	if err == nil && (after.Size() != info.Size() || added.Size != info.Size() || !after.ModTime().Equal(info.ModTime())) {
+		err = hinted(fmt.Errorf("%s changed while it was read", f.Name()), "seed it again when it is whole; nothing was signed")
+	}
+	return added, err
 }
 
 // counted tells how many bytes were read, or written.
