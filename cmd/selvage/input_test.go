@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -136,5 +137,15 @@ func TestCountedEnds(t *testing.T) {
 	c.end()
 	if _, err := c.Read(one); err != nil || one[0] != 'c' || len(told) != 2 || told[1] != 2 {
 		t.Errorf("%v, read %q, told %v", err, one, told)
+	}
+}
+
+// TestAnotherUsersNode: a socket that may not be opened is not one on which nobody listens.
+func TestAnotherUsersNode(t *testing.T) {
+	env := &environment{dir: "there"}
+	err := env.explain(&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EACCES)})
+	var f *failure
+	if !errors.As(err, &f) || err.Error() != "the node in there is another user's" || f.hint == "" {
+		t.Errorf("got %v", err)
 	}
 }
