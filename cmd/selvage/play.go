@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
@@ -154,10 +155,14 @@ func eventText(e simulator.Event) string {
 	return strings.Join(strings.Fields(text+" "+e.Text), " ")
 }
 
-// checkReport returns why the report cannot be written. It looks before the story is played, which can take minutes.
+// checkReport returns why the report cannot be written. It looks before the story is played, which can take minutes, and leaves
+// nothing behind: the story may be interrupted.
 func (p *playing) checkReport() error {
 	if p.report == "" {
 		return nil
+	}
+	if _, err := os.Stat(p.report); errors.Is(err, fs.ErrNotExist) {
+		defer os.Remove(p.report)
 	}
 	f, err := os.OpenFile(p.report, os.O_WRONLY|os.O_CREATE, reportMode)
 	if err != nil {

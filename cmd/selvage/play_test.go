@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -40,5 +43,25 @@ func TestPlayAll(t *testing.T) {
 				t.Errorf("%s as %s: %v, %s", name, format, err, out.String())
 			}
 		}
+	}
+}
+
+// TestCheckReport: to look whether a report can be written leaves nothing, and takes nothing away.
+func TestCheckReport(t *testing.T) {
+	p := &playing{report: filepath.Join(t.TempDir(), "out.html")}
+	if err := p.checkReport(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(p.report); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a report before anything was played: %v", err)
+	}
+	if err := os.WriteFile(p.report, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.checkReport(); err != nil {
+		t.Error(err)
+	}
+	if text, err := os.ReadFile(p.report); string(text) != "old" {
+		t.Errorf("left %q, %v", text, err)
 	}
 }

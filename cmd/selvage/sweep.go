@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,9 +16,6 @@ import (
 
 	"selvage/simulator/scenario"
 )
-
-// maxShrink is how many stories are played to make a failing one smaller.
-const maxShrink = 60
 
 type sweepOptions struct {
 	seeds, jobs int
@@ -63,6 +59,12 @@ type failing struct {
 	by   string // what failed first: see wrong
 }
 
+// story is a scenario with the file that it is in.
+type story struct {
+	file string
+	scenario.Scenario
+}
+
 func sweep(ctx context.Context, env *environment, o sweepOptions, files []string) error {
 	if err := checkSeeds(o.seeds); err != nil {
 		return err
@@ -71,31 +73,58 @@ func sweep(ctx context.Context, env *environment, o sweepOptions, files []string
 	if err != nil {
 		return err
 	}
-	if _, err := pickEngines([]string{o.engine}); err != nil {
+	stories, err := readStories(o.engine, files)
+	if err != nil {
 		return err
 	}
-	player := &player{exe: exe, engine: o.engine, limit: playLimit}
-	var all []swept
-	failed := 0
+	p := &player{exe: exe, engine: o.engine, limit: playLimit}
+	return p.sweepAll(ctx, env, o, stories)
+}
+
+// readStories reads scenarios, and returns what keeps any of them from being played: before hours were spent on the others.
+func readStories(engine string, files []string) ([]story, error) {
+	engines, err := pickEngines([]string{engine})
+	if err != nil {
+		return nil, err
+	}
+	var stories []story
 	for _, file := range files {
 		s, err := readScenario(file)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		r, err := player.sweep(ctx, env, o, file, s)
-		if err != nil {
-			return err
+		for _, e := range engines {
+			if err := e.explain(s, e.ready(s)); err != nil {
+				return nil, err
+			}
 		}
-		failed += len(r.Failed)
-		all = append(all, r)
+		stories = append(stories, story{file, s})
 	}
-	if env.json() {
-		err = env.printJSON(all)
-	} else {
-		err = printSwept(env, all)
+	return stories, nil
+}
+
+// sweepAll plays stories one after the other, each with all seeds, and tells what came of them, also when it cannot go on.
+func (p *player) sweepAll(ctx context.Context, env *environment, o sweepOptions, stories []story) error {
+	all := []swept{}
+	played, failed := 0, 0
+	var err error
+	for _, s := range stories {
+		var r swept
+		r, err = p.sweep(ctx, env, o, s)
+		if r.Seeds > 0 {
+			all = append(all, r)
+			played += r.Seeds
+			failed += len(r.Failed)
+		}
+		if err != nil {
+			break
+		}
+	}
+	if perr := tellSwept(env, all); err == nil {
+		err = perr
 	}
 	if err == nil && failed > 0 {
-		err = hinted(fmt.Errorf("%d of %d stories failed", failed, o.seeds*len(files)), "'selvage sim run FILE --seed N --trace' plays one of them again")
+		err = hinted(fmt.Errorf("%d of %d stories failed", failed, played), "'selvage sim run FILE --seed N --trace' plays one of them again")
 	}
 	return err
 }
@@ -108,7 +137,10 @@ func checkSeeds(n int) error {
 	return nil
 }
 
-func printSwept(env *environment, all []swept) error {
+func tellSwept(env *environment, all []swept) error {
+	if env.json() {
+		return env.printJSON(all)
+	}
 	var rows [][]string
 	for _, r := range all {
 		rows = append(rows, []string{r.Scenario, fmt.Sprint(r.Seeds), fmt.Sprint(len(r.Failed)), fmt.Sprintf("%.0f s", r.Seconds), r.Written})
@@ -124,76 +156,36 @@ func printSwept(env *environment, all []swept) error {
 	return nil
 }
 
-func (p *player) sweep(ctx context.Context, env *environment, o sweepOptions, file string, s scenario.Scenario) (swept, error) {
+// sweep plays a story with all seeds. With an error it returns what came of those that were played to their end.
+func (p *player) sweep(ctx context.Context, env *environment, o sweepOptions, s story) (swept, error) {
 	begin := time.Now()
-	r := swept{Scenario: filepath.Base(file), Seeds: o.seeds, Failed: []failing{}}
+	r := swept{Scenario: filepath.Base(s.file), Failed: []failing{}}
 	bar := newProgress(env.err)
 	var mu sync.Mutex
-	done := 0
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(1, o.jobs))
 	for i := range o.seeds {
 		seed := o.from + uint64(i)
 		g.Go(func() error {
-			v, err := p.play(gctx, file, seed)
+			v, err := p.play(gctx, s.file, seed)
+			if err != nil {
+				return err
+			}
 			mu.Lock()
 			defer mu.Unlock()
-			if done++; v.failed() {
+			if r.Seeds++; v.failed() {
 				r.Failed = append(r.Failed, failing{seed, v.why(), v[0].by})
 			}
-			bar.Show(fmt.Sprintf("%s: %d of %d seeds, %d failed", r.Scenario, done, o.seeds, len(r.Failed)))
-			return err
+			bar.Show(fmt.Sprintf("%s: %d of %d seeds, %d failed", r.Scenario, r.Seeds, o.seeds, len(r.Failed)))
+			return nil
 		})
 	}
 	err := g.Wait()
 	bar.End()
-	if err != nil {
-		return r, err
-	}
 	slices.SortFunc(r.Failed, func(a, b failing) int { return cmp.Compare(a.Seed, b.Seed) })
-	if o.shrink && len(r.Failed) > 0 {
-		if r.Written, err = p.shrink(ctx, env, s, r); err != nil {
-			return r, err
-		}
+	if err == nil && o.shrink && len(r.Failed) > 0 {
+		r.Written, err = p.shrink(ctx, env, s.Scenario, r)
 	}
 	r.Seconds = time.Since(begin).Seconds()
-	return r, nil
-}
-
-// shrink looks for the smallest scenario that fails as the whole did, and writes it down. One in which something else fails tells
-// of another fault, or of none: without a deployment nothing runs either.
-func (p *player) shrink(ctx context.Context, env *environment, s scenario.Scenario, r swept) (string, error) {
-	s.Seed = r.Failed[0].Seed
-	trial, err := os.CreateTemp("", "selvage-shrink-*.yaml")
-	if err != nil {
-		return "", err
-	}
-	_ = trial.Close() // it is written by name
-	defer os.Remove(trial.Name())
-	bar := newProgress(env.err)
-	tries := 0
-	small := scenario.Minimize(s.Expand(), func(candidate scenario.Scenario) bool {
-		if tries++; ctx.Err() != nil {
-			return false
-		}
-		bar.Show(fmt.Sprintf("%s: shrinking seed %d, try %d: %s", r.Scenario, s.Seed, tries, count(len(candidate.Faults), "fault")))
-		if os.WriteFile(trial.Name(), candidate.Marshal(), 0o600) != nil {
-			return false
-		}
-		v, err := p.play(ctx, trial.Name(), candidate.Seed)
-		return err == nil && v.of(r.Failed[0].by) != ""
-	}, maxShrink)
-	bar.End()
-	name := fmt.Sprintf("%s-seed%d.yaml", strings.TrimSuffix(r.Scenario, filepath.Ext(r.Scenario)), s.Seed)
-	return name, os.WriteFile(name, append(headOf(name, r), small.Marshal()...), 0o644)
-}
-
-// headOf is the comment that the smallest scenario begins with.
-func headOf(name string, r swept) []byte {
-	f := r.Failed[0]
-	return fmt.Appendf(nil, "# Left of %s by 'selvage sim sweep': it fails in the same way. Of the whole, seed %d failed with\n"+
-		"#   %s\n"+
-		"# Play it again:                                'selvage sim run %s --trace'\n"+
-		"# Play it again, the same each time, if slower: 'selvage sim replay %s --trace'\n",
-		r.Scenario, f.Seed, strings.Join(strings.Fields(f.Why), " "), name, name)
+	return r, err
 }

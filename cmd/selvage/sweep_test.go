@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"selvage/simulator/scenario"
+)
+
+// standIn is a program that plays no story: it runs a line of shell for each, with the seed as $7.
+func standIn(t *testing.T, line string) *player {
+	exe := filepath.Join(t.TempDir(), "stand-in")
+	if err := os.WriteFile(exe, []byte("#!/bin/sh\n"+line+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return &player{exe: exe, engine: "native", limit: time.Minute}
+}
+
+// TestSweepThatIsInterrupted: what was played until then is not lost, and what was not is not counted.
+func TestSweepThatIsInterrupted(t *testing.T) {
+	begun := filepath.Join(t.TempDir(), "begun")
+	if err := syscall.Mkfifo(begun, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		_, _ = os.ReadFile(begun) // it waits for the second story
+		cancel()
+	}()
+	var out, errs bytes.Buffer
+	env := &environment{out: &out, err: &errs, format: "table"}
+	p := standIn(t, `[ $7 = 1 ] && exit 1; echo > `+begun+`; exec sleep 1000`)
+	err := p.sweepAll(ctx, env, sweepOptions{seeds: 3, from: 1, jobs: 1}, []story{{file: "a.yaml"}, {file: "b.yaml"}})
+	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if lines := strings.Fields(out.String()); !slices.Contains(lines, "a.yaml") || slices.Contains(lines, "b.yaml") || !strings.Contains(out.String(), "a.yaml, seed 1: ") {
+		t.Errorf("%s", out.String())
+	}
+}
+
+// TestShrinkThatIsInterrupted: a scenario that is not the smallest yet is not written down as that.
+func TestShrinkThatIsInterrupted(t *testing.T) {
+	t.Chdir(t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	env := &environment{out: &bytes.Buffer{}, err: &bytes.Buffer{}}
+	name, err := standIn(t, "exit 1").shrink(ctx, env, scenario.Scenario{}, swept{Scenario: "a.yaml", Failed: []failing{{Seed: 1}}})
+	if left, _ := filepath.Glob("*"); !errors.Is(err, context.Canceled) || name != "" || len(left) > 0 {
+		t.Errorf("%q, %v, files %q", name, err, left)
+	}
+}
