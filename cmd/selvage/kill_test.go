@@ -60,6 +60,8 @@ type killing struct {
 	version string
 	b       *exec.Cmd
 
+	importing time.Duration // how long an import takes
+
 	halves, imports int // how many kills came when
 }
 
@@ -68,7 +70,7 @@ func newKilling(t *testing.T, r *rand.Rand) *killing {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &killing{t: t, rand: r, dir: t.TempDir(), content: make([]byte, 2<<20)}
+	k := &killing{t: t, rand: r, dir: t.TempDir(), content: make([]byte, 2<<20), importing: 120 * time.Millisecond}
 	k.program = filepath.Join(k.dir, "selvage") // by its name it knows what it is, see TestMain
 	if err := os.Symlink(self, k.program); err != nil {
 		t.Fatal(err)
@@ -181,16 +183,25 @@ func (k *killing) half() bool {
 	return err == nil
 }
 
-// killImporting kills b at some moment of an import.
+// killImporting kills b at some moment of an import, or just after it, from which it is known how long the next takes.
 func (k *killing) killImporting() {
 	k.await("b", "fleet acme", "status")
 	c := k.command("b", "import", "app.car")
 	if err := c.Start(); err != nil {
 		k.t.Fatal(err)
 	}
-	time.Sleep(time.Duration(k.rand.IntN(120)) * time.Millisecond)
-	k.kill()
-	if c.Wait() != nil {
+	begun, ended := time.Now(), make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	var err error
+	select {
+	case err = <-ended:
+		k.importing = time.Since(begun)
+		k.kill()
+	case <-time.After(time.Duration(k.rand.Int64N(int64(k.importing)))):
+		k.kill()
+		err = <-ended
+	}
+	if err != nil {
 		k.imports++
 	}
 }
