@@ -126,16 +126,16 @@ func (d *Deployer) Set(all []Desired) {
 	}
 	for _, want := range all {
 		d.noteSingleton(want)
-		w := d.workers[want.Name]
-		if w == nil {
-			if !want.Selected && !journalled(d.cfg.FS, want.Name) {
-				continue
-			}
-			w = newWorker(d.cfg, d.tenure, want.Name)
-			d.workers[want.Name] = w
-			d.wg.Go(func() { w.run(d.ctx) })
+		if w := d.workers[want.Name]; w != nil {
+			w.set(want)
+			continue
 		}
-		w.set(want)
+		if !want.Selected && !journalled(d.cfg.FS, want.Name) {
+			continue
+		}
+		w := newWorker(d.cfg, d.tenure, want)
+		d.workers[want.Name] = w
+		d.wg.Go(func() { w.run(d.ctx) })
 	}
 }
 

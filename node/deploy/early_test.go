@@ -3,6 +3,7 @@ package deploy
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,20 +111,20 @@ func TestBegunIsFinished(t *testing.T) {
 // A clock that is behind what operators have signed says nothing of windows; that a time has passed which they signed, it does.
 func TestClockIsWrong(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
-		sure := false
+		var sure atomic.Bool
 		inWindow := time.Date(2026, 11, 27, 10, 30, 0, 0, time.UTC)
 		b.Close(t.Context())
-		b.now = func() (time.Time, bool) { return inWindow, sure }
+		b.now = func() (time.Time, bool) { return inWindow, sure.Load() }
 		b.begin()
 		b.want(later("2", tenToEleven))
 		if s := b.after(time.Hour); s.Phase != rollout.Scheduled || !s.Opens.IsZero() || !strings.Contains(s.Why, "clock") {
 			t.Errorf("a machine that does not know the time: %+v", s)
 		}
-		sure = true
+		sure.Store(true)
 		if s := b.after(lookAgain); s.Release != "till@2" {
 			t.Errorf("its clock was put right: %+v", s)
 		}
-		sure = false
+		sure.Store(false)
 		v := version(runtime.TypeProcess, "3")
 		v.Spec.NotBefore = manifest.Time{Time: inWindow.Add(-time.Minute)}
 		b.want(v)

@@ -67,3 +67,23 @@ func TestRemovalIsTakenUpAgain(t *testing.T) {
 		wantGone(t, b, "when it can be")
 	})
 }
+
+// TestNothingIsRemovedAtFirst: a worker that is begun after a restart has nothing to do with its deployment but what is wanted then.
+// It once ran, now and then, before it had been told, and removed what was there.
+func TestNothingIsRemovedAtFirst(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		v := version(runtime.TypeProcess, "1")
+		b.want(v)
+		b.after(10 * time.Second)
+		b.restart(t)
+		w := newWorker(b.cfg, b.tenure, Desired{Name: app, Selected: true, Target: v})
+		w.load(t.Context())
+		if err := w.round(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if len(b.plain.removed) > 0 || w.rec.Verified == nil || !journalled(b.fs, app) {
+			t.Errorf("removed %q; of its journal is left %+v", b.plain.removed, w.rec)
+		}
+		w.quit()
+	})
+}

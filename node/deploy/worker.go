@@ -42,8 +42,10 @@ type worker struct {
 	again <-chan time.Time // tells when it is tried again; nil if it is not put off
 }
 
-func newWorker(cfg Config, tenure *tenure, name string) *worker {
-	return &worker{cfg: cfg, tenure: tenure, name: name, log: cfg.Logger.With("deployment", name), wake: make(chan struct{}, 1)}
+// newWorker is told at once what is wanted: one that ran before it knew would take its deployment for one that is not meant for this
+// node any more, and remove it.
+func newWorker(cfg Config, tenure *tenure, d Desired) *worker {
+	return &worker{cfg: cfg, tenure: tenure, name: d.Name, desired: d, log: cfg.Logger.With("deployment", d.Name), wake: make(chan struct{}, 1)}
 }
 
 func (w *worker) set(d Desired) {
