@@ -240,7 +240,7 @@ func workload(role, release string, env map[string]string) runtime.Workload {
 		panic(err)
 	}
 	w := runtimetest.Work(runtime.TypeProcess, release, self)
-	w.Env = map[string]string{"ROLE": role}
+	w.Env = map[string]string{"ROLE": role, "GORACE": "atexit_sleep_ms=0"} // a program with the race detector in it takes a second to end
 	for k, v := range env {
 		w.Env[k] = v
 	}
