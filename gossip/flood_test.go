@@ -188,10 +188,6 @@ func TestNewcomerIsQuiet(t *testing.T) {
 			f.nodes[0].log.publish("/durable/"+f.nodes[0].name, fmt.Sprint(i))
 		}
 		old, newcomer := f.nodes[:3], f.nodes[3]
-		for _, a := range old[1:] {
-			f.link(old[0], a)
-		}
-		time.Sleep(time.Minute)
 		c, err := newCodec()
 		if err != nil {
 			t.Fatal(err)
@@ -202,6 +198,10 @@ func TestNewcomerIsQuiet(t *testing.T) {
 				told.Add(int64(len(fr.Records)))
 			}
 		}
+		for _, a := range old[1:] {
+			f.link(old[0], a)
+		}
+		time.Sleep(time.Minute)
 		for _, a := range old {
 			f.link(a, newcomer)
 		}

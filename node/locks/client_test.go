@@ -3,6 +3,7 @@ package locks
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,12 +17,16 @@ type counter struct {
 	begun time.Time
 	until time.Duration // of the term; 0: for ever
 	mute  bool
+
+	mu    sync.Mutex // of who asks
 	asked int
 }
 
 func (c *counter) clock() time.Duration { return time.Since(c.begun) }
 
 func (c *counter) ask(_ context.Context, a Ask) (Answer, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.asked++
 	if c.mute {
 		return Answer{}, ErrNobodyLeads
