@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,11 +16,12 @@ import (
 
 // fullAfter has a disk fail everything that takes room, from the n-th such operation on.
 func fullAfter(fs *memdisk.FS, n int) {
+	var done atomic.Int64
 	fs.OnOp = func(op, _ string) error {
 		if op != "write" && op != "sync" && op != "open" {
 			return nil
 		}
-		if n--; n < 0 {
+		if done.Add(1) > int64(n) {
 			return disk.ErrFull
 		}
 		return nil

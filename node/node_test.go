@@ -321,9 +321,9 @@ func TestHeldNodeStops(t *testing.T) {
 	cutOff(t, m)
 	m.stop()
 	m.start()
-	done := make(chan error, 1)
+	feeds, done := m.feeds, make(chan error, 1)
 	go func() {
-		_, err := m.feeds.publish(ledger.KindReport, "", "report", nil)
+		_, err := feeds.publish(ledger.KindReport, "", "report", nil)
 		done <- err
 	}()
 	if !m.hold.held() {
