@@ -14,13 +14,7 @@ import (
 // TestHangup: a terminal that is closed interrupts what was begun at it. It would end only this program otherwise, and leave what it has
 // started, made, or holds.
 func TestHangup(t *testing.T) {
-	nobody, writer, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nobody.Close()
-	defer writer.Close()
-	setStdin(t, nobody)
+	nobodyTypes(t)
 	dir := pretend(t, func(_ http.ResponseWriter, r *http.Request) {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGHUP)
 		_, _ = io.Copy(io.Discard, r.Body)

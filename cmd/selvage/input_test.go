@@ -51,6 +51,20 @@ func setStdin(t *testing.T, f *os.File) {
 	t.Cleanup(func() { os.Stdin = old })
 }
 
+// nobodyTypes has commands wait for standard input.
+func nobodyTypes(t *testing.T) {
+	t.Helper()
+	nobody, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = nobody.Close()
+		_ = writer.Close()
+	})
+	setStdin(t, nobody)
+}
+
 // asked is a writer that tells when something was written that ends as wanted.
 type asked struct {
 	bytes.Buffer
@@ -68,13 +82,7 @@ func (a *asked) Write(p []byte) (int, error) {
 
 // TestWaitingForInputEnds: an interrupt ends a command that waits for what nobody types.
 func TestWaitingForInputEnds(t *testing.T) {
-	nobody, writer, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nobody.Close()
-	defer writer.Close()
-	setStdin(t, nobody)
+	nobodyTypes(t)
 	ctx, interrupt := context.WithCancel(t.Context())
 	reads := func(_ http.ResponseWriter, r *http.Request) {
 		interrupt() // it has begun

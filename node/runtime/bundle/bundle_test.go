@@ -138,21 +138,6 @@ func TestWrongBytes(t *testing.T) {
 	}
 }
 
-// flaky is a blob on a disk of which one read fails.
-type flaky struct {
-	*bytes.Reader
-	left *int
-}
-
-func (f flaky) ReadAt(p []byte, off int64) (int, error) {
-	if *f.left--; *f.left == 0 {
-		return 0, errFlaky
-	}
-	return f.Reader.ReadAt(p, off)
-}
-
-func (flaky) Close() error { return nil }
-
 var errFlaky = errors.New("input/output error")
 
 // Whichever read of the blob fails: that is not the bundle's fault, and nothing is made of what was read.
@@ -165,7 +150,12 @@ func TestDiskFails(t *testing.T) {
 	for name, data := range map[string][]byte{"file": text, "tar": tarOf(entries...), "tar.gz": gz(tarOf(entries...)), "zip": zipOf(entries...)} {
 		for n := 1; ; n++ {
 			left, root, w := n, runtimetest.NewRoot(t), work("site@1", data)
-			w.Artifact.Open = func() (runtime.BlobReader, error) { return flaky{bytes.NewReader(data), &left}, nil }
+			w.Artifact.Open = runtimetest.Watched(data, func() error {
+				if left--; left == 0 {
+					return errFlaky
+				}
+				return nil
+			})
 			_, err := New(Config{FS: root}).Start(t.Context(), w)
 			if left > 0 { // no read was left to fail
 				must(err)
@@ -181,19 +171,6 @@ func TestDiskFails(t *testing.T) {
 	}
 }
 
-// watched is a blob that tells of each read.
-type watched struct {
-	*bytes.Reader
-	read func()
-}
-
-func (w watched) ReadAt(p []byte, off int64) (int, error) {
-	w.read()
-	return w.Reader.ReadAt(p, off)
-}
-
-func (watched) Close() error { return nil }
-
 // A node that is told to end waits for no bundle to be read, or there is no time left for programs to end politely.
 func TestStartEndsWithItsContext(t *testing.T) {
 	text := strings.Repeat("text", 4<<20)
@@ -201,13 +178,12 @@ func TestStartEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		reads, w := 0, work("site@1", data)
-		w.Artifact.Open = func() (runtime.BlobReader, error) {
-			return watched{bytes.NewReader(data), func() {
-				if reads++; reads == 6 { // it has looked at what it is by then
-					cancel()
-				}
-			}}, nil
-		}
+		w.Artifact.Open = runtimetest.Watched(data, func() error {
+			if reads++; reads == 6 { // it has looked at what it is by then
+				cancel()
+			}
+			return nil
+		})
 		if _, err := New(Config{FS: runtimetest.NewRoot(t)}).Start(ctx, w); !errors.Is(err, context.Canceled) || reads > 8 {
 			t.Errorf("%s: after %d reads: %v", name, reads, err)
 		}

@@ -4,7 +4,6 @@ package process
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -454,19 +453,6 @@ func TestStopsChildrenPolitely(t *testing.T) {
 	}
 }
 
-// slowBlob is one on a slow disk: read is called before each read.
-type slowBlob struct {
-	*bytes.Reader
-	read func()
-}
-
-func (b slowBlob) ReadAt(p []byte, off int64) (int, error) {
-	b.read()
-	return b.Reader.ReadAt(p, off)
-}
-
-func (slowBlob) Close() error { return nil }
-
 // TestStartEndsWithItsContext: a node that is told to end waits for no program to be written, or there is no time left for those that run to end politely.
 func TestStartEndsWithItsContext(t *testing.T) {
 	d := open(t, runtimetest.NewRoot(t))
@@ -474,9 +460,11 @@ func TestStartEndsWithItsContext(t *testing.T) {
 	w := runtimetest.Work(runtime.TypeProcess, "app@1", data)
 	ctx, cancel := context.WithCancel(t.Context())
 	reads := 0
-	w.Artifact.Open = func() (runtime.BlobReader, error) {
-		return slowBlob{bytes.NewReader(data), func() { cancel(); reads++ }}, nil
-	}
+	w.Artifact.Open = runtimetest.Watched(data, func() error {
+		cancel()
+		reads++
+		return nil
+	})
 	if _, err := d.Start(ctx, w); !errors.Is(err, context.Canceled) || reads > 2 {
 		t.Errorf("after %d reads: %v", reads, err)
 	}

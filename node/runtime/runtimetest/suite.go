@@ -11,10 +11,6 @@ import (
 	"selvage/node/runtime"
 )
 
-type blob struct{ *bytes.Reader }
-
-func (blob) Close() error { return nil }
-
 // Artifact returns an artifact of the given bytes.
 func Artifact(data []byte) runtime.Artifact {
 	return runtime.Artifact{
