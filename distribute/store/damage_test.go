@@ -271,3 +271,23 @@ func TestRotOnAFullDiskIsTold(t *testing.T) {
 		}
 	}
 }
+
+// A blob whose file was removed under a running node is noticed by whoever reads its chunks, and mended.
+func TestGoneIsNoticedByChunks(t *testing.T) {
+	data := content(37, 300_000)
+	fs := memdisk.New(0)
+	s := open(t, fs)
+	o := add(t, s, data)
+	var told Damage
+	s.OnDamage(func(_ *Object, d Damage) { told = d })
+	if err := fs.Remove(s.blobName(o.Digest)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.ReadChunks(0, 1, make([]byte, MaxChunk)); !errors.Is(err, ErrDamaged) || o.Complete() || !told.Missing {
+		t.Errorf("got %v, told of %+v, whole: %v", err, told, o.Complete())
+	}
+	mend(t, o, data)
+	if got, err := readAll(t, o); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("mended, %d bytes come out, %v", len(got), err)
+	}
+}

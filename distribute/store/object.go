@@ -330,12 +330,17 @@ func (o *Object) Parts(i, n int, size, most int64) []Part {
 
 // ReadChunks reads n chunks from the i-th on into buf, which must have room, and returns how many
 // bytes that were. ErrMissing is in the error's chain if one of them is not here. They are checked again, by their marks: what
-// went bad on this disk is not handed out, with ErrDamaged in the chain, and of a complete blob forgotten, as OnDamage has it.
+// went bad on this disk is not handed out, with ErrDamaged in the chain, and of a complete blob forgotten, as OnDamage has it; so is a
+// blob whose file is gone.
 func (o *Object) ReadChunks(i, n int, buf []byte) (int, error) {
 	o.use()
 	got, err := o.readChunks(i, n, buf)
 	if errors.Is(err, fs.ErrClosed) { // the blob became complete meanwhile, or is so no more, and its file another
 		got, err = o.readChunks(i, n, buf)
+	}
+	if errors.Is(err, fs.ErrNotExist) && o.Complete() {
+		_, serr := o.spoil(nil, Damage{Missing: true})
+		return 0, errors.Join(fmt.Errorf("read chunks of %s: its file is gone: %w", o.Digest, ErrDamaged), serr)
 	}
 	if err != nil {
 		return got, err
