@@ -315,7 +315,8 @@ func TestPeerTakesOverFromMirror(t *testing.T) {
 	})
 }
 
-// A release whose bytes and chunk list are of different blobs is found out, though the mirror gives the right bytes.
+// A release whose bytes and chunk list are of different blobs is found out, though the mirror gives the right bytes, and they do not
+// come again for it soon.
 func TestMirrorOfAContradiction(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		data := content(56, 1<<20)
@@ -326,6 +327,13 @@ func TestMirrorOfAContradiction(t *testing.T) {
 		n := w.node("b")
 		if err := n.fetch(want, time.Hour); !errors.Is(err, store.ErrCorrupt) {
 			t.Errorf("got %v", err)
+		}
+		_, given := m.counts()
+		if err := n.fetch(want, time.Hour); !errors.Is(err, store.ErrContradiction) {
+			t.Errorf("again: %v", err)
+		}
+		if _, again := m.counts(); again > given {
+			t.Errorf("again, %d bytes came", again-given)
 		}
 		if _, ok := n.store.Object(want.Digest); ok || len(n.complaints()) > 0 {
 			t.Errorf("something of it stays (%v), or the mirror is blamed: %q", ok, n.complaints())

@@ -124,7 +124,7 @@ var errOtherBytes = fmt.Errorf("its bytes are another blob's: %w", ErrCorrupt)
 
 // Finish makes it a complete blob, once all of it came. If the bytes are not the blob's, what came is forgotten, and
 // WrongBytes says so of the error. If they are, and their chunk list is another's, the release contradicts itself: nothing of the blob
-// stays. ErrCorrupt is in the chain of both errors.
+// stays, and ErrContradiction is in the chain. ErrCorrupt is in that of both errors.
 func (p *Prefix) Finish(ctx context.Context) error {
 	s, o := p.o.store, p.o
 	if p.length != o.Size {
@@ -145,7 +145,7 @@ func (p *Prefix) Finish(ctx context.Context) error {
 		err = ErrDamaged
 	case !a.want.Root.Equals(o.Root):
 		o.refute()
-		err = fmt.Errorf("its chunks are another blob's: %w", ErrCorrupt)
+		err = fmt.Errorf("%w: its chunks are another blob's", ErrContradiction)
 	default:
 		err = p.publish(a)
 	}

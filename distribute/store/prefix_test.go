@@ -88,7 +88,7 @@ func TestPrefixOfAnotherBlob(t *testing.T) {
 	if o, err = s.Begin(want); err != nil {
 		t.Fatal(err)
 	}
-	if err := writePrefix(o, data, 3); !errors.Is(err, ErrCorrupt) || WrongBytes(err) {
+	if err := writePrefix(o, data, 3); !errors.Is(err, ErrContradiction) || WrongBytes(err) {
 		t.Fatalf("another chunk list: %v", err)
 	}
 	if left, _ := fs.ReadDir("store/partial"); len(left) > 0 {
