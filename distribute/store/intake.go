@@ -170,11 +170,15 @@ func (in *Intake) again(o origin) ([]byte, error) {
 }
 
 // Keep makes the blobs that were taken in blobs of the store, one after the other, and returns those that are
-// new. Each is durable then. On an error the others are left out.
+// new. Each is durable then. On an error the others are left out. ErrMissing is in its chain if one that was here was given up since: it
+// has to be taken in again.
 func (in *Intake) Keep() ([]*Object, error) {
 	var kept []*Object
 	for _, b := range in.blobs {
 		if b.temp == nil {
+			if o, ok := in.store.Object(b.want.Digest); !ok || !o.Complete() {
+				return kept, fmt.Errorf("keep blob %s: %w", b.want.Digest, errGone)
+			}
 			continue
 		}
 		if err := b.temp.Sync(); err != nil {
