@@ -149,6 +149,9 @@ func (s *Store) adoptHeld(temp string, a added) (*Object, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err := s.moveIn(temp, o); err != nil {
+		if s.objects[o.Digest] != o {
+			_ = s.fs.Remove(s.dagName(o.Digest)) // it is of no use to anybody; a leftover is swept at the next start
+		}
 		return nil, err
 	}
 	o.whole(a)
