@@ -15,7 +15,7 @@ import (
 )
 
 // Finish checks the whole against the blob's digest and makes it a complete blob. If the bytes do
-// not match because they went bad on disk, ErrDamaged is in the error's chain: the chunks that did
+// not match because they went bad on disk, or the file is gone, ErrDamaged is in the error's chain: the chunks that did
 // are forgotten, to be put again. If every chunk is right, the release contradicts itself: nothing
 // of the blob stays, and ErrContradiction is in the chain.
 func (o *Object) Finish() error {
@@ -81,11 +81,23 @@ func (o *Object) publish() error {
 	if o.gone {
 		return errGone
 	}
-	if err := s.moveIn(s.partName(o.Digest, ""), o); err != nil {
+	name := s.partName(o.Digest, "")
+	if _, err := s.fs.Stat(name); errors.Is(err, fs.ErrNotExist) { // all went to a file that somebody has removed
+		o.closeFile()
+		return errors.Join(fmt.Errorf("its file is gone: %w", ErrDamaged), o.haveOnly(NewBitmap(len(o.chunks))))
+	}
+	if err := s.moveIn(name, o); err != nil {
 		return err
 	}
 	s.indexChunks(o)
 	return nil
+}
+
+// haveOnly forgets the chunks of a part that are not here any more, for good when it returns. The caller holds mu.
+func (o *Object) haveOnly(have *Bitmap) error {
+	o.learn(o.chunks, have)
+	o.sum, o.summed, o.unsynced = sha256.New(), 0, 0
+	return disk.WriteFile(o.store.fs, o.store.partName(o.Digest, ".have"), formatHave(have), 0o600)
 }
 
 func cloneHash(h hash.Hash) hash.Hash {
@@ -112,16 +124,11 @@ func (o *Object) mismatch(file disk.File) error {
 	if o.gone {
 		return errGone
 	}
-	have := NewBitmap(len(o.chunks))
 	if len(bad) > 0 {
-		have = allBut(bad, len(o.chunks))
+		return errors.Join(fmt.Errorf("%d chunks: %w", len(bad), ErrDamaged), o.haveOnly(allBut(bad, len(o.chunks))))
 	}
-	o.learn(o.chunks, have)
+	o.learn(o.chunks, nil)
 	o.sum, o.summed, o.unsynced = sha256.New(), 0, 0
-	if len(bad) > 0 {
-		err := disk.WriteFile(o.store.fs, o.store.partName(o.Digest, ".have"), formatHave(have), 0o600)
-		return errors.Join(fmt.Errorf("%d chunks: %w", len(bad), ErrDamaged), err)
-	}
 	o.closeFile()
 	o.store.drop(o)
 	return fmt.Errorf("%w: its chunks are another blob's", ErrContradiction)

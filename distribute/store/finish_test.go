@@ -236,3 +236,41 @@ func TestFinishIsTriedAgain(t *testing.T) {
 		}
 	}
 }
+
+// A part whose file was removed under a running node is got again, now and after a restart.
+func TestPartIsGone(t *testing.T) {
+	data := content(26, 1<<20)
+	from := add(t, open(t, memdisk.New(0)), data)
+	for _, restart := range []bool{false, true} {
+		fs := memdisk.New(0)
+		s := open(t, fs)
+		o := begun(t, s, from, data, 0)
+		if err := errors.Join(o.Flush(), fs.Remove(s.partName(from.Digest, ""))); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.Finish(); !errors.Is(err, ErrDamaged) || o.Have().Count() > 0 {
+			t.Fatalf("got %v, and it has %d chunks", err, o.Have().Count())
+		}
+		c := o.Chunks()[0]
+		if _, err := o.Put(0, data[:c.Size]); err != nil { // makes the file anew
+			t.Fatal(err)
+		}
+		if restart {
+			s = open(t, fs)
+			if o, _ = s.Object(from.Digest); o.Have().Count() > 0 {
+				t.Fatalf("%d chunks are there that are not", o.Have().Count())
+			}
+		}
+		for i, c := range o.Chunks() {
+			if _, err := o.Put(i, data[c.Offset:][:c.Size]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := o.Finish(); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(read(t, s, from.Digest), data) {
+			t.Error("other bytes came out")
+		}
+	}
+}
