@@ -30,7 +30,7 @@ type Exchange struct {
 	mu     lock.Mutex // held while a chunk list is read from the disk
 	closed bool
 	known  map[cid.Cid]store.Want // by root
-	pulled map[store.Digest]bool  // these are being fetched, or were
+	pulled map[store.Digest]bool  // these are being fetched
 	places map[cid.Cid]place      // of the blocks of blobs whose chunk list is here
 	lists  map[store.Digest]list  // of the same blobs
 	asked  map[cid.Cid][]*request // for what is not here
@@ -140,7 +140,7 @@ func (e *Exchange) enterLocked() error {
 	return nil
 }
 
-// pull has a blob fetched, once. The caller holds mu.
+// pull has a blob fetched, once at a time. The caller holds mu.
 func (e *Exchange) pull(w store.Want) {
 	if e.pulled[w.Digest] || e.enterLocked() != nil {
 		return
@@ -149,11 +149,14 @@ func (e *Exchange) pull(w store.Want) {
 	go func() {
 		defer e.wg.Done()
 		err := e.swarm.Follow(e.ctx, w, func(chunks []int) { e.came(w, chunks) })
-		if err == nil {
-			e.came(w, nil)
+		if err != nil {
+			e.failed(w, fmt.Errorf("fetch blob %s: %w", w.Digest, err))
 			return
 		}
-		e.failed(w, fmt.Errorf("fetch blob %s: %w", w.Digest, err))
+		e.mu.Lock()
+		delete(e.pulled, w.Digest) // it may be given up, or go bad, and be asked for then
+		e.mu.Unlock()
+		e.came(w, nil)
 	}()
 }
 
@@ -161,8 +164,8 @@ func (e *Exchange) pull(w store.Want) {
 func (e *Exchange) came(w store.Want, chunks []int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	l, ok := e.lists[w.Digest]
-	if !ok {
+	l := e.lists[w.Digest]
+	if o, ok := e.store.Object(w.Digest); ok && o != l.object { // the first, or one that is begun anew
 		e.list(w)
 		chunks = nil
 	}

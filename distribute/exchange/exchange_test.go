@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -183,5 +184,51 @@ func TestClose(t *testing.T) {
 	}
 	if _, err := ex.GetBlocks(t.Context(), []cid.Cid{o.Root}); err == nil {
 		t.Error("a closed exchange takes requests")
+	}
+}
+
+// TestGivenUp has a blob given up after it came, or while it was fetched, which fails then: who asks for its blocks later has it fetched
+// again.
+func TestGivenUp(t *testing.T) {
+	data := content(6, 1<<20)
+	o := add(t, newStore(t), data)
+	for _, fails := range []bool{false, true} {
+		s := newStore(t)
+		var fetches atomic.Int32
+		ex := New(scripted(func(_ context.Context, _ store.Want, more func([]int)) error {
+			add(t, s, data)
+			more(nil)
+			if fetches.Add(1) == 1 && fails {
+				return errors.Join(errDisk, s.Remove(o.Digest))
+			}
+			return nil
+		}), s)
+		ex.Know(o.Want)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		get := func(c cid.Cid) (err error) {
+			for err = errDisk; err != nil && ctx.Err() == nil; {
+				_, err = ex.GetBlock(ctx, c)
+			}
+			return err
+		}
+		if err := get(o.Root); err != nil {
+			t.Fatal(err)
+		}
+		ex.wg.Wait()
+		if !fails {
+			if err := s.Remove(o.Digest); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, c := range chunks(o) {
+			if err := get(c); err != nil {
+				t.Fatalf("its fetch fails: %v; a chunk: %v", fails, err)
+			}
+		}
+		if n := fetches.Load(); n != 2 {
+			t.Errorf("its fetch fails: %v; %d fetches", fails, n)
+		}
+		cancel()
+		_ = ex.Close()
 	}
 }

@@ -34,6 +34,8 @@ func (e *Exchange) ask(cids []cid.Cid) *request {
 		}
 		if w, ok := e.known[c]; ok {
 			e.pull(w)
+		} else if p, ok := e.places[c]; ok {
+			e.pull(p.object.Want) // what was here is here no more
 		}
 	}
 	return r
