@@ -76,7 +76,7 @@ func (s *Swarm) crossing(now time.Time) (most Class, claims []claimed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range s.tasks {
-		if now.UnixNano()-t.crossed.Load() < int64(crossFresh) {
+		if since := time.Duration(now.UnixNano() - t.crossed.Load()); since.Abs() < crossFresh { // less than 0 if the clock was put back
 			most = max(most, t.class())
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"selvage/distribute/store"
@@ -312,4 +313,17 @@ func (w *network) until(t *testing.T, within time.Duration, ok func() bool) {
 			t.Fatalf("it did not come about within %v", within)
 		}
 	}
+}
+
+// TestClockIsPutBack: what came before the machine's clock was put back by an hour is not taken to come for that hour.
+func TestClockIsPutBack(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		n, data := w.node("b"), content(71, 1<<20)
+		n.begin(w.wantOf(data), Urgent)
+		synctest.Wait()
+		n.swarm.task(digestOf(data)).crosses(time.Now().Add(time.Hour))
+		if seen, _ := n.swarm.crossing(time.Now()); seen > Later {
+			t.Errorf("what is %v is seen to come", seen)
+		}
+	})
 }
