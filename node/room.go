@@ -64,7 +64,7 @@ func (n *Node) makeRoom(need int64) {
 func (n *Node) roomBlobs(why map[string][]string) (all []room.Blob) {
 	for _, o := range n.store.Objects() {
 		i := o.Info()
-		all = append(all, room.Blob{Digest: i.Digest, Bytes: i.Have, Kept: len(why[i.Digest.String()]) > 0, Wanted: o.Used()})
+		all = append(all, room.Blob{Digest: i.Digest, Bytes: o.Held(), Kept: len(why[i.Digest.String()]) > 0, Wanted: o.Used()})
 	}
 	return all
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"selvage/distribute/store"
 	"selvage/internal/disk"
 	"selvage/internal/disk/memdisk"
 	"selvage/ledger"
@@ -142,5 +143,40 @@ func TestPins(t *testing.T) {
 	}
 	if pins, err = m.Pin(api.PinChange{Remove: []string{loose.Digest[:8]}}); err != nil || len(pins) != 1 || m.blobOf(loose.Digest).Pinned {
 		t.Errorf("%v, %v", pins, err)
+	}
+}
+
+// TestBeginningIsGivenUp: what came of a blob from a mirror, while its chunk list was not known, goes too if nothing needs it.
+func TestBeginningIsGivenUp(t *testing.T) {
+	t.Parallel()
+	f := found(t)
+	f.newDisk = func() disk.FS { return memdisk.New(2 << 20) }
+	m := f.join("b", "b1")
+	added, err := f.seed(f.founder, "app@v1", content(1, 1900<<10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := store.ParseDigest(added.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, _ := f.founder.store.Object(d)
+	want := o.Want
+	want.Digest[0]++ // of another that nobody wants
+	if o, err = m.store.Begin(want); err != nil {
+		t.Fatal(err)
+	}
+	p, err := o.Prefix()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Write(content(1, 1880<<10)); err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+	m.makeRoom(0)
+	if _, ok := m.store.Object(want.Digest); ok {
+		free, total, err := m.store.Disk()
+		t.Errorf("it is still there, and %d of %d bytes are free, %v", free, total, err)
 	}
 }

@@ -35,6 +35,26 @@ func (s *Store) Remove(d Digest) error {
 	return nil
 }
 
+// Held returns how many bytes of the disk are free once the blob is removed, at most: also those of which it is not known what they are
+// while the chunk list is not.
+func (o *Object) Held() int64 {
+	o.mu.Lock()
+	held, files := o.haveBytes, []string{".raw"}
+	if o.chunks == nil {
+		files = append(files, "")
+	}
+	if o.complete {
+		files = nil
+	}
+	o.mu.Unlock()
+	for _, e := range files {
+		if info, err := o.store.fs.Stat(o.store.partName(o.Digest, e)); err == nil {
+			held += info.Size()
+		}
+	}
+	return held
+}
+
 // use notes that somebody wants the blob now.
 func (o *Object) use() { o.used.Store(time.Now().UnixNano()) }
 

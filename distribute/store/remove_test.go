@@ -190,3 +190,43 @@ func TestRemovedWhileItComesWhole(t *testing.T) {
 		}
 	}
 }
+
+// What a blob takes on the disk counts also where it has no chunks: while its list is not known, or did not come through a restart.
+func TestHeld(t *testing.T) {
+	data := content(46, 300_000)
+	from := add(t, open(t, memdisk.New(0)), data)
+	fs := memdisk.New(0)
+	s := open(t, fs)
+	check := func(what string, o *Object, want int64) {
+		t.Helper()
+		if got := o.Held(); got != want {
+			t.Errorf("%s: %d bytes, not %d", what, got, want)
+		}
+	}
+	o, err := s.Begin(from.Want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("begun", o, 0)
+	p, err := o.Prefix()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Write(data[:100_000]); err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+	check("a beginning", o, 100_000)
+	if err := s.Remove(from.Digest); err != nil {
+		t.Fatal(err)
+	}
+	o = begun(t, s, from, data, 1)
+	check("but the last chunk", o, int64(len(data))-int64(o.Chunks()[len(o.Chunks())-1].Size))
+	if err := errors.Join(o.Flush(), fs.Remove(s.dagName(o.Digest))); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, fs)
+	o, _ = s.Object(from.Digest)
+	check("without its list", o, int64(len(data)))
+	check("whole", add(t, s, data), int64(len(data)))
+}
