@@ -118,11 +118,15 @@ func (o *Object) demote(bad map[int]bool, d Damage) (Damage, error) {
 	if err := s.writePart(o.Want, have); err != nil {
 		return Damage{}, err
 	}
-	if err := s.fs.Rename(s.blobName(o.Digest), s.partName(o.Digest, "")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Damage{}, err
+	moved := s.fs.Rename(s.blobName(o.Digest), s.partName(o.Digest, ""))
+	if moved != nil && !errors.Is(moved, fs.ErrNotExist) {
+		return Damage{}, moved
 	}
 	for _, dir := range []string{"partial", blobsDir} {
 		if err := s.fs.SyncDir(s.name(dir)); err != nil {
+			if moved == nil {
+				_ = s.fs.Rename(s.partName(o.Digest, ""), s.blobName(o.Digest)) // so that it can be tried again, as in moveIn
+			}
 			return Damage{}, err
 		}
 	}

@@ -291,3 +291,30 @@ func TestGoneIsNoticedByChunks(t *testing.T) {
 		t.Errorf("mended, %d bytes come out, %v", len(got), err)
 	}
 }
+
+// A disk that fails while something that went bad is forgotten leaves the blob in its place: what is right of it does not come again.
+func TestForgettingFails(t *testing.T) {
+	data := content(38, 1<<20)
+	for _, dir := range []string{"store/partial", "store/blobs/sha256"} {
+		fs := memdisk.New(0)
+		s := open(t, fs)
+		o := add(t, s, data)
+		rot(t, fs, s.blobName(o.Digest), 700_000)
+		moved, fails := false, 1
+		fs.OnOp = func(op, name string) error {
+			moved = moved || op == "rename" && name == s.partName(o.Digest, "")
+			if moved && op == "syncdir" && name == dir && fails > 0 {
+				fails--
+				return errors.New("the disk fails")
+			}
+			return nil
+		}
+		if _, err := o.Scrub(t.Context(), unpaced); err == nil || fails > 0 {
+			t.Fatalf("%s: the disk did not fail: %v", dir, err)
+		}
+		if d, err := o.Scrub(t.Context(), unpaced); err != nil || d.Chunks != 1 || d.Missing {
+			t.Errorf("%s: %+v, %v", dir, d, err)
+		}
+		mend(t, o, data)
+	}
+}
