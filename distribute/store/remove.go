@@ -7,7 +7,8 @@ import (
 
 // Remove gives a blob up, whole or in part. Who has it open reads on. What is being put into it is not taken any more, with ErrMissing in the
 // error's chain: who fetches it begins anew, by Begin. A crash leaves it as it was, or
-// not here: the list of blobs is written before its file goes.
+// not here: the list of blobs is written before its file goes; but where the disk has no room for the list, the file makes it. Open passes over
+// what the list has and is not in its place.
 func (s *Store) Remove(d Digest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -23,7 +24,8 @@ func (s *Store) Remove(d Digest) error {
 		return nil
 	}
 	o.complete = false // so that the list is without it
-	if err := s.writeIndex(); err != nil {
+	err := s.writeIndex()
+	if unlessFull(err) != nil {
 		o.complete = true
 		return fmt.Errorf("remove blob %s: %w", d, err)
 	}
@@ -32,6 +34,9 @@ func (s *Store) Remove(d Digest) error {
 	s.reindex()
 	s.drop(o)
 	_ = s.fs.Remove(s.blobName(d)) // a leftover is listed again at the next start
+	if err != nil {
+		_ = s.writeIndex() // else the next start does
+	}
 	return nil
 }
 

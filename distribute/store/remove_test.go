@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"os"
 	"testing"
 
 	"selvage/internal/disk/memdisk"
@@ -229,4 +230,35 @@ func TestHeld(t *testing.T) {
 	o, _ = s.Object(from.Digest)
 	check("without its list", o, int64(len(data)))
 	check("whole", add(t, s, data), int64(len(data)))
+}
+
+// A disk on which not a byte is free gives blobs up all the same, for good.
+func TestRemoveOnAFullDisk(t *testing.T) {
+	fs := memdisk.New(1 << 20)
+	s := open(t, fs)
+	a, b := add(t, s, content(47, 200_000)), add(t, s, content(48, 200_000))
+	filler, err := fs.OpenFile("filler", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 64 << 10; n > 0; {
+		if k, err := filler.Write(make([]byte, n)); err != nil && k == 0 {
+			n /= 2
+		}
+	}
+	if err := s.Remove(a.Digest); err != nil {
+		t.Fatal(err)
+	}
+	if free, _, err := s.Disk(); err != nil || free < 200_000 {
+		t.Errorf("%d bytes are free, %v", free, err)
+	}
+	for range 2 { // after a restart too
+		if _, ok := s.Object(a.Digest); ok || len(s.Objects()) != 1 {
+			t.Error("it is still there, or the other is not")
+		}
+		if o, ok := s.Object(b.Digest); !ok || !o.Complete() {
+			t.Error("the other is not there")
+		}
+		s = open(t, fs)
+	}
 }
