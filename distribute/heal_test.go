@@ -245,6 +245,30 @@ func TestDiskRots(t *testing.T) {
 	})
 }
 
+// The file of what came is removed while more comes: all comes again.
+func TestPartIsRemoved(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.net.uplink("b", 500<<10, 0)
+		data := content(18, 3<<20)
+		n, seed := w.node("a"), w.node("b")
+		want := seed.add(data)
+		w.mesh()
+		w.net.wg.Go(func() {
+			time.Sleep(4 * time.Second)
+			if err := n.fs.Remove("store/partial/" + want.Digest.String()); err != nil {
+				t.Error(err)
+			}
+		})
+		if err := n.fetch(want, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		n.holds(want, data)
+		if n.blames(seed.port.id) != "" {
+			t.Error("the seed is blamed")
+		}
+	})
+}
+
 // A release whose digest is not that of its chunk list is found out; the right one can be had after it.
 func TestContradiction(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
