@@ -63,7 +63,7 @@
 //	a release that does not add up    the fetch fails, says so, and rests        TestReleaseContradictsItself, node.TestReleaseContradictsItself, scenario contradicts
 //	a DAG deep, huge, of tiny chunks  the same, after few bytes                  store.TestHostileLists
 //	a full disk, at every write       the fetch fails, and goes on later         TestFetchOnAFullDisk, TestPatchOnAFullDisk, TestMendOnAFullDisk
-//	a blob altered, cut or gone       not handed out; reported, mended           store.TestScrub, store.TestRotIsNotHandedOut, TestPatchOfRottenBlobs, node.TestScrubMends
+//	a blob altered, cut or gone       not handed out; reported, mended           store.TestScrub, store.TestRotIsNotHandedOut, store.TestGoneIsNoticedByChunks, TestPartIsRemoved, TestPatchOfRottenBlobs, node.TestScrubMends
 //	a wrong or hostile patch          refused; chunks instead                    TestPatchFaults, patch.TestHostile, node.TestBadPatches
 //	a file carried by hand            taken whole or not at all                  media.TestHostile, media.TestAltered, media.TestDiskFull
 //
