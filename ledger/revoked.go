@@ -224,9 +224,21 @@ func (f *fold) admitAtDoor(cred trust.Credential, now time.Time) (trust.Member, 
 		if _, problem := f.standing(m.Node); problem != "" && s == nil {
 			return trust.Member{}, fmt.Errorf("node is quarantined: it %s", problem)
 		}
-		return m, nil
+		return m, f.returning(m, cred)
 	}
 	return m, f.newcomer(m, cred, now)
+}
+
+// returning says why a member cannot come with a credential, though another of its own stands.
+func (f *fold) returning(m trust.Member, cred trust.Credential) error {
+	a, ok := f.members[m.Node].admissions[m.Serial]
+	if !ok {
+		return f.unused(m, cred)
+	}
+	if why := f.fault(a); why != "" {
+		return fmt.Errorf("node %s", why)
+	}
+	return nil
 }
 
 // newcomer says why a node that the ledger does not know yet cannot join.
@@ -234,6 +246,11 @@ func (f *fold) newcomer(m trust.Member, cred trust.Credential, now time.Time) er
 	if now.After(m.InviteExpires) {
 		return fmt.Errorf("ticket has expired on %s", m.InviteExpires.UTC().Format("2006-01-02 15:04 UTC"))
 	}
+	return f.unused(m, cred)
+}
+
+// unused says why a ticket is good for nobody who is not known to have joined with it.
+func (f *fold) unused(m trust.Member, cred trust.Credential) error {
 	if _, err := f.inForce(m.Serial).Admit(f.charters.fleet, cred, time.Time{}); err != nil {
 		return fmt.Errorf("node %s", byRevokedKey)
 	}
