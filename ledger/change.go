@@ -119,7 +119,7 @@ func (l *Ledger) attempt(f func(*transaction) error) (*transaction, error) {
 	anew := l.stale
 	if anew {
 		if err := l.load(); err != nil {
-			return &transaction{charters: l.fold.charters.latest()}, fmt.Errorf("%w: read it again: %w", ErrStorage, err)
+			return &transaction{charters: l.fold.charters.latest()}, failed(fmt.Errorf("read it again: %w", err))
 		}
 	}
 	t := &transaction{charters: l.fold.charters.latest(), anew: anew}
@@ -139,7 +139,7 @@ func (l *Ledger) attempt(f func(*transaction) error) (*transaction, error) {
 		l.tell(t)
 	}
 	if err := l.cfg.Log.Commit(t.batch); err != nil {
-		return t, fmt.Errorf("%w: %w", ErrStorage, err)
+		return t, failed(err)
 	}
 	l.noted = l.fold.charters.latest()
 	return t, nil

@@ -290,3 +290,46 @@ func TestReplacedInOneBatch(t *testing.T) {
 	}
 	equalOrFatal(t, viewOf(t, l), viewOf(t, f.openBare("watcher", log)))
 }
+
+// rottenLog has every entry changed that is read back, while it is rotten.
+type rottenLog struct {
+	memlog.Log
+	rotten bool
+}
+
+func (l *rottenLog) Scan(f func(string, uint64, []byte) error) error {
+	return l.Log.Scan(func(feed string, seq uint64, data []byte) error {
+		if l.rotten {
+			data = []byte("rot")
+		}
+		return f(feed, seq, data)
+	})
+}
+
+func (l *rottenLog) Get(feed string, seq uint64) ([]byte, error) {
+	if l.rotten {
+		return []byte("rot"), nil
+	}
+	return l.Log.Get(feed, seq)
+}
+
+// TestLogRotten: what went bad on this node's disk is not held against whoever sent something meanwhile.
+func TestLogRotten(t *testing.T) {
+	f := newFleet(t, oneOperator())
+	log := new(rottenLog)
+	l := f.open("watcher", log)
+	a, admission := f.admitted("a", "s1")
+	b := a.backup(ledger.Durable)
+	offer(t, l, ledger.Stored, admission, a.write(ledger.KindCommand, "", "", nil), a.write(ledger.KindCommand, "", "", nil))
+	blameless := func(what string, err error) {
+		t.Helper()
+		if !errors.Is(err, ledger.ErrStorage) || errors.Is(err, ledger.ErrMalformed) || errors.Is(err, ledger.ErrSignature) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	log.rotten = true
+	_, err := l.Offer(b.write(ledger.KindCommand, "", "x", nil))
+	blameless("what contradicts an entry that went bad", err)
+	_, err = l.Offer(a.write(ledger.KindCommand, "", "", nil))
+	blameless("what comes after, while the log cannot be read again", err)
+}

@@ -1,6 +1,9 @@
 package ledger
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 var (
 	// ErrNotFound: the log does not hold what was asked for.
@@ -45,3 +48,12 @@ func (b *Batch) setMeta(key string, value []byte) {
 }
 
 func (b *Batch) empty() bool { return len(b.Put)+len(b.Delete)+len(b.Meta) == 0 }
+
+// failed makes ErrStorage of what is wrong with the log. That entries in it went bad stays as text only: as an error it would
+// be held against whoever sent something meanwhile.
+func failed(err error) error {
+	if errors.Is(err, ErrMalformed) || errors.Is(err, ErrSignature) {
+		return fmt.Errorf("%w: %v", ErrStorage, err)
+	}
+	return fmt.Errorf("%w: %w", ErrStorage, err)
+}

@@ -223,7 +223,7 @@ func (l *Ledger) gather(t *transaction, f *feedState) error {
 		}
 		e, err := l.codec.parse(data)
 		if err != nil {
-			return fmt.Errorf("%w: entry %d of %v: %w", ErrStorage, s.seq, f.Feed, err)
+			return failed(fmt.Errorf("entry %d of %v: %w", s.seq, f.Feed, err))
 		}
 		if vouched(e.Kind) {
 			words, _ := l.fold.vouch(e)
