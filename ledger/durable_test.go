@@ -320,7 +320,8 @@ func TestLogRotten(t *testing.T) {
 	l := f.open("watcher", log)
 	a, admission := f.admitted("a", "s1")
 	b := a.backup(ledger.Durable)
-	offer(t, l, ledger.Stored, admission, a.write(ledger.KindCommand, "", "", nil), a.write(ledger.KindCommand, "", "", nil))
+	one, other := a.write(ledger.KindCommand, "", "", nil), b.write(ledger.KindCommand, "", "x", nil)
+	offer(t, l, ledger.Stored, admission, one)
 	blameless := func(what string, err error) {
 		t.Helper()
 		if !errors.Is(err, ledger.ErrStorage) || errors.Is(err, ledger.ErrMalformed) || errors.Is(err, ledger.ErrSignature) {
@@ -328,8 +329,49 @@ func TestLogRotten(t *testing.T) {
 		}
 	}
 	log.rotten = true
-	_, err := l.Offer(b.write(ledger.KindCommand, "", "x", nil))
-	blameless("what contradicts an entry that went bad", err)
+	_, err := l.Offer(ledger.Record{Feed: one.Feed, Seq: ledger.ProofSeq, Data: ledger.EncodeProof(one.Data, other.Data, true)})
+	blameless("the proof of a fork, in a feed that went bad", err)
 	_, err = l.Offer(a.write(ledger.KindCommand, "", "", nil))
 	blameless("what comes after, while the log cannot be read again", err)
+}
+
+// flippedLog changes a bit of one entry's signature when it is read.
+type flippedLog struct {
+	memlog.Log
+	feed string
+	seq  uint64
+}
+
+func (l *flippedLog) Get(feed string, seq uint64) ([]byte, error) {
+	data, err := l.Log.Get(feed, seq)
+	if err == nil && feed == l.feed && seq == l.seq {
+		data[len(data)-1] ^= 1
+	}
+	return data, err
+}
+
+// TestRotNotHandedOut: an entry that went bad in the log goes to nobody, who would take this node for a liar: by itself, nor
+// in the proof of a fork.
+func TestRotNotHandedOut(t *testing.T) {
+	f := newFleet(t, oneOperator())
+	log := new(flippedLog)
+	l := f.open("watcher", log)
+	a, admission := f.admitted("a", "s1")
+	b := a.backup(ledger.Durable)
+	one, two := a.write(ledger.KindCommand, "", "", nil), a.write(ledger.KindCommand, "", "", nil)
+	offer(t, l, ledger.Stored, admission, one, two)
+	log.feed, log.seq = one.Feed, one.Seq
+	records, err := l.Read(one.Feed, 0, 1<<20)
+	if err != nil || len(records) != 2 || records[0].Seq != admission.Seq || records[1].Seq != two.Seq {
+		t.Errorf("read %d records, %v", len(records), err)
+	}
+	var told []ledger.Record
+	l.OnStored(func(r ledger.Record) { told = append(told, r) })
+	rival := b.write(ledger.KindCommand, "", "x", nil)
+	offer(t, l, ledger.Waiting, rival)
+	if len(told) != 0 {
+		t.Error("told of a proof that does not hold")
+	}
+	log.feed = ""
+	offer(t, l, ledger.Stored, rival)
 }

@@ -53,6 +53,8 @@ type Ledger struct {
 	waiting *waitingRoom
 	stale   bool // the state holds what the log could not keep
 
+	rot sync.Once // people are told of the first entry that went bad in the log
+
 	mu    sync.Mutex // guards shown; taken while writing is held; never held across a wait
 	shown shown
 

@@ -57,3 +57,10 @@ func failed(err error) error {
 	}
 	return fmt.Errorf("%w: %w", ErrStorage, err)
 }
+
+// rotten tells, once, of an entry that is not as it was stored.
+func (l *Ledger) rotten(feed string, seq uint64) {
+	l.rot.Do(func() {
+		l.cfg.Logger.Error("ledger: an entry went bad in the log", "feed", fmt.Sprintf("%x", feed), "seq", seq)
+	})
+}

@@ -172,6 +172,10 @@ func (l *Ledger) fork(t *transaction, f *feedState, old slot, x waiter) (Outcome
 	if err != nil {
 		return Rejected, err
 	}
+	if sha256.Sum256(mine) != old.hash {
+		l.rotten(f.key, old.seq)
+		return Waiting, nil // with what went bad nobody believes the proof; those who hold it whole will have one
+	}
 	if err := l.close(t, f, encodeProof(mine, x.rec.Data, old.seq == x.entry.Seq)); err != nil {
 		return Rejected, err
 	}
