@@ -210,7 +210,7 @@ func explainHome(env *environment, err error) error {
 // explainStart says what to do about a node that cannot come up.
 func explainStart(env *environment, err error) error {
 	switch {
-	case errors.Is(err, home.ErrForgotten):
+	case errors.Is(err, home.ErrForgotten), errors.Is(err, boltlog.ErrCorrupt):
 		return explainHome(env, err)
 	case errors.Is(err, mesh.ErrAddrInUse):
 		return hinted(err, "another node may be running; name another address with --listen HOST:PORT, or port 0 for any free one")

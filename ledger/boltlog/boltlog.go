@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime/debug"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -114,10 +115,21 @@ func (l *Log) Commit(b ledger.Batch) error {
 	})
 }
 
+// view reads. bbolt panics where a page is not what it should be, or points out of the file: that is ErrCorrupt.
+func (l *Log) view(read func(*bbolt.Tx) error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %w: %v", ErrCorrupt, errDamaged, p)
+		}
+	}()
+	return l.db.View(read)
+}
+
 // Get implements ledger.Log.
 func (l *Log) Get(feed string, seq uint64) ([]byte, error) {
 	var data []byte
-	err := l.db.View(func(tx *bbolt.Tx) error {
+	err := l.view(func(tx *bbolt.Tx) error {
 		data = bytes.Clone(tx.Bucket(entriesBucket).Get(entryKey(feed, seq)))
 		return nil
 	})
@@ -129,7 +141,7 @@ func (l *Log) Get(feed string, seq uint64) ([]byte, error) {
 
 // Scan implements ledger.Log.
 func (l *Log) Scan(f func(feed string, seq uint64, data []byte) error) error {
-	return l.db.View(func(tx *bbolt.Tx) error {
+	return l.view(func(tx *bbolt.Tx) error {
 		return tx.Bucket(entriesBucket).ForEach(func(k, v []byte) error {
 			n := len(k) - 9
 			if n < 0 {
@@ -143,7 +155,7 @@ func (l *Log) Scan(f func(feed string, seq uint64, data []byte) error) error {
 // Meta implements ledger.Log.
 func (l *Log) Meta(key string) ([]byte, error) {
 	var v []byte
-	err := l.db.View(func(tx *bbolt.Tx) error {
+	err := l.view(func(tx *bbolt.Tx) error {
 		v = bytes.Clone(tx.Bucket(metaBucket).Get([]byte(key)))
 		return nil
 	})

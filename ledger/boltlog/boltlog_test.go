@@ -1,7 +1,9 @@
 package boltlog
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -78,4 +80,56 @@ func FuzzOpen(f *testing.F) {
 		_ = l.Scan(func(string, uint64, []byte) error { return nil }) // any error will do; a crash will not
 		_ = l.Close()
 	})
+}
+
+// TestDamagedPages: a page that went bad on the disk is an error, wherever it lies, and not the end of the process.
+func TestDamagedPages(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := open(t, path)
+	var b ledger.Batch
+	for i := range 30 {
+		b.Put = append(b.Put, ledger.Item{Feed: "feed", Seq: uint64(i), Data: make([]byte, 700)})
+	}
+	if err := errors.Join(l.Commit(b), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for at := 0; at+64 <= len(good); at += os.Getpagesize() {
+		for skip := range 2 { // with and without the page's head
+			file := bytes.Clone(good)
+			for i := at + 16*skip; i < at+64; i++ {
+				file[i] = 0xa5
+			}
+			path := fmt.Sprint(path, at, skip)
+			if err := os.WriteFile(path, file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if errors.Is(readAll(path), ErrCorrupt) {
+				found++
+			}
+		}
+	}
+	if found < 10 {
+		t.Errorf("found %d times", found)
+	}
+}
+
+// readAll opens a file and reads what is in it.
+func readAll(path string) error {
+	l, err := Open(path)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	_, err = l.Meta("floor")
+	for i := range uint64(30) {
+		if _, e := l.Get("feed", i); !errors.Is(e, ledger.ErrNotFound) {
+			err = errors.Join(err, e)
+		}
+	}
+	return errors.Join(err, l.Scan(func(string, uint64, []byte) error { return nil }))
 }
