@@ -351,3 +351,38 @@ func TestRefusalCarriesProof(t *testing.T) {
 	b.Learn(na.Addrs()...)
 	eventually(t, "b is told", func() bool { return slices.Contains(b.refusals(), "credential revoked by remote with proof") })
 }
+
+// TestMemberCannotTakeAllConnections: who is let in, and comes again and again, has few connections at a time, and leaves room
+// for others.
+func TestMemberCannotTakeAllConnections(t *testing.T) {
+	bubble(t, func(t *testing.T, nw *fabric) {
+		a := start(t, nw.config("a", "s1", "10.0.0.1"))
+		r := newRawPeer(t, keyOf("x"), nw.options("10.0.1.1")...)
+		good := encoded(t, Hello{Fleet: []byte("f"), Credential: fmt.Append(nil, "x s1 ", idOf("x")), Incarnation: 1})
+		var conns []transport.CapableConn
+		for range 3 * maxTwins {
+			c := r.dial(a)
+			if r := readRefusal(t, a, rawOpen(t, c, helloProtocol, good, encoded(t, [][]byte{}), encoded(t, verdict{OK: true}))); r != nil {
+				t.Fatalf("refused: %v", r)
+			}
+			conns = append(conns, c)
+		}
+		time.Sleep(time.Second)
+		a.Host.mu.Lock()
+		links, twins := len(a.links), len(a.members[idOf("x")].links)
+		a.Host.mu.Unlock()
+		if links > maxTwins || links != twins {
+			t.Errorf("%d connections, %d of them for streams", links, twins)
+		}
+		if last := conns[len(conns)-1]; last.IsClosed() {
+			t.Error("the newest is closed")
+		}
+		if got := a.seen(); len(got) != 1 {
+			t.Errorf("told of %v", got)
+		}
+		for _, c := range conns {
+			c.Close()
+		}
+		closeAll(a)
+	})
+}

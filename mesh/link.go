@@ -21,6 +21,7 @@ const (
 	maxPending = 128 // not admitted; at the bound the oldest makes room
 	maxSource  = 64  // of these, from one IP address
 	maxWaiting = 32  // streams of one connection that wait for its handshake
+	maxTwins   = 4   // admitted, with one node; at the bound the oldest goes
 )
 
 var (
@@ -61,7 +62,7 @@ type link struct {
 type member struct {
 	peer        Peer
 	incarnation uint64
-	links       []*link // at least one; more only if both ends dialled at once
+	links       []*link // at least one, at most maxTwins; of an honest peer two, if both ends dialled at once
 }
 
 // connected is called by the swarm for every new connection, before any of its streams.
@@ -228,6 +229,9 @@ func (h *Host) admit(l *link, hello Hello) (stale []*link, fresh bool) {
 			}
 		}
 		m.links = slices.DeleteFunc(slices.Clone(m.links), func(o *link) bool { return slices.Contains(stale, o) })
+		if len(m.links) >= maxTwins { // an honest peer makes no more than two at once
+			stale, m.links = append(stale, m.links[0]), m.links[1:]
+		}
 	}
 	if m == nil || len(m.links) == 0 {
 		m, fresh = &member{peer: p, incarnation: hello.Incarnation}, true
