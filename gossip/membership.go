@@ -77,7 +77,9 @@ func NewMembership(cfg MembershipConfig) (*Membership, error) {
 		joins:   make(chan ident.NodeID, maxJoins),
 		changed: make(chan struct{}),
 	}
-	s, err := serf.Create(m.serfConfig())
+	c := m.serfConfig()
+	m.trans.begin = func() { guardSerf(c.MemberlistConfig) }
+	s, err := serf.Create(c)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start membership: %w", err), m.trans.Shutdown())
 	}

@@ -37,9 +37,11 @@ type transport struct {
 	inSite  func(ident.NodeID) bool
 	packets chan *memberlist.Packet
 	streams chan net.Conn
+	begin   func()          // called once, when memberlist is about to start its goroutines
 	ctx     context.Context // ends at Shutdown
 	stop    context.CancelFunc
 	wg      sync.WaitGroup
+	once    sync.Once // of begin
 
 	mu     sync.Mutex
 	closed bool
@@ -59,6 +61,7 @@ func newTransport(n Network, self ident.NodeID, inSite func(ident.NodeID) bool) 
 		net: n, self: self, inSite: selfOr, ctx: ctx, stop: stop,
 		packets: make(chan *memberlist.Packet, maxPackets),
 		streams: make(chan net.Conn),
+		begin:   func() {},
 		known:   make(map[string]ident.NodeID),
 		out:     make(map[ident.NodeID]chan []byte),
 		held:    make(map[*addressed]struct{}),
@@ -134,7 +137,9 @@ func (t *transport) handOver(from ident.NodeID, conn net.Conn) {
 	}
 }
 
+// FinalAdvertiseAddr implements memberlist.Transport. The first call comes before memberlist starts any goroutine.
 func (t *transport) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
+	t.once.Do(t.begin)
 	return syntheticIP(t.self), serfPort, nil
 }
 
