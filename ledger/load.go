@@ -117,10 +117,15 @@ func (l *Ledger) loadRecord(key string, seq uint64, data []byte) error {
 	}
 	f.put(slot{seq: seq, hash: hash}, e.Key)
 	l.fold.add(e, e.Time.Time())
+	l.observe(e)
+	return nil
+}
+
+// observe moves the clock up to an entry's time: to that of this node's own in any case, also if it was lost and came back.
+func (l *Ledger) observe(e *Entry) {
 	if e.Author == l.self {
 		l.clock = max(l.clock, e.Time)
 	} else {
 		l.clock = l.clock.observe(e.Time, l.now())
 	}
-	return nil
 }

@@ -155,7 +155,7 @@ func (l *Ledger) take(t *transaction, f *feedState, x waiter) {
 	if e.Kind == KindBeacon {
 		t.beacons++
 	}
-	l.clock = l.clock.observe(e.Time, l.now())
+	l.observe(e)
 	_, known := l.fold.members[e.Author]
 	l.fold.add(e, l.cfg.Now())
 	switch {

@@ -76,6 +76,28 @@ func TestOwnFuture(t *testing.T) {
 	}
 }
 
+// TestLostFuture: so does one that has lost it, and gets it back from others.
+func TestLostFuture(t *testing.T) {
+	f := newFleet(t, oneOperator())
+	_, own := f.admitted("a", "s1")
+	log, c := new(memlog.Log), &clock{epoch.Add(1000 * time.Hour)}
+	l := f.openAt(log, c)
+	offer(t, l, ledger.Stored, own)
+	backup := log.Clone()
+	before, err := l.Publish(ledger.KindReport, "", "report", nil)
+	must(t, err)
+	lost, err := l.Read(before.Feed().Key(), 0, 1<<20)
+	must(t, err)
+	c.at = epoch
+	l = f.openAt(backup, c)
+	offer(t, l, ledger.Stored, lost...)
+	after, err := l.Publish(ledger.KindReport, "", "report", nil)
+	must(t, err)
+	if after.Time != before.Time+1 {
+		t.Errorf("%d after %d", after.Time, before.Time)
+	}
+}
+
 // TestFloor: where the clock lies, the time is the latest that operators have signed. It never
 // goes back, and nobody else can raise it.
 func TestFloor(t *testing.T) {
