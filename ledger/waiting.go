@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"crypto/sha256"
+	"maps"
 	"slices"
 
 	"selvage/internal/ident"
@@ -144,11 +145,11 @@ func (w *waitingRoom) takeFeed(f Feed) []waiter {
 	return w.take(f.Author, func(x waiter) bool { return x.entry.Feed() == f })
 }
 
-// takeAll empties the room.
+// takeAll empties the room. The records come by author: in what order they are told of must not be chance.
 func (w *waitingRoom) takeAll() []waiter {
 	var all []waiter
-	for _, q := range w.byAuthor {
-		all = append(all, q.waiters...)
+	for _, a := range slices.SortedFunc(maps.Keys(w.byAuthor), ident.NodeID.Compare) {
+		all = append(all, w.byAuthor[a].waiters...)
 	}
 	*w = *newWaitingRoom()
 	return all

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -77,5 +78,27 @@ func TestWaitingOrder(t *testing.T) {
 		if _, here := w.byAuthor[id(i)]; here != (i >= 5*maxWaiting) {
 			t.Fatalf("author %d of %d: here %v", i, 6*maxWaiting, here)
 		}
+	}
+}
+
+// TestWaitingTakenInOrder: what waited is judged, and told of, by author, and of each as it came.
+func TestWaitingTakenInOrder(t *testing.T) {
+	w := newWaitingRoom()
+	for i := range byte(200) {
+		w.add(waiter{entry: &Entry{Author: ident.NodeID{i * 7 % 50}}, hash: [32]byte{i}})
+	}
+	last := map[ident.NodeID]byte{}
+	var order []ident.NodeID
+	for _, x := range w.takeAll() {
+		a := x.entry.Author
+		if n, again := last[a]; !again {
+			order = append(order, a)
+		} else if x.hash[0] < n {
+			t.Errorf("%d of one author after %d", x.hash[0], n)
+		}
+		last[a] = x.hash[0]
+	}
+	if !slices.IsSortedFunc(order, ident.NodeID.Compare) || len(order) != 50 {
+		t.Errorf("authors in the order %v", order)
 	}
 }
