@@ -94,7 +94,8 @@
 //     the lease records in the ledger, which the node gets back from others, and a ballot of a forgotten life raises an
 //     alarm and starts a new one. A disk that goes back over a change of the voters may, together with others that never
 //     heard of it, form a majority that is no longer one: the record of the config in the ledger is what stands against it.
-//   - Voters are honest. Who may send is the shell's to check.
+//   - Voters are honest, and so is everybody else whose messages or lease records the shell hands in: each can name other
+//     voters under a higher epoch, or use up the numbers of ballots. Who may send is the shell's to check.
 //
 // # Bounds
 //
