@@ -123,6 +123,6 @@
 //	a record across        waits up to 100 ms, for others and lest it is on its way here too, and until the link has rested
 //	a neighbour's queue    1,024 records, 4 MiB; beyond it a session is due in a second; what is urgent
 //	                       takes the place of the newest that is not
-//	sessions               one initiated at a time; one served per peer, the newest
+//	sessions               one initiated at a time; one served per peer, the newest, once the one before has ended
 //	packets to a member    64 wait; beyond that they are dropped
 package gossip

@@ -40,7 +40,8 @@ type peer struct {
 	vain     int                // times in a row that sessions had more than they held, and brought nothing; see tire
 	places   places             // of the scheduler alone
 	streams  map[int]cancelFunc // cut when it misbehaves
-	served   map[string]int     // the stream that is served, by protocol
+	served   map[string]int     // the stream that is served, or is next, by protocol
+	turns    map[string]turn    // held by the stream that is served, by protocol; not changed
 	streamNo int
 }
 
@@ -54,6 +55,20 @@ func newPeer(parent context.Context, id ident.NodeID, local bool) *peer {
 		whole:   true,
 		streams: make(map[int]cancelFunc),
 		served:  make(map[string]int),
+		turns:   map[string]turn{syncProtocol: make(turn, 1), pushProtocol: make(turn, 1)},
+	}
+}
+
+// turn is what one at a time has.
+type turn chan struct{}
+
+// take waits for the turn; it reports whether ctx lasted.
+func (t turn) take(ctx context.Context) bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -79,7 +94,8 @@ func (r *Replicator) attach(p *peer, conn net.Conn, d time.Duration) (ctx contex
 
 // serve runs f on a stream that a peer opened. A stream that arrives before PeerUp waits for it
 // for a while. A peer has one stream of each protocol: the newest, as its sender has given up the
-// others.
+// others. It waits until the one before it has ended, which was cut but may have records with the log: who opens one after
+// another would have each hold some else, while the disk is slow.
 func (r *Replicator) serve(from ident.NodeID, conn net.Conn, protocol string, limit time.Duration, f func(context.Context, *peer, *link, int)) {
 	defer conn.Close()
 	if !r.enter() {
@@ -99,6 +115,10 @@ func (r *Replicator) serve(from ident.NodeID, conn net.Conn, protocol string, li
 	if older != nil {
 		older()
 	}
+	if !p.turns[protocol].take(ctx) {
+		return
+	}
+	defer func() { <-p.turns[protocol] }()
 	f(ctx, p, r.linkTo(p, conn), no)
 }
 
