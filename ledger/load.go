@@ -116,9 +116,26 @@ func (l *Ledger) loadRecord(key string, seq uint64, data []byte) error {
 		return fmt.Errorf("%w: the log lacks what is before %d of %v", ErrMalformed, seq, feed)
 	}
 	f.put(slot{seq: seq, hash: hash}, e.Key)
-	l.fold.add(e, e.Time.Time())
+	l.fold.add(e, l.heard(e))
 	l.observe(e)
 	return nil
+}
+
+// heard returns when an entry came that the log has held already: as was shown before, or else its own time. That may lie ahead,
+// if its author's clock did, and would have a node that is gone taken for alive until then. A clock that is before the floor says nothing of that.
+func (l *Ledger) heard(e *Entry) time.Time {
+	if isHead(e.Kind) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if r, ok := l.shown.lists.heads(e.Kind).find(e.Author, compareAuthor); ok && r.Seq == e.Seq && r.Time == e.Time {
+			return r.Received
+		}
+	}
+	own, now := e.Time.Time(), l.cfg.Now()
+	if own.After(now) && !now.Before(l.floor.At()) {
+		return now
+	}
+	return own
 }
 
 // observe moves the clock up to an entry's time: to that of this node's own in any case, also if it was lost and came back.

@@ -25,7 +25,7 @@ type Report struct {
 	Node     ident.NodeID
 	Seq      uint64
 	Time     Timestamp
-	Received time.Time // by this node's clock; after a restart, the entry's own time
+	Received time.Time // by this node's clock; after a restart, the entry's own time, or the start if that lies ahead
 	Body     []byte
 }
 

@@ -98,6 +98,32 @@ func TestLostFuture(t *testing.T) {
 	}
 }
 
+// TestReceived: what a node has heard of another whose clock is ahead is not as good as new after a restart, and of none does a
+// full disk change when it came.
+func TestReceived(t *testing.T) {
+	f := newFleet(t, oneOperator())
+	for name, ahead := range map[string]time.Duration{"ahead": 48 * time.Hour, "behind": -48 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			a, admission := f.admitted("b", "s1")
+			log, c := new(memlog.Log), &clock{epoch.Add(time.Hour)}
+			l := f.openAt(log, c)
+			came := c.at
+			offer(t, l, ledger.Stored, admission, a.writeAt(c.at.Add(ahead), ledger.KindReport, "", "report", nil))
+			received := func(l *ledger.Ledger) time.Time { return l.Reports()[0].Received }
+			c.at = c.at.Add(time.Minute)
+			log.Fail = full
+			offer(t, l, ledger.Rejected, a.write(ledger.KindCommand, "", "", nil))
+			if got := received(l); !got.Equal(came) {
+				t.Errorf("after the disk was full: it came at %v, want %v", got, came)
+			}
+			log.Fail = nil
+			if got := received(f.openAt(log, c)); got.After(c.at) {
+				t.Errorf("after a restart at %v: it came at %v", c.at, got)
+			}
+		})
+	}
+}
+
 // TestFloor: where the clock lies, the time is the latest that operators have signed. It never
 // goes back, and nobody else can raise it.
 func TestFloor(t *testing.T) {

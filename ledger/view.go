@@ -125,6 +125,19 @@ type lists struct {
 	terms   ordered[ident.NodeID, Report]
 }
 
+// heads are those of one of a head's kinds.
+func (s *lists) heads(k Kind) *ordered[ident.NodeID, Report] {
+	switch k {
+	case KindBeacon:
+		return &s.beacons
+	case KindLease:
+		return &s.leases
+	case KindTerms:
+		return &s.terms
+	}
+	return &s.reports
+}
+
 func newLists() lists {
 	of := func(r Report) ident.NodeID { return r.Node }
 	id := func(n Node) ident.NodeID { return n.Node }
