@@ -32,6 +32,9 @@ const (
 	prefix   = "addr="
 	maxText  = 255 // bytes of a TXT string (RFC 1035, 3.3)
 	maxTexts = 8   // addresses that are taken from one announcement
+	// maxHeard is how many announcements one browser takes: it keeps each for as long as it says itself, and anybody on the LAN can
+	// make them up. At the bound it ends, and another begins.
+	maxHeard = 1024
 	retry    = time.Minute
 )
 
@@ -112,24 +115,32 @@ func browseOnce(ctx context.Context, service string, traffic zeroconf.IPType, fo
 	if ctx.Err() != nil {
 		return
 	}
+	ctx, enough := context.WithCancel(ctx)
+	defer enough()
 	entries, over := make(chan *zeroconf.ServiceEntry, 64), make(chan struct{})
 	var wg sync.WaitGroup
-	wg.Go(func() { tell(entries, over, found) })
+	wg.Go(func() { tell(entries, over, found, enough) })
 	_ = zeroconf.Browse(ctx, service, domain, entries, zeroconf.SelectIPTraffic(traffic)) // the next try is the remedy
 	close(over)
 	wg.Wait()
 }
 
 // tell passes on what was found. It ends when Browse has: that closes entries only if it came far
-// enough to use them.
-func tell(entries <-chan *zeroconf.ServiceEntry, over <-chan struct{}, found func(string)) {
-	for {
+// enough to use them. It calls enough at maxHeard, and takes what comes then, lest Browse waits, without telling of it.
+func tell(entries <-chan *zeroconf.ServiceEntry, over <-chan struct{}, found func(string), enough func()) {
+	for heard := 0; ; {
 		select {
 		case <-over:
 			return
 		case e, ok := <-entries:
 			if !ok {
 				return
+			}
+			if heard++; heard >= maxHeard {
+				enough()
+			}
+			if heard > maxHeard {
+				continue
 			}
 			for _, a := range addresses(e.Text) {
 				found(a)

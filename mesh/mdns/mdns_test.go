@@ -65,13 +65,28 @@ func TestTellPassesOnAddressesOnly(t *testing.T) {
 	entries <- &zeroconf.ServiceEntry{Text: texts}
 	entries <- &zeroconf.ServiceEntry{Text: flood}
 	close(entries)
-	tell(entries, nil, func(a string) { got = append(got, a) })
+	tell(entries, nil, func(a string) { got = append(got, a) }, nil)
 	if len(got) != 1+maxTexts || got[0] != "/ip4/10.0.0.1/udp/1/quic-v1" {
 		t.Errorf("found %v", got)
 	}
 	over := make(chan struct{})
 	close(over)
-	tell(make(chan *zeroconf.ServiceEntry), over, nil) // returns, though nobody closes entries
+	tell(make(chan *zeroconf.ServiceEntry), over, nil, nil) // returns, though nobody closes entries
+}
+
+// TestBrowserEndsWhenItHasHeardMuch: what a flood of announcements leaves behind is bounded.
+func TestBrowserEndsWhenItHasHeardMuch(t *testing.T) {
+	entries, got, ended := make(chan *zeroconf.ServiceEntry), 0, 0
+	go func() {
+		defer close(entries)
+		for range 2 * maxHeard {
+			entries <- &zeroconf.ServiceEntry{Text: []string{"addr=/ip4/10.0.0.1/udp/1/quic-v1"}}
+		}
+	}()
+	tell(entries, nil, func(string) { got++ }, func() { ended = max(ended, got) })
+	if got != maxHeard || ended < maxHeard-1 {
+		t.Errorf("told of %d; the browser was to end after %d", got, ended)
+	}
 }
 
 // lanAddress returns an address of this machine that multicast can go out from.
