@@ -12,7 +12,7 @@ func NewFloor(at time.Time) Floor { return Floor{at} }
 
 // Raise notes the time in a statement that the charter's keys signed, and reports whether the
 // floor rose. A time after the charter's expiry is not believed: no honest operator signs under
-// an expired charter, and one mistaken clock must not make all credentials of the fleet expire.
+// an expired charter. Up to that one mistaken clock makes credentials of the whole fleet expire, and nothing takes it back.
 func (f *Floor) Raise(signed time.Time, c *Charter) bool {
 	if !signed.After(f.at) || signed.After(c.Expires) {
 		return false
