@@ -47,19 +47,25 @@ func (f *feeds) learn(charters []trust.Envelope) error {
 	return f.ledger.Learn(charters)
 }
 
-// Offer implements gossip.Log.
+// Offer implements gossip.Log. What is of another site is rejected: no honest peer has it to send, and it would be kept though no
+// session ever shows it.
 func (f *feeds) Offer(from ident.NodeID, rs []gossip.Record) ([]gossip.Outcome, []error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.from = from
-	records := make([]ledger.Record, len(rs))
+	out, errs := make([]gossip.Outcome, len(rs)), make([]error, len(rs))
+	var records []ledger.Record
+	var at []int // where they are among rs
 	for i, r := range rs {
-		records[i] = ledger.Record(r)
+		if feed, err := ledger.ParseFeed(r.Feed); err == nil && feed.Scope != "" && feed.Scope != f.site {
+			out[i], errs[i] = gossip.Rejected, fmt.Errorf("%w: of site %s, not of this one", ledger.ErrMalformed, feed.Scope)
+			continue
+		}
+		records, at = append(records, ledger.Record(r)), append(at, i)
 	}
-	outcomes, errs := f.ledger.OfferAll(records)
-	out := make([]gossip.Outcome, len(rs))
-	for i, o := range outcomes {
-		out[i] = gossipOutcome(o)
+	outcomes, wrong := f.ledger.OfferAll(records)
+	for j, i := range at {
+		out[i], errs[i] = gossipOutcome(outcomes[j]), wrong[j]
 		if errs[i] != nil && !errors.Is(errs[i], ledger.ErrMalformed) && !errors.Is(errs[i], ledger.ErrSignature) {
 			errs[i] = fmt.Errorf("%w: %w", gossip.ErrNotStored, errs[i])
 		}
