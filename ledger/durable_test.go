@@ -350,21 +350,17 @@ func (l *flippedLog) Get(feed string, seq uint64) ([]byte, error) {
 	return data, err
 }
 
-// TestRotNotHandedOut: an entry that went bad in the log goes to nobody, who would take this node for a liar: by itself, nor
-// in the proof of a fork.
-func TestRotNotHandedOut(t *testing.T) {
+// TestRotProvesNothing: an entry that went bad in the log does not get into the proof of a fork: whoever is told of that would take
+// this node for a liar.
+func TestRotProvesNothing(t *testing.T) {
 	f := newFleet(t, oneOperator())
 	log := new(flippedLog)
 	l := f.open("watcher", log)
 	a, admission := f.admitted("a", "s1")
 	b := a.backup(ledger.Durable)
-	one, two := a.write(ledger.KindCommand, "", "", nil), a.write(ledger.KindCommand, "", "", nil)
-	offer(t, l, ledger.Stored, admission, one, two)
+	one := a.write(ledger.KindCommand, "", "", nil)
+	offer(t, l, ledger.Stored, admission, one)
 	log.feed, log.seq = one.Feed, one.Seq
-	records, err := l.Read(one.Feed, 0, 1<<20)
-	if err != nil || len(records) != 2 || records[0].Seq != admission.Seq || records[1].Seq != two.Seq {
-		t.Errorf("read %d records, %v", len(records), err)
-	}
 	var told []ledger.Record
 	l.OnStored(func(r ledger.Record) { told = append(told, r) })
 	rival := b.write(ledger.KindCommand, "", "x", nil)
