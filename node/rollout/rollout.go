@@ -175,8 +175,11 @@ func stand(s State) Action {
 	return a
 }
 
-// yield stops what runs before anything else is done: what it came to is not held against it.
+// yield stops what runs before anything else is done: what it came to is not held against it, nor is the attempt.
 func yield(s State) Action {
+	if s.Running == s.Target {
+		s.Attempts--
+	}
 	s.Running, s.Singleton.Running, s.Lapsed = "", false, false
 	a := decide(s)
 	a.Stop = true

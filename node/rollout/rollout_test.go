@@ -78,6 +78,9 @@ func TestDecide(t *testing.T) {
 		"lapsed, holds on": {with(func(s *State) {
 			s.Singleton.Target, s.Running, s.Singleton.Running, s.Lapsed, s.Health, s.Verified = true, "v2", true, true, Unhealthy, "v2"
 		}), Action{Phase: Starting, Stop: true, Start: "v2"}},
+		"lapsed at the last try": {with(func(s *State) {
+			s.Singleton.Target, s.Running, s.Singleton.Running, s.Lapsed, s.Attempts, s.Verified = true, "v2", true, true, MaxAttempts, "v1"
+		}), Action{Phase: Starting, Stop: true, Start: "v2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := Decide(c.s); got != c.want {
@@ -120,6 +123,9 @@ func (w *world) follow(t *rapid.T, a Action) {
 		w.fetched[w.Verified] = true
 	}
 	if a.Stop {
+		if w.single[w.Running] && w.Running != w.Verified && w.Running != w.Broken {
+			w.tries[w.Running]-- // it is forgiven
+		}
 		w.Running, w.Lapsed = "", false
 	}
 	if a.Start != "" {
@@ -178,9 +184,9 @@ func TestComesToRest(t *testing.T) {
 			w.Shut = rapid.SampledFrom([]string{"", "waits for its time"}).Draw(t, "shut")
 			w.Bar = rapid.SampledFrom([]string{"", "another leads"}).Draw(t, "bar")
 			w.Stuck = rapid.SampledFrom([]string{"", "what was there cannot be cleared away"}).Draw(t, "stuck")
-			w.Lapsed = w.single[w.Running] && rapid.Bool().Draw(t, "lapsed")
 			w.observe()
 			for range rapid.IntRange(0, 3).Draw(t, "steps before the power goes") {
+				w.Lapsed = w.single[w.Running] && rapid.Bool().Draw(t, "lapsed")
 				w.follow(t, Decide(w.State))
 			}
 			w.Running = ""
