@@ -77,3 +77,41 @@ func TestProvenIsTriedAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestFixIsLongInComing: a version that fails while the blob of the next is on its way does not run until that has come.
+func TestFixIsLongInComing(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.want(version(runtime.TypeProcess, "1"))
+		b.after(10 * time.Second)
+		b.plain.set("till@2", conduct{crashes: true})
+		b.want(version(runtime.TypeProcess, "2"))
+		b.after(5 * time.Second)
+		b.shelf.takes(time.Hour)
+		b.want(version(runtime.TypeProcess, "3")) // the operator is faster than the deadline
+		if s := b.after(time.Minute); s.Phase != rollout.Fetching || s.Release != "till@1" || !s.Ready {
+			t.Errorf("while 3 is on its way: %+v", s)
+		}
+		if s := b.after(time.Hour); s.Release != "till@3" || !s.Ready {
+			t.Errorf("then: %+v", s)
+		}
+	})
+}
+
+// TestProvesItselfMeanwhile: a version that proves itself while the blob of the next is on its way is what a restart goes on with.
+func TestProvesItselfMeanwhile(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.want(version(runtime.TypeProcess, "1"))
+		b.after(10 * time.Second)
+		b.want(version(runtime.TypeProcess, "2"))
+		b.after(3 * time.Second)
+		b.shelf.takes(time.Hour)
+		v3 := version(runtime.TypeProcess, "3")
+		b.want(v3)
+		b.after(time.Minute)
+		b.restart(t)
+		b.want(v3)
+		if s := b.after(time.Minute); s.Phase != rollout.Fetching || s.Release != "till@2" || !s.Ready {
+			t.Errorf("%+v", s)
+		}
+	})
+}

@@ -8,7 +8,8 @@
 // node has run, two are remembered apart: the one that is being proven (provisional) and the
 // last one that proved itself (verified). Only a verified version is ever gone back to, so an
 // interrupted deploy cannot become the way back. A version that failed is remembered too, and
-// is not tried again until the operator changes the deployment.
+// is not tried again until the operator changes the deployment. One whose place the next is to take goes on
+// being proven until that can be done; if it fails before, the verified version runs meanwhile.
 //
 //	target fetched? ── no ──► fetch, keep running what runs
 //	      │ yes
@@ -131,7 +132,7 @@ func decide(s State) Action {
 	case s.Running != "" && (s.Lapsed || s.barred(s.Singleton.Running)):
 		return yield(s)
 	case s.Target == "":
-		return keep(s, Action{Phase: Waiting, Why: s.Problem})
+		return hold(s, Action{Phase: Waiting, Why: s.Problem})
 	case s.Target == s.Broken:
 		return fallBack(s)
 	case !s.Fetched && s.Running == s.Target:
@@ -149,7 +150,7 @@ func decide(s State) Action {
 	case s.Stuck != "" && s.Target != s.Verified:
 		return prove(s, Action{Phase: Waiting, Why: s.Stuck})
 	case s.Turn != "" && s.Target != s.Verified && (s.Running != "" || s.mayGoBack()):
-		return keep(s, Action{Phase: Queued, Why: s.Turn})
+		return prove(s, Action{Phase: Queued, Why: s.Turn})
 	}
 	return Action{Phase: Starting, Start: s.Target}
 }
@@ -198,7 +199,7 @@ func fetch(s State) Action {
 	if why := s.early(); why != "" {
 		return prove(s, Action{Phase: Fetching, Why: why, Fetch: true, Ahead: true})
 	}
-	return keep(s, Action{Phase: Fetching, Fetch: true})
+	return prove(s, Action{Phase: Fetching, Fetch: true})
 }
 
 // regain fetches the blob of a target again that was started before it went bad. What the target comes to counts meanwhile: nobody may
@@ -211,17 +212,22 @@ func regain(s State) Action {
 	return a
 }
 
-// prove is keep for as long as it may take for a time to come: what runs may prove itself, or fail, meanwhile.
-func prove(s State, a Action) Action {
-	switch {
-	case s.Running == "" || s.Running == s.Verified:
-		return keep(s, a)
-	case s.Health == Healthy:
-		a.Verify = s.Running
-	case s.Health == Unhealthy && s.mayGoBack():
+// hold is keep for what runs and is no target any more: if it fails, what last proved itself takes its place.
+func hold(s State, a Action) Action {
+	if s.Running != "" && s.Running != s.Verified && s.Health == Unhealthy && s.mayGoBack() {
 		a.Start = s.Verified
+		return a
 	}
-	return a
+	return keep(s, a)
+}
+
+// prove is hold for as long as it may take for a blob, a turn or a time to come: what runs may prove itself meanwhile, too.
+func prove(s State, a Action) Action {
+	if s.Running != "" && s.Running != s.Verified && s.Health == Healthy {
+		a.Verify = s.Running
+		return a
+	}
+	return hold(s, a)
 }
 
 func judge(s State) Action {
