@@ -1,10 +1,14 @@
 package deploy
 
 import (
+	"fmt"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"selvage/internal/disk"
 	"selvage/node/rollout"
 	"selvage/node/runtime"
 )
@@ -141,5 +145,61 @@ func TestCedeEndsWithTheDeployer(t *testing.T) {
 		go func() { b.Cede(); close(done) }()
 		b.end(t)
 		<-done
+	})
+}
+
+// TestStopsOnAFullDisk: that nothing can be written down does not keep a singleton from being stopped, nor the lead from being given up.
+func TestStopsOnAFullDisk(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		var full atomic.Bool
+		b.fs.OnOp = func(op, name string) error {
+			if full.Load() && strings.HasPrefix(name, journalDir) {
+				return fmt.Errorf("%s %s: %w", op, name, disk.ErrFull)
+			}
+			return nil
+		}
+		b.lead.End(time.Hour)
+		b.want(lone(runtime.TypeProcess, "1"))
+		b.after(10 * time.Second)
+		full.Store(true)
+		b.want(lone(runtime.TypeProcess, "2"))
+		if s := b.after(10 * time.Second); s.Release != "till@1" || !s.Ready {
+			t.Errorf("2 cannot be begun: %+v", s)
+		}
+		b.lead.End(0)
+		if s := b.after(10 * time.Second); s.Release != "" || b.plain.runs(app) != "" || !b.ceded() {
+			t.Errorf("the lead is lost: %+v; %q runs", s, b.plain.runs(app))
+		}
+		full.Store(false)
+		if s := b.after(10 * time.Second); s.Phase != rollout.Standby {
+			t.Errorf("when there is room: %+v", s)
+		}
+	})
+}
+
+// TestLapseOnAFullDisk: that an attempt did not count is remembered though it cannot be written down.
+func TestLapseOnAFullDisk(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		var full atomic.Bool
+		b.fs.OnOp = func(op, name string) error {
+			if full.Load() && strings.HasPrefix(name, journalDir) {
+				return fmt.Errorf("%s %s: %w", op, name, disk.ErrFull)
+			}
+			return nil
+		}
+		b.want(lone(runtime.TypeProcess, "1"))
+		for range rollout.MaxAttempts {
+			b.lead.End(time.Hour)
+			b.after(2 * time.Second)
+			full.Store(true)
+			b.lead.End(0)
+			b.after(2 * time.Second)
+			full.Store(false)
+			b.after(10 * time.Second)
+		}
+		b.lead.End(time.Hour)
+		if s := b.after(10 * time.Second); !s.Ready {
+			t.Errorf("%+v after %d starts", s, b.plain.started("till@1"))
+		}
 	})
 }

@@ -160,19 +160,17 @@ func (w *worker) carryOut(ctx context.Context, d Desired, a rollout.Action) (aga
 		}
 		again = true
 	}
-	if a.Begin != "" {
-		if err := w.begin(a.Begin); err != nil {
-			return false, err
-		}
-		again = true
-	}
 	w.fetchFor(ctx, d, a)
 	if a.Stop {
 		interrupted := w.trial
 		if err := w.stop(ctx); err != nil {
 			return false, err
 		}
-		if err := w.forgive(interrupted); err != nil {
+		w.forgive(interrupted)
+		again = true
+	}
+	if a.Begin != "" {
+		if err := w.begin(a.Begin); err != nil {
 			return false, err
 		}
 		again = true
@@ -194,13 +192,13 @@ func (w *worker) carryOut(ctx context.Context, d Desired, a rollout.Action) (aga
 
 // forgive does not count the attempt of a singleton that was stopped before it came to anything: that the lead has
 // passed on says nothing about the version.
-func (w *worker) forgive(t *trial) error {
+func (w *worker) forgive(t *trial) {
 	if t == nil || !t.singleton() || w.rec.Trying != t.version.ID || w.rec.Attempts == 0 || w.rec.Broken == t.version.ID {
-		return nil
+		return
 	}
 	rec := w.rec
 	rec.Attempts--
-	return w.save(rec)
+	w.note(rec)
 }
 
 // version finds the version that an action names: rollout only ever starts one of these two. What operators have signed counts more than

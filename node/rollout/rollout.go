@@ -105,11 +105,11 @@ type Singletons struct{ Target, Running, Verified bool }
 type Action struct {
 	Fail   ID   // remember that this version failed, for the Why below
 	Verify ID   // remember that this version proved itself
-	Begin  ID   // remember that this node has begun to change to this version, though it does not start it yet
 	Fetch  bool // fetch the target's blob; goes on beside the rest
 	Ahead  bool // it is fetched ahead of its time, and may wait for what is wanted now
 	Mend   bool // fetch the verified version's blob, which is the way back and not whole; goes on beside the rest
 	Stop   bool // stop what runs
+	Begin  ID   // remember that this node has begun to change to this version, though it does not start it yet
 	Remove bool // remove what is on disk of the deployment, and last what is remembered of it; nothing runs
 	Start  ID   // start this version, after counting an attempt if it is not verified; it replaces what runs
 

@@ -117,12 +117,6 @@ func (w *world) follow(t *rapid.T, a Action) {
 		}
 		w.Verified = a.Verify
 	}
-	if a.Begin != "" {
-		if w.Shut != "" {
-			t.Fatalf("began with %s, though it %s", a.Begin, w.Shut)
-		}
-		w.begun = a.Begin
-	}
 	if a.Fetch && !w.cut {
 		w.fetched[w.Target] = true
 	}
@@ -134,6 +128,12 @@ func (w *world) follow(t *rapid.T, a Action) {
 			w.tries[w.Running]-- // it is forgiven
 		}
 		w.Running, w.Lapsed = "", false
+	}
+	if a.Begin != "" {
+		if w.Shut != "" {
+			t.Fatalf("began with %s, though it %s", a.Begin, w.Shut)
+		}
+		w.begun = a.Begin
 	}
 	if a.Start != "" {
 		w.start(t, a.Start)
