@@ -43,5 +43,6 @@ func (t tenure) Standby() string {
 	return "nobody leads site " + t.n.home.Site + " now"
 }
 
-// stopSingletons returns when none of this node runs any more: the lease can pass on. Term has stopped them.
-func (n *Node) stopSingletons(context.Context) { n.deployer.Cede() }
+// stopSingletons returns when none of this node runs any more: the lease can pass on. Term has stopped them. Of one that does not end
+// a node that goes down leaves the end to its driver.
+func (n *Node) stopSingletons(context.Context) { n.deployer.Cede(n.lead.Closing()) }

@@ -76,11 +76,13 @@ func (t *tenure) left() <-chan struct{} {
 }
 
 // Cede returns when nothing of this node's singletons runs any more, so that the lease can be given up. Before, the lead has
-// to have told that their time to run is over: that stops them. After Close it returns at once.
-func (d *Deployer) Cede() {
+// to have told that their time to run is over: that stops them. After Close it returns at once, and likewise once kept is closed,
+// which says that the lease is not given up any more.
+func (d *Deployer) Cede(kept <-chan struct{}) {
 	select {
 	case <-d.tenure.left():
 	case <-d.closed:
+	case <-kept:
 	}
 }
 

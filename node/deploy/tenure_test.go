@@ -23,7 +23,7 @@ func lone(kind, name string) *Version {
 // ceded reports whether Cede returns now.
 func (b *bench) ceded() bool {
 	done := make(chan struct{})
-	go func() { b.Cede(); close(done) }()
+	go func() { b.Cede(nil); close(done) }()
 	synctest.Wait()
 	select {
 	case <-done:
@@ -142,7 +142,7 @@ func TestCedeEndsWithTheDeployer(t *testing.T) {
 		b.want(lone(runtime.TypeProcess, "1"))
 		b.after(10 * time.Second)
 		done := make(chan struct{})
-		go func() { b.Cede(); close(done) }()
+		go func() { b.Cede(nil); close(done) }()
 		b.end(t)
 		<-done
 	})

@@ -12,7 +12,8 @@
 //   - Work that goes on by itself (a program that runs) begins only while Term says Go, and is registered with OnStop. What was
 //     registered is told to stop before the lease may pass on: StopMargin before the deadline if renewals fail, and on Yield and
 //     Close before the lease is released, which waits for it. So if each function returns only when its work is
-//     dead, and soon once its context ends, the work is dead before another node leads.
+//     dead, and soon once its context ends, the work is dead before another node leads. Once Closing is closed a function may return
+//     though it is not: the lease is not given up then.
 //   - What stops with this process or not at all (a program that outlives a node which was killed, or stands still) is not
 //     helped by OnStop. It needs a guard of its own, which ends it when Term.Left is over by the same clock; and the resource that it works on
 //     needs the token.

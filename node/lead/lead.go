@@ -201,6 +201,10 @@ func (l *Lead) Renumber(ctx context.Context) error {
 	return l.order(ctx, func(m *lease.Machine, now time.Duration) (lease.Effects, error) { return m.Renumber(now), nil })
 }
 
+// Closing is closed when the Lead goes down, and neither renews its lease nor gives it up any more: work that has not stopped by then need
+// not be waited for.
+func (l *Lead) Closing() <-chan struct{} { return l.ctx.Done() }
+
 // Close stops the leader's work, gives the lease up if that has stopped when ctx ends, and waits for all that the Lead has
 // begun. A lease that is not given up runs out.
 func (l *Lead) Close(ctx context.Context) error {

@@ -34,6 +34,9 @@ type order struct {
 
 // order has the machine do a step, and returns when it is carried out. The error is the step's, ctx's, or ErrClosed.
 func (l *Lead) order(ctx context.Context, step func(*lease.Machine, time.Duration) (lease.Effects, error)) error {
+	if l.ctx.Err() != nil { // that work has ended may be because of this: see Closing
+		return ErrClosed
+	}
 	done := make(chan error, 1)
 	select {
 	case l.orders <- order{step, done}:
