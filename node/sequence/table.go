@@ -44,9 +44,11 @@ type Table struct {
 	turns map[key]time.Duration // when the node was heard of last
 }
 
+// key has the statement too: a node that changes to one version after another may be heard to have done with the first
+// after it has asked for the second.
 type key struct {
-	deployment string
-	node       ident.NodeID
+	deployment, statement string
+	node                  ident.NodeID
 }
 
 // Lead says that the node leads anew: others may have given turns in between.
@@ -55,7 +57,7 @@ func (t *Table) Lead(now time.Duration) { t.since = now }
 // Ask answers a node. It is idempotent.
 func (t *Table) Ask(now time.Duration, node ident.NodeID, c Claim) Answer {
 	t.forget(now)
-	k := key{c.Deployment, node}
+	k := key{c.Deployment, c.Statement, node}
 	_, has := t.turns[k]
 	switch {
 	case c.Done:
@@ -65,7 +67,9 @@ func (t *Table) Ask(now time.Duration, node ident.NodeID, c Claim) Answer {
 		return t.give(k, now)
 	}
 	ahead := t.ahead(c.Deployment)
-	if now < t.since+Settle || len(ahead) >= max(1, c.Max) && !mutant.On(mutant.TurnsWithoutBound) {
+	switch {
+	case slices.Contains(ahead, node): // it changes already, to another version
+	case now < t.since+Settle || len(ahead) >= max(1, c.Max) && !mutant.On(mutant.TurnsWithoutBound):
 		return Answer{Ahead: ahead}
 	}
 	return t.give(k, now)
@@ -101,7 +105,7 @@ func (t *Table) ahead(deployment string) (out []ident.NodeID) {
 		}
 	}
 	slices.SortFunc(out, ident.NodeID.Compare)
-	return out
+	return slices.Compact(out)
 }
 
 // forget drops the turns of those who are not heard of.

@@ -114,3 +114,28 @@ func TestManyTurnsOfOne(t *testing.T) {
 		t.Error("who has a turn lost it")
 	}
 }
+
+// TestTurnIsOfAVersion: that a node has done with a version, which is heard late, does not end the turn that it has for the next.
+func TestTurnIsOfAVersion(t *testing.T) {
+	a, b := ident.NodeID{1}, ident.NodeID{2}
+	of := func(statement string) Claim { return Claim{Deployment: "app", Statement: statement, Max: 1} }
+	done := of("v2")
+	done.Done = true
+	var table Table
+	now := Settle
+	if got := table.Ask(now, a, of("v2")); !got.Go {
+		t.Fatal("nobody changes, and a has to wait")
+	}
+	if got := table.Ask(now, a, of("v3")); !got.Go {
+		t.Error("who changes already has to wait for itself")
+	}
+	table.Ask(now, a, done)
+	if got := table.Ask(now, b, of("v3")); got.Go || !slices.Equal(got.Ahead, []ident.NodeID{a}) {
+		t.Errorf("a changes to v3, and b is told %+v", got)
+	}
+	done.Statement = "v3"
+	table.Ask(now, a, done)
+	if got := table.Ask(now, b, of("v3")); !got.Go {
+		t.Errorf("nobody changes, and b is told %+v", got)
+	}
+}
