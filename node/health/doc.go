@@ -7,7 +7,8 @@
 // ready, which Verdict.Ready says, but it has not failed to start.
 //
 // Watch is the shell around it: it probes an instance over HTTP, or where there is no probe
-// looks whether it runs, and tells of each change of the verdict.
+// looks whether it runs, and tells of each change of the verdict. Time in which it could not look, as this program stood still, does
+// not count.
 //
 //	observation         is good if
 //	HTTP probe          the answer's status is 2xx or 3xx, within Timeout; redirects are not followed

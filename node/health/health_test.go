@@ -230,3 +230,52 @@ func TestWatchStatus(t *testing.T) {
 		})
 	}
 }
+
+// frozen is a target whose watcher stands still for a while at one look, as all of an agent does that is stopped or whose machine sleeps.
+type frozen struct {
+	*fake
+	looks, at int
+	length    time.Duration
+}
+
+func (f *frozen) Status() runtime.Status {
+	if f.looks++; f.looks == f.at {
+		time.Sleep(f.length)
+	}
+	return f.fake.Status()
+}
+
+// TestStandsStill: time in which nobody looked is held neither against a workload nor for it.
+func TestStandsStill(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		length time.Duration
+		rule   Rule
+	}{
+		{"beyond the deadline", time.Hour, Rule{5 * time.Second, 20 * time.Second}},
+		{"before it", 10 * time.Second, Rule{5 * time.Second, 20 * time.Second}},
+		{"without one", time.Hour, Rule{MinHealthy: 5 * time.Second}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &frozen{&fake{}, 0, 4, c.length}
+				f.Enter(runtime.PhaseRunning)
+				begun, proven := time.Now(), time.Duration(0)
+				ctx, cancel := context.WithTimeout(t.Context(), c.length+time.Minute)
+				defer cancel()
+				err := Watch(ctx, Config{Rule: c.rule}, f, func(v Verdict) {
+					if v.State == Failed {
+						t.Errorf("%+v", v)
+					}
+					if v.State == Healthy {
+						proven = time.Since(begun) - c.length
+						cancel()
+					}
+				})
+				if err == nil || proven < c.rule.MinHealthy-time.Second {
+					t.Errorf("proven after %v of which it was looked at, %v", proven, err)
+				}
+			})
+		})
+	}
+}

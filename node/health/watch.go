@@ -51,7 +51,8 @@ func Watch(ctx context.Context, c Config, t Target, report func(Verdict)) error 
 	}
 	w := &watcher{config: c, target: t, client: client(c), restarts: t.Status().Restarts}
 	defer w.client.CloseIdleConnections()
-	judge := NewJudge(c.Rule, time.Now())
+	clock := &seen{last: time.Now(), most: c.Interval + c.timeout()}
+	judge := NewJudge(c.Rule, clock.last)
 	ticker := time.NewTicker(c.Interval)
 	defer ticker.Stop()
 	told := Verdict{}
@@ -61,7 +62,7 @@ func Watch(ctx context.Context, c Config, t Target, report func(Verdict)) error 
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		v := judge.Observe(time.Now(), ok, detail)
+		v := judge.Observe(clock.until(time.Now()), ok, detail)
 		if v.State != told.State || v.Ready != told.Ready {
 			report(v)
 			told = v
@@ -76,6 +77,31 @@ func Watch(ctx context.Context, c Config, t Target, report func(Verdict)) error 
 		case <-changed:
 		}
 	}
+}
+
+// timeout is how long one observation may take.
+func (c Config) timeout() time.Duration {
+	switch {
+	case c.Probe == nil:
+		return 0
+	case c.Probe.Timeout > 0:
+		return c.Probe.Timeout
+	}
+	return defaultTimeout
+}
+
+// seen is a clock of the time in which a target was watched. It stands still while this program does, or its machine: what the target
+// was then nobody knows.
+type seen struct {
+	last time.Time     // of this machine's clock
+	most time.Duration // from one observation to the next
+	lost time.Duration // in which nobody looked
+}
+
+func (s *seen) until(now time.Time) time.Time {
+	s.lost += max(0, now.Sub(s.last)-s.most)
+	s.last = now
+	return now.Add(-s.lost)
 }
 
 type watcher struct {
@@ -113,9 +139,7 @@ func (w *watcher) probe(ctx context.Context, p Probe) error {
 	if p.Path == "" {
 		p.Path = "/"
 	}
-	if p.Timeout <= 0 {
-		p.Timeout = defaultTimeout
-	}
+	p.Timeout = w.config.timeout()
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+p.Path, nil)
