@@ -51,18 +51,26 @@ func startTurn(ctx context.Context, all *sync.WaitGroup, turns Turns, v Version,
 	return t
 }
 
+// mostUnheard is what one question without an answer counts for at most: in a longer time this program stood still, or its machine, and
+// could hear nobody.
+const mostUnheard = 2 * sequence.AskEvery
+
 // keep asks until the turn is over. The time in which nobody answers counts from the last answer.
 func (t *turn) keep(ctx context.Context) {
 	tick := time.NewTicker(sequence.AskEvery)
 	defer tick.Stop()
-	for heard := time.Now(); ; {
+	var unheard time.Duration
+	for last := time.Now(); ; {
 		c := t.claim
 		c.Changing = t.bar() == ""
 		granted, why, err := t.turns.Ask(ctx, c)
+		now := time.Now()
+		unheard += min(now.Sub(last), mostUnheard)
+		last = now
 		if err == nil {
-			heard = time.Now()
+			unheard = 0
 		} else {
-			granted, why = time.Since(heard) >= t.turns.Patience(c, t.proof), "waits for its turn: "+err.Error()
+			granted, why = unheard >= t.turns.Patience(c, t.proof), "waits for its turn: "+err.Error()
 		}
 		t.say(granted, why)
 		select {

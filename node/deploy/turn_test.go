@@ -206,3 +206,40 @@ func TestTurnLastsWhileBlobIsMended(t *testing.T) {
 		}
 	})
 }
+
+// sleeper is a leader who does not answer, and in one question to whom this node stands still for an hour.
+type sleeper struct {
+	asks, at int
+	patience time.Duration
+}
+
+func (s *sleeper) Ask(context.Context, sequence.Claim) (bool, string, error) {
+	if s.asks++; s.asks == s.at {
+		time.Sleep(time.Hour)
+	}
+	return false, "", errors.New("nobody leads")
+}
+
+func (s *sleeper) Patience(sequence.Claim, time.Duration) time.Duration { return s.patience }
+
+// TestStandsStillInTheQueue: a node that wakes does not take the time in which it could hear nobody for one in which nobody leads.
+func TestStandsStillInTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := &sleeper{at: 3, patience: 10 * time.Minute}
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		turn := startTurn(ctx, &all, turns, *inRow("2", 1), app, func() {})
+		time.Sleep(time.Hour + time.Minute)
+		synctest.Wait()
+		if turn.bar() == "" {
+			t.Error("it goes by itself as soon as it wakes")
+		}
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if why := turn.bar(); why != "" {
+			t.Errorf("it waits for ever: %s", why)
+		}
+		cancel()
+		all.Wait()
+	})
+}
