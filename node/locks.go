@@ -206,22 +206,37 @@ var lockStates = map[locks.State]string{
 
 // Locks implements api.Backend.
 func (n *Node) Locks(ctx context.Context) ([]api.Lock, error) {
+	all, err := gather(func(after string) ([]locks.Lock, error) { return n.locksAfter(ctx, after) })
+	if err != nil {
+		return nil, unled(err)
+	}
 	out := []api.Lock{}
+	for _, l := range all {
+		m, _ := n.ledger.Node(l.Holder)
+		out = append(out, api.Lock{Lock: l.Name, Node: l.Holder, Name: m.Name, Token: l.Token, HeldSeconds: l.Since.Seconds(), ExpiresInSeconds: l.Left.Seconds(), Waiting: l.Waiting})
+	}
+	return out, nil
+}
+
+// gather puts together what a leader lists bit by bit.
+func gather(next func(after string) ([]locks.Lock, error)) (out []locks.Lock, err error) {
 	for after := ""; ; {
-		all, err := n.locksAfter(ctx, after)
+		all, err := next(after)
 		if err != nil {
-			return nil, unled(err)
+			return nil, err
 		}
 		for _, l := range all {
 			if l.Name <= after {
-				return nil, unled(errors.New("the leader of the site lists locks in no order"))
+				return nil, errors.New("the leader of the site lists locks in no order")
 			}
 			after = l.Name
-			m, _ := n.ledger.Node(l.Holder)
-			out = append(out, api.Lock{Lock: l.Name, Node: l.Holder, Name: m.Name, Token: l.Token, HeldSeconds: l.Since.Seconds(), ExpiresInSeconds: l.Left.Seconds(), Waiting: l.Waiting})
 		}
-		if len(all) < locks.MaxList {
+		out = append(out, all...)
+		switch {
+		case len(all) < locks.MaxList:
 			return out, nil
+		case len(out) > 2*locks.MaxLocks: // some may have come and gone meanwhile
+			return nil, errors.New("the leader of the site lists more locks than there can be")
 		}
 	}
 }

@@ -1,11 +1,13 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"selvage/node/api"
+	"selvage/node/locks"
 )
 
 // TestLocksOfASite: a mate's client and the leader's take one lock from one another, by what the API says, and all list it.
@@ -59,5 +61,23 @@ func TestWhatIsNoLock(t *testing.T) {
 		if _, err := f.founder.AskLock(t.Context(), ask); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v", ask, err)
 		}
+	}
+}
+
+// TestListWithoutEnd: a leader that lists more locks than there can be is not listened to for ever.
+func TestListWithoutEnd(t *testing.T) {
+	told := 0
+	all, err := gather(func(string) (page []locks.Lock, err error) {
+		for range locks.MaxList {
+			told++
+			page = append(page, locks.Lock{Name: fmt.Sprintf("l%09d", told)})
+		}
+		if told > 100*1024 {
+			err = errors.New("it would not have ended")
+		}
+		return page, err
+	})
+	if err == nil || !strings.Contains(err.Error(), "more locks than there can be") {
+		t.Errorf("%d locks, %v", len(all), err)
 	}
 }

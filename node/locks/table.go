@@ -13,7 +13,7 @@ import (
 
 // Bounds of a Table.
 const (
-	maxLocks   = 1024
+	MaxLocks   = 1024
 	maxWaiting = 64              // for one lock
 	forget     = 5 * time.Second // of who waits: more than two tries that nobody answered
 	grantBits  = 10              // of a token
@@ -177,11 +177,11 @@ func (t *Table) queue(now time.Duration, term Term, name string, e *entry, who W
 
 // room reports whether one more can wait for a lock.
 func (t *Table) room(now time.Duration, name string, e *entry) bool {
-	if _, known := t.locks[name]; !known && len(t.locks) >= maxLocks {
+	if _, known := t.locks[name]; !known && len(t.locks) >= MaxLocks {
 		for _, other := range slices.Collect(maps.Keys(t.locks)) {
 			t.tidy(now, other)
 		}
-		if len(t.locks) >= maxLocks {
+		if len(t.locks) >= MaxLocks {
 			return false
 		}
 	}

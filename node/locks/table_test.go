@@ -127,16 +127,16 @@ func TestBounds(t *testing.T) {
 	other := func(now time.Duration, i int) State {
 		return table.Ask(now, term, n1, Ask{Take, fmt.Sprint("other", i), claim(i)}).State
 	}
-	for i := range maxLocks - 1 {
+	for i := range MaxLocks - 1 {
 		if s := other(0, i); s == Full {
 			t.Fatalf("lock %d finds no room", i)
 		}
 	}
-	if s := other(0, maxLocks); s != Full {
+	if s := other(0, MaxLocks); s != Full {
 		t.Errorf("one lock too many: %d", s)
 	}
 	term = Term{Fence: 2, Until: 4 * forget} // of the first, all tokens are used
-	if s := other(3*forget, maxLocks); s != Held {
+	if s := other(3*forget, MaxLocks); s != Held {
 		t.Errorf("all else is over, and yet %d", s)
 	}
 	if n := len(table.locks); n != 1 {
