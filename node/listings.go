@@ -173,7 +173,15 @@ func (n *Node) Entries() ([]api.Entry, error) {
 	return out, nil
 }
 
+// lastTime is the last that RFC 3339 can write, to the millisecond.
+var lastTime = time.UnixMilli(maxReportTime*1000 + 999).UTC()
+
+// entryOf shows an entry. What its author says of the time may be anything; what cannot be written would keep all from being listed.
 func entryOf(e ledger.EntryInfo, name string) api.Entry {
-	return api.Entry{Author: e.Author, Name: name, Feed: e.Feed().String(), Seq: e.Seq, Time: e.Time.Time().UTC().Truncate(time.Millisecond),
+	at := e.Time.Time().UTC().Truncate(time.Millisecond)
+	if at.After(lastTime) {
+		at = lastTime
+	}
+	return api.Entry{Author: e.Author, Name: name, Feed: e.Feed().String(), Seq: e.Seq, Time: at,
 		Kind: e.Kind.String(), Scope: e.Scope, Key: e.Key, Bytes: e.Size}
 }

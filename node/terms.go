@@ -49,6 +49,8 @@ func (all terms) right() error {
 		switch {
 		case len(t.Before) != 0 && len(t.Before) != len(ident.NodeID{}), t.Yielded > 1:
 			return fmt.Errorf("term %d follows %d bytes, which ended by %d", t.Epoch, len(t.Before), t.Yielded)
+		case t.Began < 0 || t.Began > lastTime.UnixMilli():
+			return fmt.Errorf("term %d began at %d, which is no time", t.Epoch, t.Began)
 		case i > 0 && t.Epoch <= all[i-1].Epoch:
 			return fmt.Errorf("%d after %d", t.Epoch, all[i-1].Epoch)
 		}
@@ -62,7 +64,7 @@ func (n *Node) recordTerm(b lead.Begun) error {
 		return errHeld
 	}
 	began := n.cfg.Now().Add(b.At - n.lead.Now()).UnixMilli()
-	next := term{Began: began, Epoch: b.Fence, Config: b.Config.Epoch, Voters: uint8(len(b.Config.Voters)), Before: []byte{}}
+	next := term{Began: min(max(began, 0), lastTime.UnixMilli()), Epoch: b.Fence, Config: b.Config.Epoch, Voters: uint8(len(b.Config.Voters)), Before: []byte{}}
 	if !b.Before.Holder.IsZero() {
 		next.Before, next.Last = b.Before.Holder[:], b.Before.Fence
 		if b.Before.Yielded {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"math"
 	"testing"
 
 	"selvage/internal/ident"
@@ -52,6 +53,7 @@ func TestTermsThatNobodyWrites(t *testing.T) {
 	}
 	for what, bad := range map[string]terms{
 		"too many": long, "out of order": {{Epoch: 2}, {Epoch: 1}}, "no node": {{Before: []byte{1}}}, "no way to end": {{Yielded: 2}},
+		"before time": {{Began: -1}}, "after the last year that has four digits": {{Began: math.MaxInt64}},
 	} {
 		data, err := c.enc.Marshal(bad)
 		if err != nil {

@@ -22,7 +22,10 @@ type backend struct {
 	err error
 }
 
-func (b backend) Status() Status                    { return Status{Name: "n1", Site: "s1"} }
+func (b backend) Status() Status { return Status{Name: "n1", Site: "s1"} }
+func (b backend) Terms() []Term {
+	return []Term{{Began: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)}}
+}
 func (b backend) Rollout(n string) (Rollout, error) { return Rollout{Name: n}, b.err }
 func (b backend) AddBlob(_ context.Context, r io.Reader) (Added, error) {
 	n, err := io.Copy(io.Discard, r)
@@ -320,5 +323,13 @@ func TestPromisedFields(t *testing.T) {
 				t.Errorf("%T has no %s: %s", c.v, w, data)
 			}
 		}
+	}
+}
+
+// TestWhatCannotBeSaid: what has no form in JSON is an error, and no answer that breaks off.
+func TestWhatCannotBeSaid(t *testing.T) {
+	var e *Error
+	if err := serve(t, backend{}).Get(t.Context(), "terms", nil, new([]Term)); !errors.As(err, &e) || e.Code != http.StatusInternalServerError {
+		t.Errorf("got %v", err)
 	}
 }

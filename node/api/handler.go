@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -106,9 +107,15 @@ func answer(f func(*http.Request) (any, error)) http.HandlerFunc {
 			e := asError(err)
 			v, code = e, e.Code
 		}
+		var body bytes.Buffer
+		if err := json.NewEncoder(&body).Encode(v); err != nil {
+			body.Reset()
+			code = http.StatusInternalServerError
+			_ = json.NewEncoder(&body).Encode(&Error{Code: code, Text: fmt.Sprintf("encode the answer: %v", err)}) // strings and a number
+		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(code)
-		_ = json.NewEncoder(w).Encode(v) // the caller may be gone, and has then no use for an error
+		_, _ = body.WriteTo(w) // the caller may be gone, and has then no use for an error
 	}
 }
 
