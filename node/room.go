@@ -151,13 +151,11 @@ func (n *Node) Pin(c api.PinChange) ([]string, error) {
 		}
 	}
 	for _, name := range c.Remove {
-		i := slices.IndexFunc(next, func(p string) bool {
-			return p == name || len(name) >= minPrefix && !strings.Contains(p, "@") && strings.HasPrefix(p, name)
-		})
-		if i < 0 {
-			return nil, api.NotFound(name+" is not pinned", "'selvage pin' lists what is")
+		pin, err := pinNamed(next, name)
+		if err != nil {
+			return nil, err
 		}
-		next = slices.Delete(next, i, i+1)
+		next = slices.DeleteFunc(next, func(p string) bool { return p == pin })
 	}
 	if len(next) > home.MaxPins {
 		return nil, api.Refuse(fmt.Errorf("%d pins, at most %d can be", len(next), home.MaxPins), "'selvage unpin' what is not needed")
@@ -172,8 +170,39 @@ func (n *Node) Pin(c api.PinChange) ([]string, error) {
 	return append([]string{}, next...), nil
 }
 
+// pinNamed returns which of the pins is named: that of a release, or of a blob by its digest, which may be cut short.
+func pinNamed(pins []string, name string) (string, error) {
+	if slices.Contains(pins, name) {
+		return name, nil
+	}
+	var found []string
+	for _, p := range pins {
+		if !strings.Contains(p, "@") && namesBlob(name, p) {
+			found = append(found, p)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", api.NotFound(name+" is not pinned", "'selvage pin' lists what is")
+	case 1:
+		return found[0], nil
+	}
+	return "", ambiguousBlob(name, found)
+}
+
+// ambiguousBlob refuses the beginning of a digest that several blobs have.
+func ambiguousBlob(name string, found []string) error {
+	return api.Refuse(fmt.Errorf("%s can be %s", name, strings.Join(found, " or ")), "give more of the digest")
+}
+
 // minPrefix is how much of a digest names a blob.
 const minPrefix = 4
+
+// namesBlob reports whether a name, with or without the name of the hash before it, can be that of a blob.
+func namesBlob(name, digest string) bool {
+	name = strings.TrimPrefix(name, "sha256:")
+	return len(name) >= minPrefix && strings.HasPrefix(digest, name)
+}
 
 // pinOf returns what is pinned by a name: that of a release, or the digest of a blob of the store, which may be cut short.
 func (n *Node) pinOf(name string) (string, error) {
@@ -185,7 +214,7 @@ func (n *Node) pinOf(name string) (string, error) {
 	}
 	var found []string
 	for _, o := range n.store.Objects() {
-		if d := o.Digest.String(); len(name) >= minPrefix && strings.HasPrefix(d, strings.TrimPrefix(name, "sha256:")) {
+		if d := o.Digest.String(); namesBlob(name, d) {
 			found = append(found, d)
 		}
 	}
@@ -195,5 +224,5 @@ func (n *Node) pinOf(name string) (string, error) {
 	case 1:
 		return found[0], nil
 	}
-	return "", api.Refuse(fmt.Errorf("%s can be %s", name, strings.Join(found, " or ")), "give more of the digest")
+	return "", ambiguousBlob(name, found)
 }

@@ -3,7 +3,9 @@ package node
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"selvage/distribute/store"
@@ -178,5 +180,29 @@ func TestBeginningIsGivenUp(t *testing.T) {
 	if _, ok := m.store.Object(want.Digest); ok {
 		free, total, err := m.store.Disk()
 		t.Errorf("it is still there, and %d of %d bytes are free, %v", free, total, err)
+	}
+}
+
+// TestUnpinByPrefix: a beginning that several pinned blobs have unpins none of them; what named a blob to pin it names it to unpin it.
+func TestUnpinByPrefix(t *testing.T) {
+	t.Parallel()
+	f := found(t)
+	m := f.founder
+	one, two := "abcd1"+strings.Repeat("0", 59), "abcd2"+strings.Repeat("0", 59)
+	m.mu.Lock()
+	m.pins = []string{one, two}
+	m.mu.Unlock()
+	var refused *api.Error
+	if pins, err := m.Pin(api.PinChange{Remove: []string{"abcd"}}); !errors.As(err, &refused) || refused.Code != http.StatusBadRequest || !strings.Contains(err.Error(), two) {
+		t.Errorf("%v, %v", pins, err)
+	}
+	if pins, err := m.Pin(api.PinChange{Remove: []string{"sha256:abcd2"}}); err != nil || !slices.Equal(pins, []string{one}) {
+		t.Errorf("%v, %v", pins, err)
+	}
+	if pins, err := m.Pin(api.PinChange{Remove: []string{"sha256:"}}); !api.IsNotFound(err) {
+		t.Errorf("%v, %v", pins, err)
+	}
+	if pins, err := m.Pin(api.PinChange{Remove: []string{one, one}}); !api.IsNotFound(err) {
+		t.Errorf("%v, %v", pins, err)
 	}
 }
