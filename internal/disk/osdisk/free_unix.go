@@ -14,5 +14,5 @@ func (f *FS) Free() (free, total uint64, err error) {
 	if err := unix.Statfs(f.dir, &s); err != nil {
 		return 0, 0, fmt.Errorf("statfs %s: %w", f.dir, err)
 	}
-	return uint64(max(0, s.Bavail)) * uint64(s.Bsize), s.Blocks * uint64(s.Bsize), nil
+	return uint64(max(0, s.Bavail)) * unit(&s), s.Blocks * unit(&s), nil
 }
