@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -108,7 +109,7 @@ type Health struct {
 	// MinHealthyTime is how long the workload must stay healthy without a break.
 	MinHealthyTime Duration `yaml:"minHealthyTime" json:"minHealthyTime,omitempty"`
 	// Deadline is how long a release may take to become healthy once it was unpacked or compiled and
-	// started; 0 means 2 min.
+	// started; 0 means 2 min, and with a MinHealthyTime of no less than that so much more.
 	Deadline Duration `yaml:"deadline" json:"deadline,omitempty"`
 }
 
@@ -148,7 +149,7 @@ func (s Spec) Defaulted() Spec {
 	fill(&s.Priority, PriorityNormal)
 	fill(&s.Run.Timeout, Duration(DefaultTimeout))
 	fill(&s.Run.Resources.Memory, DefaultMemory)
-	fill(&s.Health.Deadline, Duration(DefaultDeadline))
+	fill(&s.Health.Deadline, s.Health.defaultDeadline())
 	if s.Health.HTTP != nil {
 		p := *s.Health.HTTP
 		fill(&p.Path, DefaultProbePath)
@@ -161,6 +162,14 @@ func (s Spec) Defaulted() Spec {
 		s.Strategy.Steps = []Step{{Percent: 100}}
 	}
 	return s
+}
+
+// defaultDeadline leaves time before what has to be proved.
+func (h Health) defaultDeadline() Duration {
+	if h.MinHealthyTime < Duration(DefaultDeadline) {
+		return Duration(DefaultDeadline)
+	}
+	return min(h.MinHealthyTime, math.MaxInt64-Duration(DefaultDeadline)) + Duration(DefaultDeadline)
 }
 
 func fill[T comparable](v *T, with T) {

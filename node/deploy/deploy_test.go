@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"selvage/internal/disk"
+	"selvage/ledger/manifest"
 	"selvage/node/rollout"
 	"selvage/node/runtime"
 )
@@ -295,6 +296,19 @@ func TestGoesBadBetweenTwoLooks(t *testing.T) {
 		b.want(version(runtime.TypeProcess, "1"))
 		if s := b.after(30 * time.Second); s.Phase != rollout.Ready || len(b.shelf.haste) != 2 {
 			t.Errorf("%+v after %d fetches", s, len(b.shelf.haste))
+		}
+	})
+}
+
+// TestLongProof: a version that has to be healthy for longer than the deadline is that holds where none is declared can prove itself.
+func TestLongProof(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		v := version(runtime.TypeProcess, "1")
+		v.Spec.Health = manifest.Health{MinHealthyTime: manifest.Duration(5 * time.Minute)}
+		v.Spec = v.Spec.Defaulted()
+		b.want(v)
+		if s := b.after(6 * time.Minute); s.Phase != rollout.Ready || !s.Ready {
+			t.Errorf("%+v", s)
 		}
 	})
 }
