@@ -2,6 +2,7 @@ package sequence
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -121,5 +122,9 @@ const lonely = 10 * time.Minute
 // node's among those that are meant, from 0; of each so many as may change at once, and the next when these have had
 // the time that a version may take to prove itself.
 func Patience(place int, c Claim, proof time.Duration) time.Duration {
-	return lonely + time.Duration(place/max(1, c.Max))*proof
+	before := time.Duration(place / max(1, c.Max))
+	if most := math.MaxInt64 - lonely; before > 0 && (proof < 0 || proof > most/before) { // more than there is
+		return math.MaxInt64
+	}
+	return lonely + before*proof
 }

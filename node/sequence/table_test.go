@@ -139,3 +139,12 @@ func TestTurnIsOfAVersion(t *testing.T) {
 		t.Errorf("nobody changes, and b is told %+v", got)
 	}
 }
+
+// TestLongPatience: a version that may take years to prove itself does not have nodes go by themselves at once.
+func TestLongPatience(t *testing.T) {
+	for _, proof := range []time.Duration{1 << 62, 1<<63 - 1, -1 << 63} { // the last: a sum that was too much
+		if p := Patience(7, Claim{Max: 2}, proof); p < lonely {
+			t.Errorf("%v with a proof of %v", p, proof)
+		}
+	}
+}
