@@ -53,7 +53,7 @@ func (r record) lastType() string {
 
 const (
 	journalDir = "journal"
-	maxRecord  = 256 << 10 // bytes
+	maxRecord  = 1 << 20 // bytes: of two specs as long as an entry may be, each byte written with six
 )
 
 func recordFile(name string) string {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"selvage/internal/disk"
+	"selvage/internal/disk/memdisk"
+	"selvage/ledger"
 	"selvage/node/rollout"
 	"selvage/node/runtime"
 )
@@ -116,4 +118,17 @@ func TestJournalThatSaysOtherwise(t *testing.T) {
 			t.Errorf("%+v, run with %q", s, b.plain.running[app].w.Args)
 		}
 	})
+}
+
+// TestLongestJournal: a journal of the longest specs that a ledger's entry holds, of bytes that JSON writes with six, is read again.
+func TestLongestJournal(t *testing.T) {
+	f := memdisk.New(0)
+	long := version(runtime.TypeProcess, "1")
+	long.Spec.Run.Env = map[string]string{"CONFIG": strings.Repeat("<", ledger.MaxBody)}
+	if err := (record{Verified: long, Before: long}).save(f, app); err != nil {
+		t.Fatal(err)
+	}
+	if rec, err := loadRecord(f, app); err != nil || rec.Before == nil {
+		t.Errorf("%+v, %v", rec, err)
+	}
 }
