@@ -101,19 +101,20 @@ func (t *turns) serve(from ident.NodeID, conn net.Conn) {
 	}
 }
 
-// answer answers a claim if this node leads: it looks at the lease last.
+// answer answers a claim if this node leads: it looks at the lease last. A higher token alone is no new leader, who would have to hear of turns
+// first: where many take locks it has one every few seconds.
 func (t *turns) answer(from ident.NodeID, c sequence.Claim) (epoch uint64, a sequence.Answer, leads bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	epoch, leads = t.n.lead.Fence()
+	epoch, first, leads := t.n.lead.Since()
 	if !leads || epoch < t.epoch {
 		return 0, a, false
 	}
 	now := t.n.lead.Now()
-	if epoch > t.epoch {
+	if first > t.epoch {
 		t.table.Lead(now)
-		t.epoch = epoch
 	}
+	t.epoch = epoch
 	a = t.table.Ask(now, from, c)
 	again, leads := t.n.lead.Fence()
 	return epoch, a, leads && again == epoch

@@ -50,3 +50,32 @@ func TestNewVoterSaysNothingOfBefore(t *testing.T) {
 		}
 	})
 }
+
+// TestFirstToken: that a lease takes a higher token is no new term; that it is held again is one.
+func TestFirstToken(t *testing.T) {
+	play(t, 1, func(t *testing.T, s *site) {
+		s.settle(1)
+		l := s.nodes[0].lead()
+		fence, first, leads := l.Since()
+		if !leads || fence != first || first == 0 {
+			t.Fatalf("it leads with %d since %d, %t", fence, first, leads)
+		}
+		if err := l.Renumber(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if later, still, leads := l.Since(); !leads || later <= fence || still != first {
+			t.Errorf("it leads on with %d after %d, since %d", later, fence, still)
+		}
+		if err := l.Yield(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, leads := l.Since(); leads {
+			t.Error("it leads, though it has yielded")
+		}
+		s.await("it leads again", time.Minute, func() bool { return s.leader() != nil })
+		if fence, again, leads := l.Since(); !leads || again <= first || again > fence {
+			t.Errorf("it leads again with %d since %d", fence, again)
+		}
+	})
+}

@@ -82,6 +82,7 @@ type Lead struct {
 	mu      sync.Mutex
 	held    lease.Lease
 	fence   uint64 // of held
+	first   uint64 // what fence was when this node came to lead; 0 while it does not
 	seen    View
 	changed chan struct{}
 	flying  map[ident.NodeID]int // messages on their way
@@ -136,6 +137,13 @@ func (l *Lead) Fence() (uint64, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.fence, l.held.Active(l.cfg.Clock())
+}
+
+// Since is Fence with the first token of this term, which stays what it is while the node leads on, whatever tokens its lease takes.
+func (l *Lead) Since() (fence, first uint64, leads bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fence, l.first, l.held.Active(l.cfg.Clock())
 }
 
 // left is how long the authority of this node lasts at least, by its clock; 0 if it does not lead. The caller holds mu.

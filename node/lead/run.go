@@ -213,6 +213,7 @@ func (l *Lead) gained(t lease.Token, before lease.Config, led bool) {
 	l.cfg.Logger.Info(what, "epoch", strconv.FormatUint(l.fence, 10))
 	l.notify()
 	if !led {
+		l.first = l.fence
 		l.begun = append(l.begun, Begun{At: l.cfg.Clock(), Token: t, Fence: l.fence, Config: l.seen.Config, Before: l.past.before(t)})
 		l.begun = l.begun[max(0, len(l.begun)-maxBegun):]
 	}

@@ -125,7 +125,7 @@ func (l *Lead) pace(d time.Duration) time.Duration {
 // drop forgets a lease. The caller holds mu.
 func (l *Lead) drop() {
 	l.cfg.Logger.Info("lead: lost", "epoch", strconv.FormatUint(l.fence, 10))
-	l.held, l.fence = lease.Lease{}, 0
+	l.held, l.fence, l.first = lease.Lease{}, 0, 0
 	l.notify()
 }
 
