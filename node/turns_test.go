@@ -25,6 +25,7 @@ func TestTurnsBesideLocks(t *testing.T) {
 		}
 		return leads
 	})
+	_, first, _ := m.lead.Since()
 	m.turns.mu.Lock()
 	m.turns.table.Lead(m.lead.Now() - sequence.Settle + time.Second) // it has led for a while
 	m.turns.mu.Unlock()
@@ -34,6 +35,9 @@ func TestTurnsBesideLocks(t *testing.T) {
 	eventually(t, "its token is higher", func() bool { fence, leads := m.lead.Fence(); return leads && fence > before })
 	begun := time.Now()
 	eventually(t, "it gives a turn", func() bool { _, a, _ := ask(); return a.Go })
+	if _, now, _ := m.lead.Since(); now != first {
+		t.Skip("this machine was too busy to lead on")
+	}
 	if took := time.Since(begun); took > sequence.Settle/2 {
 		t.Errorf("that took %v", took)
 	}
