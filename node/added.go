@@ -1,9 +1,11 @@
 package node
 
 import (
+	"fmt"
 	"time"
 
 	"selvage/distribute/store"
+	"selvage/internal/disk"
 )
 
 // addedFor is how long a blob is kept that was added here, or a patch that was made: in that time patches to it are made, and whoever signs
@@ -15,6 +17,21 @@ func (n *Node) noteAdded(d store.Digest) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.added[d] = time.Now()
+}
+
+// errGivenUp: there is no room for a blob that came.
+var errGivenUp = fmt.Errorf("the blob was given up as soon as it was here, to make room: %w", disk.ErrFull)
+
+// keepAdded is noteAdded for a blob that has just come. Room may be made at that moment, by who has looked at what is kept already: so it
+// waits for that, and fails if the blob has gone.
+func (n *Node) keepAdded(d store.Digest) error {
+	n.tidying.Lock()
+	defer n.tidying.Unlock()
+	if !n.complete(d) {
+		return errGivenUp
+	}
+	n.noteAdded(d)
+	return nil
 }
 
 // lately returns the blobs that were added lately, and forgets the others.

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"selvage/distribute/store"
 	"selvage/internal/disk"
 	"selvage/internal/disk/memdisk"
+	"selvage/node/api"
 )
 
 // TestAddedIsKept: a disk that is filling up does not cost what is about to be released, nor the patches to it.
@@ -46,4 +49,32 @@ func TestAddedIsForgotten(t *testing.T) {
 			t.Errorf("kept %v of %v", got, n.added)
 		}
 	})
+}
+
+// TestAddedAsRoomIsMade: that a blob is here is not said while room is made, which may have looked before it was, nor once that has given it up.
+func TestAddedAsRoomIsMade(t *testing.T) {
+	t.Parallel()
+	m := found(t).founder
+	data := content(3, 1000)
+	d := store.Digest(sha256.Sum256(data))
+	tidied := func(what string, do func() error) {
+		t.Helper()
+		m.tidying.Lock()
+		done := make(chan error, 1)
+		go func() { done <- do() }()
+		eventually(t, "the blob is there", func() bool { return m.complete(d) })
+		time.Sleep(10 * time.Millisecond) // it has no more to do than to say so
+		if err := m.store.Remove(d); err != nil {
+			t.Error(err)
+		}
+		m.tidying.Unlock()
+		if err := <-done; err == nil {
+			t.Errorf("%s: the blob is gone, and that is not said", what)
+		}
+	}
+	tidied("add", func() error { _, err := m.AddBlob(t.Context(), bytes.NewReader(data)); return err })
+	if _, err := m.AddBlob(t.Context(), bytes.NewReader(data)); err != nil {
+		t.Fatal(err)
+	}
+	tidied("pin", func() error { _, err := m.Pin(api.PinChange{Add: []string{d.String()[:8]}}); return err })
 }

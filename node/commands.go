@@ -25,7 +25,9 @@ func (n *Node) AddBlob(ctx context.Context, r io.Reader) (api.Added, error) {
 	if err != nil {
 		return api.Added{}, explainStorage(err)
 	}
-	n.noteAdded(o.Digest)
+	if err := n.keepAdded(o.Digest); err != nil {
+		return api.Added{}, explainStorage(err)
+	}
 	n.swarm.Tell(o.Digest)
 	n.poke()
 	return api.Added{Digest: o.Digest.String(), Size: o.Size, Root: o.Root.String(), Chunks: len(o.Chunks())}, nil

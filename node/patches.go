@@ -38,11 +38,13 @@ func (n *Node) MakePatches(ctx context.Context, w api.PatchWish) ([]api.Patch, e
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		if err == nil {
+			err = n.keepAdded(o.Digest)
+		}
 		if err != nil {
 			n.log.Info("node: no patch", "from", old.release, "err", err)
 			continue
 		}
-		n.noteAdded(o.Digest)
 		n.swarm.Tell(o.Digest)
 		out = append(out, api.Patch{FromRelease: old.release, From: old.digest.String(), Digest: o.Digest.String(), Size: o.Size, Root: o.Root.String(), Print: distribute.PatchPrint()})
 	}

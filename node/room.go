@@ -140,6 +140,8 @@ func (n *Node) pinned() []string {
 func (n *Node) Pin(c api.PinChange) ([]string, error) {
 	n.pinning.Lock()
 	defer n.pinning.Unlock()
+	n.tidying.Lock() // who makes room has looked at the pins before
+	defer n.tidying.Unlock()
 	next := slices.Clone(n.pinned())
 	for _, name := range c.Add {
 		pin, err := n.pinOf(name)
