@@ -219,7 +219,13 @@ func (f *fleet) release(at *machine, ref string, added api.Added, patches []ledg
 func (f *fleet) deploy(at *machine, ref string) {
 	f.t.Helper()
 	name, _, _ := strings.Cut(ref, "@")
-	d := ledger.Deployment{Name: name, Generation: 1, Declared: at.Status().Time.UTC(), Spec: marshalJSON(f.t, manifest.Spec{Release: ref})}
+	f.declare(at, name, manifest.Spec{Release: ref})
+}
+
+// declare declares at a node what is wanted of a deployment.
+func (f *fleet) declare(at *machine, name string, spec manifest.Spec) {
+	f.t.Helper()
+	d := ledger.Deployment{Name: name, Generation: 1, Declared: at.Status().Time.UTC(), Spec: marshalJSON(f.t, spec)}
 	for _, old := range at.Deployments() {
 		if old.Name == name {
 			d.Generation, d.Supersedes = old.Generation+1, old.Heads

@@ -72,6 +72,9 @@ func (n *Node) fetchAgain(o *store.Object) {
 		delete(n.mending, o.Digest)
 		n.mu.Unlock()
 		n.poke()
+		if n.stillSpoilt(o) { // anew, since it was whole: who has found it took it for being mended
+			n.fetchAgain(o)
+		}
 	})
 }
 

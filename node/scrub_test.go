@@ -2,8 +2,11 @@ package node
 
 import (
 	"bytes"
+	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -12,7 +15,10 @@ import (
 	"selvage/distribute/store"
 	"selvage/internal/disk"
 	"selvage/internal/disk/memdisk"
+	"selvage/ledger/manifest"
 	"selvage/node/api"
+	"selvage/node/runtime"
+	"selvage/node/runtime/bundle"
 )
 
 // rot changes a byte of a blob of a machine where it stands.
@@ -237,4 +243,55 @@ func TestMendedAfterRestart(t *testing.T) {
 	if s := m.scrub(); len(s.Damaged) != 0 || s.Blobs != 1 {
 		t.Errorf("after that: %+v", s)
 	}
+}
+
+// onLog calls do with the message of each record.
+type onLog struct {
+	slog.Handler
+	do func(message string)
+}
+
+func (h onLog) Handle(ctx context.Context, r slog.Record) error {
+	h.do(r.Message)
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h onLog) WithAttrs(a []slog.Attr) slog.Handler { return onLog{h.Handler.WithAttrs(a), h.do} }
+
+// TestGoesBadAsItIsMended: what goes bad again in the moment in which it is whole is mended again.
+func TestGoesBadAsItIsMended(t *testing.T) {
+	t.Parallel()
+	f := found(t)
+	m := f.join("b", "b1")
+	data := content(4, 100<<10)
+	added, err := f.seed(f.founder, "app@v1", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.deploy(f.founder, "app@v1")
+	eventually(t, "b1 runs it", func() bool { return m.runs("app@v1") })
+	d := store.Digest(sha256.Sum256(data))
+	f.declare(f.founder, "app", manifest.Spec{Release: "app@v1", Selector: manifest.Selector{MatchLabels: map[string]string{"is": "nowhere"}}})
+	eventually(t, "b1 has no use for it", func() bool { return len(m.Status().Deployments) == 0 })
+	m.stop()
+	var n *Node
+	var again atomic.Int32
+	spoil := func() {
+		m.rot(added.Digest, 50_000)
+		if o, ok := n.store.Object(d); ok {
+			_, _ = o.Scrub(context.Background(), func(int) error { return nil })
+		}
+	}
+	n, err = Start(Config{FS: m.fs, Log: m.log, Listen: []string{"127.0.0.1:0"}, Drivers: map[string]runtime.Driver{runtime.TypeBundle: bundle.New(bundle.Config{FS: m.fs})},
+		Logger: slog.New(onLog{logTo(t).Handler(), func(message string) {
+			if message == "node: blob fetched" && again.Add(1) == 1 {
+				spoil()
+			}
+		}})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Node = n
+	spoil()
+	eventually(t, "it is whole", func() bool { return again.Load() > 1 && m.complete(d) })
 }

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"selvage/ledger"
 	"selvage/ledger/lease"
 	"selvage/ledger/manifest"
 	"selvage/node/runtime"
@@ -53,14 +52,7 @@ func TestCloseWaitsNoLonger(t *testing.T) {
 	if _, err := f.seed(m, "app@v1", content(1, 1000)); err != nil {
 		t.Fatal(err)
 	}
-	env, err := ledger.SignDeployment(ledger.Deployment{Name: "app", Generation: 1, Declared: time.Now().UTC(),
-		Spec: marshalJSON(t, manifest.Spec{Release: "app@v1", Singleton: true})}, f.operator)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := m.Publish("deployment", marshalJSON(t, env)); err != nil {
-		t.Fatal(err)
-	}
+	f.declare(m, "app", manifest.Spec{Release: "app@v1", Singleton: true})
 	eventually(t, "it runs", func() bool { return m.runs("app@v1") })
 	m.Node = nil // closed here
 	closed := make(chan error, 1)
