@@ -14,8 +14,10 @@ const heraldEvery = 5 * time.Second
 // beacons reads the newest beacons of all sites; within a site they are in the order of authors.
 func (n *Node) beacons() map[string][]heardBeacon {
 	out := map[string][]heardBeacon{}
+	now := n.cfg.Now()
 	for _, r := range n.ledger.Beacons() {
 		if m, known := n.ledger.Node(r.Node); known {
+			r.Received = n.heardAt(r.Received, now)
 			out[m.Site] = n.appendBeacon(out[m.Site], r)
 		}
 	}

@@ -36,11 +36,15 @@ func (n *Node) census() []seen {
 	var out []seen
 	for _, m := range nodes {
 		s := seen{Node: m}
+		var reported time.Time
 		if r, ok := reports[m.Node]; ok {
 			s.report, _ = n.decodedReport(r)
-			s.lastSeen = r.Received
+			s.lastSeen, reported = r.Received, n.heardAt(r.Received, now)
 		}
-		s.lastSeen, s.reachable = signs(m.Node, count[m.Site], s.lastSeen, now)
+		var seen time.Time
+		if seen, s.reachable = signs(m.Node, count[m.Site], reported, now); !seen.Equal(reported) {
+			s.lastSeen = seen
+		}
 		cutOff := (s.Held || held) && m.Site != n.home.Site
 		s.reachable = s.reachable && !cutOff
 		if here[m.Node] || connected[m.Node] && (s.reachable || len(beacons[m.Site]) == 0) {
@@ -55,6 +59,18 @@ func (n *Node) census() []seen {
 // freshReport is how long a report shows that its node is alive, whatever beacons say: they are a
 // little behind.
 const freshReport = 15 * time.Second
+
+// heardAt is when this node heard of something, as far as that says who is alive. What it heard before it came up has the time of who said
+// it, whose clock may be ahead of this one's: that was no later than that.
+func (n *Node) heardAt(received, now time.Time) time.Time {
+	if !received.After(now) {
+		return received
+	}
+	if n.upSince.Before(now) {
+		return n.upSince
+	}
+	return now
+}
 
 // signs judges from a site's beacons that count, and from when a node's report came, when the node
 // was last heard of, and whether it can be taken for reachable. What a beacon does not list is not

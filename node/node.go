@@ -104,6 +104,7 @@ type Node struct {
 	log        *slog.Logger
 	home       *home.Home
 	started    time.Time
+	upSince    time.Time // started by cfg.Now
 	reports    body[report]
 	beaconBody body[beacon]
 	termsBody  body[terms]
@@ -168,7 +169,7 @@ var _ api.Backend = (*Node)(nil)
 // Start brings a node up. On an error nothing of it is left running.
 func Start(cfg Config) (*Node, error) {
 	cfg.fill()
-	n := &Node{cfg: cfg, started: time.Now(), patchPause: patchPause, patching: make(chan struct{}, 1), news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), leases: make(chan struct{}, 1), wanted: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, until: map[ident.NodeID]time.Time{}, decoded: latest[report]{},
+	n := &Node{cfg: cfg, started: time.Now(), upSince: cfg.Now(), patchPause: patchPause, patching: make(chan struct{}, 1), news: make(chan struct{}, 1), revoked: make(chan struct{}, 1), leases: make(chan struct{}, 1), wanted: make(chan struct{}, 1), local: map[ident.NodeID]bool{}, until: map[ident.NodeID]time.Time{}, decoded: latest[report]{},
 		heard: latest[beacon]{}, ways: map[store.Digest]way{}, added: map[store.Digest]time.Time{}, mending: map[store.Digest]bool{}, faults: map[fault]bool{}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{n.openState, n.openLedger, n.openMesh, n.openGossip, n.openLead, n.openTurns, n.openLocks, n.openWork} {

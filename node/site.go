@@ -74,10 +74,12 @@ func (n *Node) inTouch(m ledger.Node) bool {
 		return true
 	}
 	var all []heardBeacon
+	now := n.cfg.Now()
 	for _, r := range n.ledger.BeaconsOf(m.Site) {
+		r.Received = n.heardAt(r.Received, now)
 		all = n.appendBeacon(all, r)
 	}
-	_, up := signs(m.Node, counting(all, n.cfg.Now()), time.Time{}, n.cfg.Now())
+	_, up := signs(m.Node, counting(all, now), time.Time{}, now)
 	return up
 }
 
