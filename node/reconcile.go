@@ -69,7 +69,9 @@ func (n *Node) follow(told map[ident.NodeID]uint64) {
 		n.log.Error("node: cannot publish its admission", "err", err)
 	}
 	n.expel()
-	n.deployer.Set(n.desired())
+	if all, ok := n.desired(); ok {
+		n.deployer.Set(all)
+	}
 	n.learnReports(told)
 	n.votes.Serve(n.witnessed())
 	n.review()
@@ -90,22 +92,22 @@ func (n *Node) review() {
 	}
 }
 
-// desired says what each deployment in the ledger means for this node.
-func (n *Node) desired() []deploy.Desired {
+// desired says what each deployment in the ledger means for this node; false if that cannot be told, as it is not admitted yet and does not
+// know its labels.
+func (n *Node) desired() (out []deploy.Desired, ok bool) {
 	self, ok := n.ledger.Node(n.home.Node)
 	if !ok {
-		return nil // not admitted yet: it does not know its labels
+		return nil, false
 	}
 	releases := map[string]ledger.SignedRelease{}
 	for _, r := range n.ledger.Releases() {
 		releases[r.Ref()] = r
 	}
 	n.noteUrgent(releases)
-	var out []deploy.Desired
 	for _, d := range n.ledger.Deployments() {
 		out = append(out, n.desire(d, self, releases))
 	}
-	return out
+	return out, true
 }
 
 // clock is the time at least, and whether it is the time: a clock that shows less than operators have signed is wrong.

@@ -116,27 +116,39 @@ func New(cfg Config) *Deployer {
 	return d
 }
 
-// Set says what the ledger wants now. Deployments not named are left as they are: the ledger
-// never forgets one.
+// Set says what the ledger wants now, of all deployments that count there. One that was named before and is not now has fallen, as the
+// key was revoked that signed it: nothing of it is begun any more, and what runs is left as it is, for a person to declare what is to become of it.
 func (d *Deployer) Set(all []Desired) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.ctx.Err() != nil {
 		return
 	}
+	named := map[string]bool{}
 	for _, want := range all {
-		d.noteSingleton(want)
-		if w := d.workers[want.Name]; w != nil {
-			w.set(want)
-			continue
-		}
-		if !want.Selected && !journalled(d.cfg.FS, want.Name) {
-			continue
-		}
-		w := newWorker(d.cfg, d.tenure, want)
-		d.workers[want.Name] = w
-		d.wg.Go(func() { w.run(d.ctx) })
+		named[want.Name] = true
+		d.setOne(want)
 	}
+	for name, w := range d.workers {
+		if !named[name] {
+			w.fall()
+		}
+	}
+}
+
+// setOne says what the ledger wants of one deployment. The caller holds mu.
+func (d *Deployer) setOne(want Desired) {
+	d.noteSingleton(want)
+	if w := d.workers[want.Name]; w != nil {
+		w.set(want)
+		return
+	}
+	if !want.Selected && !journalled(d.cfg.FS, want.Name) {
+		return
+	}
+	w := newWorker(d.cfg, d.tenure, want)
+	d.workers[want.Name] = w
+	d.wg.Go(func() { w.run(d.ctx) })
 }
 
 // Statuses returns how every deployment does that is meant for this node, by name.

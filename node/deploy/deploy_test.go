@@ -312,3 +312,33 @@ func TestLongProof(t *testing.T) {
 		}
 	})
 }
+
+// TestFallsWhileItStarts: of a deployment whose declaration counts no more, as its signer's key was revoked, nothing more is fetched or
+// started; what proved itself runs on, and it is taken up again when it is declared anew.
+func TestFallsWhileItStarts(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.want(version(runtime.TypeProcess, "1"))
+		b.after(10 * time.Second)
+		b.shelf.takes(time.Minute)
+		b.want(version(runtime.TypeProcess, "2"))
+		b.after(time.Second)
+		b.Set(nil)
+		s := b.after(5 * time.Minute)
+		if s.Phase != rollout.Waiting || s.Release != "till@1" || !s.Ready || s.Target != "" || !strings.Contains(s.Why, "not declared any more") {
+			t.Errorf("it has fallen: %+v", s)
+		}
+		if n := b.plain.started("till@2"); n != 0 {
+			t.Errorf("it was started %d times", n)
+		}
+		b.want(version(runtime.TypeProcess, "2"))
+		if s = b.after(5 * time.Minute); s.Release != "till@2" || !s.Ready {
+			t.Errorf("declared anew: %+v", s)
+		}
+		b.Set([]Desired{{Name: app}})
+		b.after(time.Second)
+		b.Set(nil)
+		if s = b.after(time.Minute); s != (Status{}) {
+			t.Errorf("what was not meant for this node before it fell: %+v", s)
+		}
+	})
+}

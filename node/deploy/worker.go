@@ -55,6 +55,16 @@ func (w *worker) set(d Desired) {
 	w.poke()
 }
 
+// fall says that the deployment is declared no more.
+func (w *worker) fall() {
+	if was := w.wanted(); was.Selected && was.Problem != fallen {
+		w.set(Desired{Name: w.name, Selected: true, Problem: fallen})
+	}
+}
+
+// fallen is the Problem of a deployment that is declared no more.
+const fallen = "it is not declared any more: what declared it counts no more, as a key or a charter was replaced"
+
 func (w *worker) wanted() Desired {
 	w.mu.Lock()
 	defer w.mu.Unlock()
