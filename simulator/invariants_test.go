@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -38,15 +39,16 @@ func (a *agent) Holdings() []api.Blob                { return a.blobs }
 func (a *agent) Nodes() []api.Node                   { return a.nodes }
 func (a *agent) Rollout(string) (api.Rollout, error) { return api.Rollout{}, nil }
 
-// machine is one of site s.
+// machine is one of site s, if it has no other.
 type machine struct {
+	site  string
 	name  string
 	agent *agent
 	disk  disk.FS
 	busy  bool
 }
 
-func (m *machine) Site() string     { return "s" }
+func (m *machine) Site() string     { return cmp.Or(m.site, "s") }
 func (m *machine) Name() string     { return m.name }
 func (m *machine) NodeName() string { return "s-" + m.name }
 func (m *machine) ID() ident.NodeID { return ident.NodeID{m.name[1]} }

@@ -147,21 +147,33 @@ func (t *story) lacking(site string) string {
 	return ""
 }
 
-// bound is the least time in which a release can get from the site where it was seeded to all that
-// needed it: the slowest downlink, or one copy up the first uplink.
+// bound is the least time in which a release can get from the site where it was seeded to all that needed it: the slowest
+// downlink, one copy up the first uplink, or all copies up all uplinks (Kumar and Ross, Peer-Assisted File Distribution: The
+// Minimum Distribution Time, 2006).
 func (t *story) bound(ref string) time.Duration {
+	var first scenario.Uplink
 	var worst time.Duration
+	var most, all, up int64 // bytes that one site needs, and all do; bit/s that they can give, and the first
+	limited := true
 	for _, s := range t.scenario.Sites {
 		need, ok := t.needed(s.Name, ref)
-		if !ok || s.Name == t.releases[ref].site {
+		switch {
+		case s.Name == t.releases[ref].site:
+			first = s.Uplink
+		case ok:
+			most, all = max(most, need), all+need
+			worst = max(worst, transfer(need, s.Uplink.Down)+s.Uplink.Latency)
+		default:
 			continue
 		}
-		worst = max(worst, transfer(need, s.Uplink.Down)+s.Uplink.Latency)
-		for _, o := range t.scenario.Sites {
-			if o.Name == t.releases[ref].site {
-				worst = max(worst, transfer(need, o.Uplink.Up)+o.Uplink.Latency)
-			}
-		}
+		up, limited = up+s.Uplink.Up, limited && s.Uplink.Up > 0
+	}
+	if most == 0 {
+		return 0
+	}
+	worst = max(worst, transfer(most, first.Up)+first.Latency)
+	if limited {
+		worst = max(worst, transfer(all, up))
 	}
 	return worst
 }

@@ -1,7 +1,9 @@
 package simulator
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"selvage/node/api"
 	"selvage/simulator/scenario"
@@ -43,5 +45,41 @@ func TestBudgetWithoutAnIdeal(t *testing.T) {
 				t.Errorf("%s: %+v", c.what, b)
 			}
 		}
+	}
+}
+
+// TestBound: whichever of the links allows least.
+func TestBound(t *testing.T) {
+	const mbit = 1_000_000
+	const size = 1_000_000
+	for _, c := range []struct {
+		what          string
+		first, others scenario.Uplink
+		sites         int
+		bound         time.Duration
+	}{
+		{"no link has a limit", scenario.Uplink{}, scenario.Uplink{}, 3, 0},
+		{"one copy goes up the first", scenario.Uplink{Up: 2 * mbit, Link: scenario.Link{Latency: time.Second}}, scenario.Uplink{Up: 8 * mbit, Down: 8 * mbit}, 3, 5 * time.Second},
+		{"the slowest downlink", scenario.Uplink{Up: 8 * mbit}, scenario.Uplink{Up: 8 * mbit, Down: mbit, Link: scenario.Link{Latency: time.Second}}, 3, 9 * time.Second},
+		{"all copies go up all links", scenario.Uplink{Up: 5 * mbit}, scenario.Uplink{Up: mbit, Down: 8 * mbit}, 3, 3 * time.Second},
+		{"of these some have no limit", scenario.Uplink{Up: 4 * mbit}, scenario.Uplink{Down: 8 * mbit}, 3, 2 * time.Second},
+		{"nobody needed it", scenario.Uplink{Up: mbit, Link: scenario.Link{Latency: time.Second}}, scenario.Uplink{}, 0, 0},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			s, _, _ := pair()
+			holds := &agent{blobs: []api.Blob{{Digest: "d", Size: size, Complete: true}}}
+			s.releases = map[string]release{"app@1": {digest: "d", site: "hq"}}
+			s.scenario.Sites = []scenario.Site{{Name: "hq", Uplink: c.first}}
+			var machines []*machine
+			for i := range c.sites {
+				name := fmt.Sprint("s", i)
+				s.scenario.Sites = append(s.scenario.Sites, scenario.Site{Name: name, Uplink: c.others})
+				machines = append(machines, &machine{site: name, name: "n0", agent: holds})
+			}
+			s.Stage = &stage{machines: machines}
+			if got := s.bound("app@1"); got != c.bound {
+				t.Errorf("got %s, not %s", got, c.bound)
+			}
+		})
 	}
 }
