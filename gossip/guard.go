@@ -2,8 +2,9 @@ package gossip
 
 import (
 	"bytes"
-	"encoding/binary"
+	"slices"
 
+	msgpack "github.com/hashicorp/go-msgpack/v2/codec"
 	"github.com/hashicorp/memberlist"
 )
 
@@ -31,7 +32,13 @@ func (g serfGuard) NotifyMsg(b []byte) {
 	if len(b) == 0 || b[0] != serfLeave && b[0] != serfJoin {
 		return
 	}
-	if fieldsFit(b[1:], func(name string, value []byte) bool { return name != "Prune" || value[0] == packFalse }) {
+	// As serf has them, field by field: it takes an array as well as a map.
+	var m struct {
+		LTime uint64
+		Node  string
+		Prune bool
+	}
+	if unpack(b[1:], &m) == nil && !m.Prune {
 		g.Delegate.NotifyMsg(b)
 	}
 }
@@ -41,107 +48,21 @@ func (g serfGuard) MergeRemoteState(b []byte, join bool) {
 	if len(b) == 0 || b[0] != serfState {
 		return
 	}
-	if fieldsFit(b[1:], func(name string, value []byte) bool { return name != "Events" || packEmpty(value) }) {
+	var m struct {
+		LTime        uint64
+		StatusLTimes map[string]uint64
+		LeftMembers  []string
+		EventLTime   uint64
+		Events       []*struct{} // serf sends its whole buffer, of nothing
+		QueryLTime   uint64
+	}
+	known := func(e *struct{}) bool { return e != nil }
+	if unpack(b[1:], &m) == nil && !slices.ContainsFunc(m.Events, known) {
 		g.Delegate.MergeRemoteState(b, join)
 	}
 }
 
-// MessagePack as serf writes it: without types for text, times or extensions (msgpack.org, its first version).
-const (
-	packNil, packFalse = 0xc0, 0xc2
-	packDepth          = 4 // nested levels; serf's states have three
-)
-
-// fieldsFit reports whether b begins with a map from names to values, and fit holds for each.
-func fieldsFit(b []byte, fit func(name string, value []byte) bool) bool {
-	if len(b) == 0 || b[0]&0xf0 != 0x80 { // serf's structs have few fields
-		return false
-	}
-	n := int(b[0] & 0x0f)
-	b = b[1:]
-	for range n {
-		if len(b) == 0 || b[0]&0xe0 != 0xa0 || len(b) < 1+int(b[0]&0x1f) {
-			return false
-		}
-		name := string(b[1 : 1+int(b[0]&0x1f)])
-		b = b[1+len(name):]
-		size, ok := packSize(b, packDepth)
-		if !ok || !fit(name, b[:size]) {
-			return false
-		}
-		b = b[size:]
-	}
-	return true
-}
-
-// packEmpty reports whether a value is nothing, or an array of nothing.
-func packEmpty(b []byte) bool {
-	head, items, ok := packHead(b)
-	switch {
-	case !ok:
-		return false
-	case b[0] == packNil:
-		return true
-	}
-	array := b[0]&0xf0 == 0x90 || b[0] == 0xdc || b[0] == 0xdd
-	return array && len(b) == head+items && bytes.Count(b[head:], []byte{packNil}) == items
-}
-
-// packSize returns how many bytes a value takes up.
-func packSize(b []byte, depth int) (size int, ok bool) {
-	size, items, ok := packHead(b)
-	if !ok || depth == 0 {
-		return 0, false
-	}
-	for range items {
-		if size > len(b) {
-			return 0, false
-		}
-		n, ok := packSize(b[size:], depth-1)
-		if !ok {
-			return 0, false
-		}
-		size += n
-	}
-	return size, size <= len(b)
-}
-
-// packHead returns how many bytes of a value come before its items, and how many items it has.
-func packHead(b []byte) (size, items int, ok bool) {
-	if len(b) == 0 {
-		return 0, 0, false
-	}
-	number := func(n int) int { // -1 if it is more than there can be
-		var wide [8]byte
-		if len(b) < 1+n {
-			return -1
-		}
-		copy(wide[8-n:], b[1:1+n])
-		if count := binary.BigEndian.Uint64(wide[:]); count <= uint64(len(b)) {
-			return int(count)
-		}
-		return -1
-	}
-	switch c := b[0]; {
-	case c < 0x80, c >= 0xe0, c == packNil, c == packFalse, c == 0xc3: // small numbers, nothing, false, true
-		return 1, 0, true
-	case c < 0x90:
-		return 1, 2 * int(c&0x0f), true
-	case c < 0xa0:
-		return 1, int(c & 0x0f), true
-	case c < 0xc0:
-		return 1 + int(c&0x1f), 0, true
-	case c >= 0xca && c <= 0xd3: // numbers of 1 to 8 bytes
-		return 1 + [...]int{4, 8, 1, 2, 4, 8, 1, 2, 4, 8}[c-0xca], 0, true
-	case c == 0xda || c == 0xdb: // bytes
-		n := number(2 << (c - 0xda))
-		return 1 + 2<<(c-0xda) + n, 0, n >= 0
-	case c == 0xdc || c == 0xdd: // an array
-		n := number(2 << (c - 0xdc))
-		return 1 + 2<<(c-0xdc), n, n >= 0
-	case c == 0xde || c == 0xdf: // a map
-		n := number(2 << (c - 0xde))
-		return 1 + 2<<(c-0xde), 2 * n, n >= 0
-	}
-	return 0, 0, false
+// unpack reads a message as serf does.
+func unpack(b []byte, into any) error {
+	return msgpack.NewDecoder(bytes.NewReader(b), &msgpack.MsgpackHandle{}).Decode(into)
 }
