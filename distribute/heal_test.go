@@ -215,6 +215,35 @@ func TestDiskFills(t *testing.T) {
 
 // Chunks that go bad on this disk before the whole is checked are got again.
 func TestDiskRots(t *testing.T) {
+	meanwhile(t, func(t *testing.T, n *node, want store.Want) {
+		f, err := n.fs.OpenFile("store/partial/"+want.Digest.String(), os.O_RDWR, 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		o, _ := n.store.Object(want.Digest)
+		have := o.Have()
+		for i, c := range o.Chunks() {
+			if have.Has(i) && i%5 == 0 {
+				if _, err := f.WriteAt([]byte("rot"), c.Offset); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+}
+
+// The file of what came is removed while more comes: all comes again.
+func TestPartIsRemoved(t *testing.T) {
+	meanwhile(t, func(t *testing.T, n *node, want store.Want) {
+		if err := n.fs.Remove("store/partial/" + want.Digest.String()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// meanwhile has something happen to a node while a blob comes, which it has in the end.
+func meanwhile(t *testing.T, do func(t *testing.T, n *node, want store.Want)) {
 	run(t, func(t *testing.T, w *world) {
 		w.net.uplink("b", 500<<10, 0)
 		data := content(16, 3<<20)
@@ -223,41 +252,7 @@ func TestDiskRots(t *testing.T) {
 		w.mesh()
 		w.net.wg.Go(func() {
 			time.Sleep(4 * time.Second)
-			f, err := n.fs.OpenFile("store/partial/"+want.Digest.String(), os.O_RDWR, 0)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			o, _ := n.store.Object(want.Digest)
-			have := o.Have()
-			for i, c := range o.Chunks() {
-				if have.Has(i) && i%5 == 0 {
-					if _, err := f.WriteAt([]byte("rot"), c.Offset); err != nil {
-						t.Error(err)
-					}
-				}
-			}
-		})
-		if err := n.fetch(want, time.Minute); err != nil {
-			t.Fatal(err)
-		}
-		n.holds(want, data)
-	})
-}
-
-// The file of what came is removed while more comes: all comes again.
-func TestPartIsRemoved(t *testing.T) {
-	run(t, func(t *testing.T, w *world) {
-		w.net.uplink("b", 500<<10, 0)
-		data := content(18, 3<<20)
-		n, seed := w.node("a"), w.node("b")
-		want := seed.add(data)
-		w.mesh()
-		w.net.wg.Go(func() {
-			time.Sleep(4 * time.Second)
-			if err := n.fs.Remove("store/partial/" + want.Digest.String()); err != nil {
-				t.Error(err)
-			}
+			do(t, n, want)
 		})
 		if err := n.fetch(want, time.Minute); err != nil {
 			t.Fatal(err)

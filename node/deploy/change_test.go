@@ -114,13 +114,7 @@ func TestJournalFullWhileChanging(t *testing.T) {
 // TestDiskFullWhenItFails: a version that fills the disk until it fails does not keep what proved itself from running.
 func TestDiskFullWhenItFails(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
-		var full atomic.Bool
-		b.fs.OnOp = func(op, name string) error {
-			if full.Load() && strings.HasPrefix(name, journalDir) {
-				return fmt.Errorf("%s %s: %w", op, name, disk.ErrFull)
-			}
-			return nil
-		}
+		full := b.fillable()
 		b.want(version(runtime.TypeProcess, "1"))
 		b.after(10 * time.Second)
 		b.plain.set("till@2", conduct{crashes: true})

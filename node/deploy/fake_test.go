@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"selvage/internal/disk"
 	"selvage/internal/disk/memdisk"
 	"selvage/ledger/manifest"
 	"selvage/node/rollout"
@@ -282,6 +285,18 @@ func inBubble(t *testing.T, f func(t *testing.T, b *bench)) {
 		f(t, b)
 		b.end(t)
 	})
+}
+
+// fillable returns what has the disk be full, for the journal, while it is true.
+func (b *bench) fillable() *atomic.Bool {
+	full := new(atomic.Bool)
+	b.fs.OnOp = func(op, name string) error {
+		if full.Load() && strings.HasPrefix(name, journalDir) {
+			return fmt.Errorf("%s %s: %w", op, name, disk.ErrFull)
+		}
+		return nil
+	}
+	return full
 }
 
 func (b *bench) begin() {

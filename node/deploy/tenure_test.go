@@ -1,14 +1,10 @@
 package deploy
 
 import (
-	"fmt"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"selvage/internal/disk"
 	"selvage/node/rollout"
 	"selvage/node/runtime"
 )
@@ -151,13 +147,7 @@ func TestCedeEndsWithTheDeployer(t *testing.T) {
 // TestStopsOnAFullDisk: that nothing can be written down does not keep a singleton from being stopped, nor the lead from being given up.
 func TestStopsOnAFullDisk(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
-		var full atomic.Bool
-		b.fs.OnOp = func(op, name string) error {
-			if full.Load() && strings.HasPrefix(name, journalDir) {
-				return fmt.Errorf("%s %s: %w", op, name, disk.ErrFull)
-			}
-			return nil
-		}
+		full := b.fillable()
 		b.lead.End(time.Hour)
 		b.want(lone(runtime.TypeProcess, "1"))
 		b.after(10 * time.Second)
@@ -180,13 +170,7 @@ func TestStopsOnAFullDisk(t *testing.T) {
 // TestLapseOnAFullDisk: that an attempt did not count is remembered though it cannot be written down.
 func TestLapseOnAFullDisk(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
-		var full atomic.Bool
-		b.fs.OnOp = func(op, name string) error {
-			if full.Load() && strings.HasPrefix(name, journalDir) {
-				return fmt.Errorf("%s %s: %w", op, name, disk.ErrFull)
-			}
-			return nil
-		}
+		full := b.fillable()
 		b.want(lone(runtime.TypeProcess, "1"))
 		for range rollout.MaxAttempts {
 			b.lead.End(time.Hour)

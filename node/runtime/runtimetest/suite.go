@@ -58,52 +58,10 @@ func Run(t *testing.T, start func(*testing.T) runtime.Driver, v1, v2 runtime.Wor
 		})
 		return d
 	}
-	t.Run("start is idempotent", func(t *testing.T) {
-		d := open(t)
-		a, b := mustStart(t, d, v1), mustStart(t, d, v1)
-		if a != b {
-			t.Error("the second Start made another instance")
-		}
-		if p := a.Status().Phase; p != runtime.PhaseRunning {
-			t.Errorf("phase %s, want running", p)
-		}
-		if a.Status().Since.IsZero() {
-			t.Error("Since is not set")
-		}
-	})
-	t.Run("stop, twice, and start again", func(t *testing.T) {
-		d := open(t)
-		a := mustStart(t, d, v1)
-		changed := a.Changed()
-		mustStop(t, a)
-		mustStop(t, a)
-		select {
-		case <-changed:
-		default:
-			t.Error("Changed did not tell of the stop")
-		}
-		if p := a.Status().Phase; p != runtime.PhaseExited {
-			t.Errorf("phase %s, want exited", p)
-		}
-		if b := mustStart(t, d, v1); a == b {
-			t.Error("Start returned the stopped instance")
-		}
-	})
+	t.Run("start is idempotent", func(t *testing.T) { startTwice(t, open(t), v1) })
+	t.Run("stop, twice, and start again", func(t *testing.T) { stopTwice(t, open(t), v1) })
 	t.Run("another release", func(t *testing.T) { another(t, open(t), v1, v2) })
-	t.Run("remove", func(t *testing.T) {
-		d := open(t)
-		a := mustStart(t, d, v1)
-		if err := d.Remove(t.Context(), v1.Deployment); !errors.Is(err, runtime.ErrRunning) {
-			t.Errorf("Remove of what runs: %v, want ErrRunning", err)
-		}
-		mustStop(t, a)
-		for range 2 {
-			if err := d.Remove(t.Context(), v1.Deployment); err != nil {
-				t.Error(err)
-			}
-		}
-		mustStart(t, d, v1)
-	})
+	t.Run("remove", func(t *testing.T) { remove(t, open(t), v1) })
 	t.Run("bad names", func(t *testing.T) { badNames(t, open(t), v1) })
 	t.Run("wrong bytes", func(t *testing.T) {
 		w := v1
@@ -112,19 +70,65 @@ func Run(t *testing.T, start func(*testing.T) runtime.Driver, v1, v2 runtime.Wor
 			t.Error("Start ran bytes that are not those of the digest")
 		}
 	})
-	t.Run("close", func(t *testing.T) {
-		d := open(t)
-		a := mustStart(t, d, v1)
-		if err := d.Close(t.Context()); err != nil {
-			t.Fatal(err)
+	t.Run("close", func(t *testing.T) { closed(t, open(t), v1) })
+}
+
+func startTwice(t *testing.T, d runtime.Driver, v1 runtime.Workload) {
+	a, b := mustStart(t, d, v1), mustStart(t, d, v1)
+	if a != b {
+		t.Error("the second Start made another instance")
+	}
+	if p := a.Status().Phase; p != runtime.PhaseRunning {
+		t.Errorf("phase %s, want running", p)
+	}
+	if a.Status().Since.IsZero() {
+		t.Error("Since is not set")
+	}
+}
+
+func stopTwice(t *testing.T, d runtime.Driver, v1 runtime.Workload) {
+	a := mustStart(t, d, v1)
+	changed := a.Changed()
+	mustStop(t, a)
+	mustStop(t, a)
+	select {
+	case <-changed:
+	default:
+		t.Error("Changed did not tell of the stop")
+	}
+	if p := a.Status().Phase; p != runtime.PhaseExited {
+		t.Errorf("phase %s, want exited", p)
+	}
+	if b := mustStart(t, d, v1); a == b {
+		t.Error("Start returned the stopped instance")
+	}
+}
+
+func remove(t *testing.T, d runtime.Driver, v1 runtime.Workload) {
+	a := mustStart(t, d, v1)
+	if err := d.Remove(t.Context(), v1.Deployment); !errors.Is(err, runtime.ErrRunning) {
+		t.Errorf("Remove of what runs: %v, want ErrRunning", err)
+	}
+	mustStop(t, a)
+	for range 2 {
+		if err := d.Remove(t.Context(), v1.Deployment); err != nil {
+			t.Error(err)
 		}
-		if p := a.Status().Phase; p != runtime.PhaseExited {
-			t.Errorf("phase %s after Close, want exited", p)
-		}
-		if _, err := d.Start(t.Context(), v1); err == nil {
-			t.Error("Start ran something after Close")
-		}
-	})
+	}
+	mustStart(t, d, v1)
+}
+
+func closed(t *testing.T, d runtime.Driver, v1 runtime.Workload) {
+	a := mustStart(t, d, v1)
+	if err := d.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if p := a.Status().Phase; p != runtime.PhaseExited {
+		t.Errorf("phase %s after Close, want exited", p)
+	}
+	if _, err := d.Start(t.Context(), v1); err == nil {
+		t.Error("Start ran something after Close")
+	}
 }
 
 func another(t *testing.T, d runtime.Driver, v1, v2 runtime.Workload) {
