@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"selvage/distribute"
+	"selvage/distribute/store"
 	"selvage/internal/disk"
 	"selvage/internal/disk/memdisk"
 	"selvage/internal/ident"
@@ -187,6 +188,21 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		}
 	}
 	t.Fatalf("waited %s in vain: %s", patience, what)
+}
+
+// seedWant is seed, and says how the blob is asked for.
+func (f *fleet) seedWant(at *machine, ref string, content []byte) store.Want {
+	f.t.Helper()
+	added, err := f.seed(at, ref, content)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	d, err := store.ParseDigest(added.Digest)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	o, _ := at.store.Object(d)
+	return o.Want
 }
 
 // seed adds content at a node and publishes a release of it.

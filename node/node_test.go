@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"selvage/distribute/store"
 	"selvage/gossip"
 	"selvage/internal/disk"
 	"selvage/internal/disk/memdisk"
@@ -193,16 +192,8 @@ func TestCorruptPeer(t *testing.T) {
 	t.Parallel()
 	f := found(t)
 	bad, m := f.join("b", "bad"), f.join("b", "b2")
-	added, err := f.seed(f.founder, "app@v1", content(3, 2<<20))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := store.ParseDigest(added.Digest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o, _ := f.founder.store.Object(d)
-	if err := bad.swarm.Fetch(t.Context(), o.Want); err != nil {
+	want := f.seedWant(f.founder, "app@v1", content(3, 2<<20))
+	if err := bad.swarm.Fetch(t.Context(), want); err != nil {
 		t.Fatal(err)
 	}
 	bad.stop()

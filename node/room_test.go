@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"selvage/distribute/store"
 	"selvage/internal/disk"
 	"selvage/internal/disk/memdisk"
 	"selvage/ledger"
@@ -154,18 +153,10 @@ func TestBeginningIsGivenUp(t *testing.T) {
 	f := found(t)
 	f.newDisk = func() disk.FS { return memdisk.New(2 << 20) }
 	m := f.join("b", "b1")
-	added, err := f.seed(f.founder, "app@v1", content(1, 1900<<10))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := store.ParseDigest(added.Digest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o, _ := f.founder.store.Object(d)
-	want := o.Want
+	want := f.seedWant(f.founder, "app@v1", content(1, 1900<<10))
 	want.Digest[0]++ // of another that nobody wants
-	if o, err = m.store.Begin(want); err != nil {
+	o, err := m.store.Begin(want)
+	if err != nil {
 		t.Fatal(err)
 	}
 	p, err := o.Prefix()
