@@ -34,6 +34,8 @@ func (s *Swarm) said(to ident.NodeID, m message) {
 		s.debug(to, "distribute: have", m.digest, "chunks", "all")
 	case msgShare:
 		s.debug(to, "distribute: share", m.digest, "place", m.share.Place, "of", m.share.Of)
+	case msgDeals:
+		s.debug(to, "distribute: deals", m.digest, "sites", len(m.marks))
 	case msgTaking:
 		s.debug(to, "distribute: taking", m.digest, "chunks", chunksOf(m.runs))
 	case msgWaits:

@@ -61,6 +61,7 @@ type neighbour struct {
 	takes map[Digest]bool  // of which it is to be told what is taken over the uplink
 	waits map[Digest]bool  // of which it is to be told that what it asked for waits
 	deals map[Digest]deal  // what its site gets of the blobs that it wants and this node has
+	among map[Digest]among // the sites among which this node deals the blobs that it has, if it is of this site
 	spoke time.Time        // when it was told something last
 	rests time.Duration    // of another site: how long it is told nothing then
 }
@@ -75,7 +76,7 @@ func newNeighbour(s *Swarm, id ident.NodeID, site string) *neighbour {
 	n := &neighbour{
 		swarm: s, id: id, site: site, local: site == s.cfg.Site, wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
 		wants: map[Digest]bool{}, asks: map[Digest]byte{}, deaf: map[Digest]*task{}, all: map[Digest]bool{}, news: map[Digest][]int{},
-		takes: map[Digest]bool{}, waits: map[Digest]bool{}, deals: map[Digest]deal{}, rests: firstTell,
+		takes: map[Digest]bool{}, waits: map[Digest]bool{}, deals: map[Digest]deal{}, among: map[Digest]among{}, rests: firstTell,
 	}
 	n.ctx, n.cancel = context.WithCancel(s.ctx)
 	return n
@@ -233,6 +234,16 @@ func (n *neighbour) deal(d Digest, s planner.Share) {
 	}
 }
 
+// dealsAmong has the peer told among which sites this node deals a blob, if those are others than before.
+func (n *neighbour) dealsAmong(d Digest, marks []uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !slices.Equal(n.among[d].marks, marks) {
+		n.among[d] = among{marks: marks}
+		n.hurry()
+	}
+}
+
 // wantNothing forgets what the peer asked for, with the stream on which it did.
 func (n *neighbour) wantNothing() {
 	n.mu.Lock()
@@ -276,13 +287,7 @@ func (n *neighbour) take() []message {
 			out = append(out, message{kind: msgGot, digest: d, runs: runs})
 		}
 	}
-	var shares []message // make sense only after what is here
-	for _, d := range sortedDigests(n.deals) {
-		if s := n.deals[d]; !s.told {
-			shares = append(shares, message{kind: msgShare, digest: d, share: s.Share})
-			n.deals[d] = deal{s.Share, true}
-		}
-	}
+	shares := n.shares() // make sense only after what is here
 	clear(n.asks)
 	clear(n.waits)
 	clear(n.all)
@@ -294,6 +299,26 @@ func (n *neighbour) take() []message {
 		}
 	}
 	return append(append(out, shares...), taking...)
+}
+
+// shares returns what it is to be told of how blobs are dealt out. The caller holds mu.
+func (n *neighbour) shares() (out []message) {
+	for _, d := range sortedDigests(n.deals) {
+		if s := n.deals[d]; !s.told {
+			out = append(out, message{kind: msgShare, digest: d, share: s.Share})
+			n.deals[d] = deal{s.Share, true}
+		}
+	}
+	for _, d := range sortedDigests(n.among) {
+		a := n.among[d]
+		if !a.told {
+			out = append(out, message{kind: msgDeals, digest: d, marks: a.marks})
+		}
+		if n.among[d] = (among{a.marks, true}); a.marks == nil {
+			delete(n.among, d)
+		}
+	}
+	return out
 }
 
 // taking returns what it is to be told of what is taken over the uplink.
@@ -468,6 +493,9 @@ func (n *neighbour) recall() {
 	}
 	for d, s := range n.deals {
 		n.deals[d] = deal{Share: s.Share}
+	}
+	for d, a := range n.among {
+		n.among[d] = among{marks: a.marks}
 	}
 }
 

@@ -123,9 +123,7 @@ func (s *Swarm) PeerUp(id ident.NodeID, site string) {
 			n.want(d, true)
 		}
 	}
-	for _, d := range n.wanted() {
-		s.dealOut(d)
-	}
+	s.dealTo(n)
 	close(s.arrived)
 	s.arrived = make(chan struct{})
 	s.classifyAll()
@@ -152,9 +150,7 @@ func (s *Swarm) PeerDown(id ident.NodeID) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, d := range n.wanted() {
-		s.dealOut(d)
-	}
+	s.dealFor(s.heard[id])
 	s.classifyAll()
 }
 

@@ -35,6 +35,7 @@ const (
 	msgLater  = 8
 	msgUrgent = 9
 	msgWaits  = 10
+	msgDeals  = 11
 )
 
 // wants are the kinds of messages that want a blob, by class.
@@ -57,6 +58,7 @@ type message struct {
 	bitmap *store.Bitmap
 	runs   []planner.Run
 	share  planner.Share
+	marks  []uint64 // of sites, ascending
 }
 
 func (m message) append(b []byte) []byte {
@@ -70,6 +72,11 @@ func (m message) append(b []byte) []byte {
 	case msgShare:
 		b = binary.AppendUvarint(b, uint64(m.share.Place))
 		b = binary.AppendUvarint(b, uint64(m.share.Of))
+	case msgDeals:
+		b = binary.AppendUvarint(b, uint64(len(m.marks)))
+		for _, k := range m.marks {
+			b = binary.BigEndian.AppendUint64(b, k)
+		}
 	}
 	return b
 }
@@ -100,6 +107,8 @@ func readMessage(r *bufio.Reader) (message, error) {
 		m.runs, err = readRuns(r, maxGotRuns)
 	case msgShare:
 		m.share, err = readShare(r)
+	case msgDeals:
+		m.marks, err = readMarks(r)
 	default:
 		err = fmt.Errorf("%w: a message of kind %d", errProtocol, m.kind)
 	}
@@ -120,6 +129,25 @@ func readShare(r *bufio.Reader) (planner.Share, error) {
 		return s, fmt.Errorf("%w: share %d of %d", errProtocol, place, of)
 	}
 	return s, nil
+}
+
+func readMarks(r *bufio.Reader) ([]uint64, error) {
+	n, err := binary.ReadUvarint(r)
+	if err != nil {
+		return nil, err
+	}
+	if n > planner.MaxShares {
+		return nil, fmt.Errorf("%w: it deals among %d sites", errProtocol, n)
+	}
+	var marks []uint64 // grows with what comes, not with what is announced
+	for range n {
+		var b [8]byte
+		if _, err := io.ReadFull(r, b[:]); err != nil {
+			return nil, err
+		}
+		marks = append(marks, binary.BigEndian.Uint64(b[:]))
+	}
+	return ascending(marks), nil
 }
 
 func readBitmap(r *bufio.Reader) (*store.Bitmap, error) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"reflect"
+	"slices"
 	"testing"
 
 	"selvage/distribute/planner"
@@ -33,6 +34,8 @@ func messages() []message {
 		{kind: msgUrgent, digest: Digest{8}},
 		{kind: msgWaits, digest: Digest{9}},
 		{kind: msgShare, digest: Digest{6}, share: planner.Share{Place: 2, Of: 3}},
+		{kind: msgDeals, digest: Digest{6}, marks: []uint64{0, 7, math.MaxUint64}},
+		{kind: msgDeals, digest: Digest{6}},
 	}
 }
 
@@ -48,6 +51,18 @@ func TestWrongShare(t *testing.T) {
 	long = binary.AppendUvarint(binary.AppendUvarint(long[:len(long)-2], 1<<40), 1<<41) // more than an int of 32 bits, of which nothing is left
 	if _, err := readMessage(reader(long)); !errors.Is(err, errProtocol) {
 		t.Errorf("a share of 2^41: got %v", err)
+	}
+}
+
+// So do more sites than a blob is dealt out among; and marks ascend, in whatever order they come.
+func TestWrongMarks(t *testing.T) {
+	m := message{kind: msgDeals, marks: make([]uint64, planner.MaxShares+1)}
+	if _, err := readMessage(reader(m.append(nil))); !errors.Is(err, errProtocol) {
+		t.Errorf("got %v", err)
+	}
+	m.marks = []uint64{9, 2, 9, 0}
+	if got, err := readMessage(reader(m.append(nil))); err != nil || !slices.Equal(got.marks, []uint64{0, 2, 9}) {
+		t.Errorf("got %v, %v", got.marks, err)
 	}
 }
 

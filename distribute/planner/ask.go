@@ -174,6 +174,7 @@ func (p *Planner) charge(q *peer, i int, now time.Time) {
 	p.chunks[i].from = q
 	q.flight++
 	q.bytes += int64(p.cfg.Sizes[i])
+	q.uplink.bytes += int64(p.cfg.Sizes[i])
 }
 
 // await has the peer waited for from here on, as one of which nothing has come yet.

@@ -8,6 +8,9 @@ import (
 // trusted reports whether the peer is believed to give what it says it has.
 func (q *peer) trusted() bool { return !q.banned && q.rests < distrust }
 
+// counts reports whether what the peer has is looked at, when it is found out what is offered.
+func (q *peer) counts() bool { return q.trusted() && !q.covered }
+
 func (q *peer) kind() int { return kindOf(q.local) }
 
 func kindOf(b bool) int {
@@ -17,7 +20,7 @@ func kindOf(b bool) int {
 	return 0
 }
 
-// offered counts the trusted peers that have something of the piece which is neither here nor requested.
+// offered counts the peers, of those that count, that have something of the piece which is neither here nor requested.
 func (p *Planner) offered(pc *piece) offers {
 	if pc.idle == 0 {
 		return offers{}
@@ -27,16 +30,16 @@ func (p *Planner) offered(pc *piece) offers {
 
 // change makes a change to what a peer counts for.
 func (p *Planner) change(q *peer, f func()) {
-	trusted, all := q.trusted(), q.all
+	counts, all := q.counts(), q.all
 	f()
-	if trusted == q.trusted() && all == q.all {
+	if counts == q.counts() && all == q.all {
 		return
 	}
 	p.news.stale = true
-	if trusted {
+	if counts {
 		p.tally(q, all, -1)
 	}
-	if q.trusted() {
+	if q.counts() {
 		p.tally(q, q.all, 1)
 	}
 }
@@ -69,7 +72,7 @@ func (p *Planner) offer(q *peer, pc *piece, n int) {
 		return
 	}
 	q.gives.set(pc.turns[q.kind()], after)
-	if q.trusted() {
+	if q.counts() {
 		pc.partly[q.kind()] += kindOf(after) - kindOf(before)
 	}
 }
@@ -105,6 +108,7 @@ func (p *Planner) settle(i int) {
 	c := &p.chunks[i]
 	c.from.flight--
 	c.from.bytes -= int64(p.cfg.Sizes[i])
+	c.from.uplink.bytes -= int64(p.cfg.Sizes[i])
 	c.from = nil
 }
 

@@ -17,6 +17,10 @@ func (p *Planner) PeerUp(id ident.NodeID, site string, now time.Time) {
 	}
 	q := &peer{id: id, seed: seed("duty", id[:], p.cfg.Blob[:]), site: site, local: site == p.cfg.Site, progress: now}
 	q.has, q.idle, q.gives = newBitset(len(p.chunks)), make([]int16, len(p.pieces)), newTurns(len(p.pieces))
+	if q.uplink = p.uplinks[site]; q.uplink == nil {
+		q.uplink = &uplink{settles: p.cfg.Began.Add(dealTime)}
+		p.uplinks[site] = q.uplink
+	}
 	p.peers[id], p.news.stale = q, true
 	at, _ := slices.BinarySearchFunc(p.order, id, func(o *peer, id ident.NodeID) int { return o.id.Compare(id) })
 	p.order = slices.Insert(p.order, at, q)
@@ -136,6 +140,7 @@ func (p *Planner) Got(i int, from ident.NodeID, now time.Time) {
 		if q.trader() {
 			p.trade.earn(int64(p.cfg.Sizes[i]), now)
 		}
+		p.news.stale = p.news.stale || q.rests > 0
 		p.change(q, func() { q.rests = 0 })
 	}
 	if c.have {

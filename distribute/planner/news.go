@@ -44,9 +44,10 @@ func (p *Planner) listen(now time.Time, e *Effects) {
 	}
 	n.stale, n.wide = false, wide
 	p.choose(now)
+	p.cover(wide)
 	for _, q := range p.order {
 		teller := n.tellers[q.site]
-		q.spared = q.far() && !wide && (!n.crew || !q.all && teller != nil && q != teller)
+		q.spared = q.far() && !wide && (!n.crew || q.covered || !q.all && teller != nil && q != teller)
 		switch {
 		case q.spared && !q.silent && q.flight > 0:
 			n.stale = true

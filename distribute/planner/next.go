@@ -51,7 +51,8 @@ func (p *Planner) slow(rate float64) time.Duration {
 
 // usable reports whether the peer may be asked for more.
 func (q *peer) usable(now time.Time) bool {
-	return !q.banned && !q.spared && !now.Before(q.rest) && (q.all || q.count > 0) && q.bytes < q.window() && q.hedged+q.waste == 0
+	return !q.banned && !q.spared && !now.Before(q.rest) && (q.all || q.count > 0) && q.bytes < q.window() && q.hedged+q.waste == 0 &&
+		(!q.far() || !q.uplink.full(q.window(), now))
 }
 
 // window is how many bytes may be in flight from a peer before it is asked for no more. Who is not
@@ -85,6 +86,7 @@ func (p *Planner) wake(now time.Time) time.Time {
 	a := alarm{now: now}
 	patience := p.takeOver()
 	a.by(p.cfg.Began.Add(hearTime))
+	a.by(p.cfg.Began.Add(dealTime))
 	a.by(p.mirrorAt)
 	a.by(p.hedgeAt)
 	a.by(p.hungry())

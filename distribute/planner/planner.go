@@ -26,7 +26,8 @@
 //     own share from the seed, and the rest from the other sites, as they get it. Of another's share it takes
 //     from a seed only what would take longer by way of that site: what nobody there has first, in
 //     the order in which the other takes it last. So a seed sends each piece about once, and, as long as that gets on,
-//     none twice before all are out. Several seeds may do so each: what one deals depends on the sites that it is connected to.
+//     none twice before all are out. Seeds of one site deal alike, and share an uplink: only once all of them will soon have sent what they
+//     were asked for is one asked for another's share. Who got the blob of a seed of its own site is not asked: see cover.go.
 //  4. A peer that failed twice on end is only asked for what nobody else has, so that one that
 //     promises and does not give cannot keep a blob from being got elsewhere.
 //  5. A mirror, which has everything and is no node, for what no trusted peer has offered for MirrorPatience, of other
@@ -107,6 +108,7 @@ type Planner struct {
 	self     uint64
 	rank     uint64 // among those of the site: who gets the blob over the uplink
 	peers    map[ident.NodeID]*peer
+	uplinks  map[string]*uplink    // by site
 	vows     map[ident.NodeID]*vow // of local peers, and of those that were; no more than the site has nodes
 	order    []*peer               // by ID
 	wholes   offers                // trusted peers that have every chunk
@@ -186,6 +188,8 @@ type peer struct {
 	owed   *turns  // the pieces that it gives to this site first; nil: it has not said
 	banned bool
 
+	uplink   *uplink  // of its site
+	covered  bool     // a seed of its site is asked in its stead: see cover.go
 	asks     []*piece // the pieces that were requested, the earliest of which it may have sent
 	hedged   int      // chunks that were requested of it, and then of another
 	waste    int      // chunks that it will send and that came from another
@@ -230,7 +234,10 @@ type Effects struct {
 
 // New returns a planner for a blob of which some chunks may be here.
 func New(cfg Config) *Planner {
-	p := &Planner{cfg: cfg, chunks: make([]chunk, len(cfg.Sizes)), of: make([]int, len(cfg.Sizes)), peers: map[ident.NodeID]*peer{}, vows: map[ident.NodeID]*vow{}}
+	p := &Planner{
+		cfg: cfg, chunks: make([]chunk, len(cfg.Sizes)), of: make([]int, len(cfg.Sizes)),
+		peers: map[ident.NodeID]*peer{}, uplinks: map[string]*uplink{}, vows: map[ident.NodeID]*vow{},
+	}
 	p.self = seed("duty", cfg.Self[:], cfg.Blob[:])
 	p.rank = crewRank(p.self)
 	p.cut()

@@ -14,10 +14,13 @@ type Share struct{ Place, Of int }
 // Valid reports whether there is such a part.
 func (s Share) Valid() bool { return 0 <= s.Place && s.Place < s.Of && s.Of <= MaxShares }
 
-// Deal returns the share of each of some sites, as a seed gives them. They ascend.
-func Deal(sites []string, site string) Share {
-	of := min(len(sites), MaxShares)
-	k, _ := slices.BinarySearch(sites, site)
+// Mark stands for a site where a blob is dealt out: it is given its share by the order of marks.
+func Mark(blob [32]byte, site string) uint64 { return seed("mark", []byte(site), blob[:]) }
+
+// Deal returns the share of one of some sites, as a seed gives them. Their marks ascend.
+func Deal(marks []uint64, mark uint64) Share {
+	of := min(len(marks), MaxShares)
+	k, _ := slices.BinarySearch(marks, mark)
 	return Share{k % max(1, of), max(1, of)}
 }
 

@@ -18,6 +18,10 @@ const (
 // hearTime is how long a node waits at first for what its mates say that they are getting.
 const hearTime = 200 * time.Millisecond
 
+// dealTime is how long other sites may still begin to ask for the blob, after this one did, which gives this one another share. Until then
+// seeds of one site are asked together for no more than one would be: what they were asked for by then they may send another site too.
+const dealTime = time.Second
+
 // trade is what is known of other sites that get the blob too.
 type trade struct {
 	share Share
@@ -32,10 +36,24 @@ type trade struct {
 }
 
 // trader reports whether the peer is of another site and is getting the blob as this one is, or has got it so.
-func (q *peer) trader() bool { return q.far() && q.trusted() && (!q.all || q.wanted) }
+func (q *peer) trader() bool { return q.far() && q.counts() && (!q.all || q.wanted) }
 
 // seeds reports whether the peer is of another site and had the whole blob before this one began.
 func (q *peer) seeds() bool { return q.far() && q.trusted() && q.all && !q.wanted }
+
+// uplink is another site's, which its nodes share.
+type uplink struct {
+	bytes   int64     // asked for by this node, of all who are there
+	settles time.Time // when shares are taken to be final
+}
+
+// dry reports whether all who are there will soon have sent what they were asked for, of which one has a window.
+func (u *uplink) dry(window int64) bool { return u.bytes < window/4 }
+
+// full reports whether enough was asked for over the uplink, of all who are there, while the shares may still change.
+func (u *uplink) full(window int64, now time.Time) bool {
+	return u.bytes >= window && now.Before(u.settles)
+}
 
 // dry reports whether the peer will soon have sent all that it was asked for.
 func (q *peer) dry() bool { return q.bytes < q.window()/4 }
@@ -46,7 +64,7 @@ var (
 	fromOwers      = kind{may: (*peer).seeds, owed: true}
 	fromDryTraders = kind{may: func(q *peer) bool { return q.dry() && q.trader() }}
 	fromDryOwers   = kind{may: func(q *peer) bool { return q.dry() && q.seeds() }, owed: true}
-	fromDrySeeds   = kind{may: func(q *peer) bool { return q.dry() && q.seeds() }}
+	fromDrySeeds   = kind{may: func(q *peer) bool { return q.uplink.dry(q.window()) && q.seeds() }}
 )
 
 // earn takes note of what a trader gave.

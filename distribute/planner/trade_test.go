@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -9,12 +10,12 @@ import (
 
 // Sites that fetch at once are each given another part, and all of it is given.
 func TestDeal(t *testing.T) {
-	sites := []string{"a", "b", "c"}
+	sites := []uint64{3, 5, 8}
 	given := map[int]int{}
 	for _, s := range sites {
 		share := Deal(sites, s)
 		if !share.Valid() || share.Of != 3 {
-			t.Fatalf("%s has %+v", s, share)
+			t.Fatalf("%d has %+v", s, share)
 		}
 		given[share.Place]++
 	}
@@ -163,5 +164,63 @@ func TestHelperLeavesSingleChunks(t *testing.T) {
 	}
 	if e := p.Next(now); len(e.Requests) == 0 {
 		t.Error("it does not help with what is beyond")
+	}
+}
+
+// seeds is a planner of a node that knows two seeds of one site, which give it a share, and a node of another site that fetches too.
+func seeds(began time.Time, share Share) (p *Planner, all [2]ident.NodeID) {
+	p = New(Config{Self: ident.NodeID{9}, Site: "s", Sizes: chunksOf(1000, 32<<10), Have: func(int) bool { return false }, Began: began})
+	all = [2]ident.NodeID{{1}, {2}}
+	for _, id := range all {
+		p.PeerUp(id, "origin", began)
+		p.PeerHasAll(id, began)
+		p.PeerShares(id, share)
+	}
+	p.PeerUp(ident.NodeID{3}, "t", began)
+	p.PeerWants(ident.NodeID{3}, true, began)
+	return p, all
+}
+
+// Of seeds that share an uplink none is asked for another site's share before all of them will soon have sent what they were asked for.
+func TestSeedsThatShareAnUplink(t *testing.T) {
+	p, all := seeds(time.Time{}, Share{1, 100})
+	now := time.Unix(1, 0)
+	others := func(places []int) bool { return slices.ContainsFunc(places, func(at int) bool { return at%100 != 1 }) }
+	slow := p.Next(now)
+	if slow.asked(all[0]) == 0 || slow.asked(all[1]) == 0 {
+		t.Fatalf("asked %v", slow.Requests)
+	}
+	drain(p, now, all[0], slow)
+	for e := p.Next(now); e.asked(all[0]) > 0; e = p.Next(now) {
+		if e.asked(all[1]) > 0 {
+			t.Fatal("the other is asked for more than it is to be")
+		}
+		if places := drain(p, now, all[0], e); others(places) {
+			t.Fatalf("places %v are asked for while the other seed sends", places)
+		}
+	}
+	drain(p, now, all[1], slow)
+	if places := drain(p, now, all[0], p.Next(now)); !others(places) {
+		t.Errorf("then places %v, want others than of this site's hundredth", places)
+	}
+}
+
+// While shares may still change, seeds that share an uplink are asked together for as much as one; then for as much each.
+func TestSharesSettle(t *testing.T) {
+	began := time.Unix(1, 0)
+	p, all := seeds(began, Share{0, 2})
+	asked := func(e Effects) int { return e.asked(all[0]) + e.asked(all[1]) }
+	if n := asked(p.Next(began)) * 32 << 10; n < minPiece || n >= 2*minPiece {
+		t.Errorf("asked for %d bytes at first, want some %d", n, minPiece)
+	}
+	wake := p.wake(began)
+	for wake.Before(began.Add(dealTime)) {
+		if e := p.Next(wake); asked(e) > 0 {
+			t.Errorf("asked for more after %v", wake.Sub(began))
+		}
+		wake = p.wake(wake)
+	}
+	if e := p.Next(wake); asked(e) == 0 || wake != began.Add(dealTime) {
+		t.Errorf("asked for %d more after %v", asked(e), wake.Sub(began))
 	}
 }

@@ -1,0 +1,44 @@
+package planner
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"selvage/internal/ident"
+)
+
+// asked counts the chunks that a peer is asked for.
+func (e Effects) asked(id ident.NodeID) (n int) {
+	for _, r := range e.Requests {
+		for _, run := range r.Runs {
+			if r.Peer == id {
+				n += run.Count
+			}
+		}
+	}
+	return n
+}
+
+// Who got the blob from a seed of its own site is not asked for it, nor told to say what it has, for as long as the seed gives.
+func TestMatesOfASeedAreNotAsked(t *testing.T) {
+	p, seed, _ := traders(Share{0, 2})
+	mate, now := ident.NodeID{3}, time.Unix(1, 0)
+	p.PeerUp(mate, "origin", now)
+	p.PeerWants(mate, true, now)
+	p.PeerHasRun(mate, Run{0, 500}, now)
+	e := p.Next(now)
+	if e.asked(seed) == 0 || e.asked(mate) > 0 || !slices.Contains(e.Ignore, mate) {
+		t.Errorf("asked the seed for %d and its mate for %d; %v need not tell", e.asked(seed), e.asked(mate), e.Ignore)
+	}
+	p.PeerHasAll(mate, now)
+	p.PeerWants(mate, false, now)
+	now = now.Add(hearTime)
+	if n := p.Next(now).asked(mate); n > 0 {
+		t.Errorf("the mate, which has all by now, is asked for %d", n)
+	}
+	p.Failed(seed, now)
+	if e := p.Next(now); e.asked(mate) == 0 || !slices.Contains(e.Listen, mate) {
+		t.Errorf("the seed gives nothing, and its mate is asked for %d; %v are to tell", e.asked(mate), e.Listen)
+	}
+}
