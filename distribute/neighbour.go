@@ -256,13 +256,6 @@ func (n *neighbour) wantNothing() {
 	clear(n.deals)
 }
 
-// wanted returns all that it asked to be told of, ascending.
-func (n *neighbour) wanted() []Digest {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return sortedDigests(n.wants)
-}
-
 func (n *neighbour) wanting(d Digest) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
