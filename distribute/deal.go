@@ -1,8 +1,13 @@
 package distribute
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
+	"time"
 
 	"selvage/distribute/planner"
 	"selvage/internal/ident"
@@ -14,57 +19,107 @@ import (
 
 var errDealsElsewhere = fmt.Errorf("%w: it deals a blob out, and is of another site", errProtocol)
 
-// among is the sites among which a blob is dealt out, by their marks, which ascend.
+// asker is another site that wants a blob, by its mark.
+type asker struct {
+	mark  uint64
+	since int64 // when it began to, in microseconds of the Unix epoch by the clock of whom it asked first
+}
+
+// among is the sites among which a blob is dealt out, by marks, which ascend.
 type among struct {
-	marks []uint64
-	told  bool
+	askers []asker
+	told   bool
+}
+
+// markOf stands for a site where a blob is dealt out.
+func markOf(d Digest, site string) uint64 {
+	sum := sha256.Sum256(append(d[:], site...))
+	return binary.BigEndian.Uint64(sum[:])
 }
 
 // dealOut deals a blob out. The caller holds mu.
 func (s *Swarm) dealOut(d Digest) {
 	mine := s.askers(d)
-	all := slices.Clone(mine)
+	since := map[uint64]int64{}
+	add := func(all []asker) {
+		for _, a := range all {
+			if before, ok := since[a.mark]; !ok || a.since < before {
+				since[a.mark] = a.since
+			}
+		}
+	}
+	add(mine)
 	for id, n := range s.peers {
 		if !n.local {
 			continue
 		}
 		n.dealsAmong(d, mine)
 		if h := s.heard[id]; h != nil {
-			all = append(all, h.deals[d]...)
+			add(h.deals[d])
 		}
 	}
 	if len(mine) == 0 {
 		return
 	}
-	all = ascending(all)
+	earliest := func(a, b uint64) int { return cmp.Or(cmp.Compare(since[a], since[b]), cmp.Compare(a, b)) }
+	all := slices.SortedFunc(maps.Keys(since), earliest)
 	for _, n := range s.peers {
 		if !n.local && n.wanting(d) {
-			n.deal(d, planner.Deal(all, planner.Mark(d, n.site)))
+			k, _ := slices.BinarySearchFunc(all, markOf(d, n.site), earliest)
+			n.deal(d, planner.Deal(k, len(all)))
 		}
 	}
 }
 
-// askers returns the marks of the other sites that want a blob of this node, ascending, if it is here. The caller holds mu.
-func (s *Swarm) askers(d Digest) (marks []uint64) {
+// askers returns the other sites that want a blob of this node, by marks, if it is here. The caller holds mu.
+func (s *Swarm) askers(d Digest) (all []asker) {
 	for _, n := range s.peers {
-		if !n.local && n.wanting(d) {
-			marks = append(marks, planner.Mark(d, n.site))
+		if n.local || !n.wanting(d) {
+			continue
+		}
+		since, mark := s.sinceWhen(d), markOf(d, n.site)
+		if _, ok := since[mark]; !ok && len(since) < planner.MaxShares {
+			since[mark] = time.Now().UnixMicro()
+		}
+		if at, ok := since[mark]; ok {
+			all = append(all, asker{mark, at})
 		}
 	}
-	if len(marks) == 0 {
+	if len(all) == 0 {
 		return nil
 	}
 	if o, ok := s.cfg.Store.Object(d); !ok || !o.Complete() {
 		return nil
 	}
-	marks = ascending(marks)
-	return marks[:min(len(marks), planner.MaxShares)]
+	return byMarks(all)
 }
 
-// ascending sorts marks, and leaves each in once.
-func ascending(marks []uint64) []uint64 {
-	slices.Sort(marks)
-	return slices.Compact(marks)
+// sinceWhen returns since when sites have wanted a blob. That stays when an uplink is cut: who comes back is given again what was its own.
+// Of maxWants blobs that is kept, and of more those that somebody wants. The caller holds mu.
+func (s *Swarm) sinceWhen(d Digest) map[uint64]int64 {
+	if s.since[d] == nil {
+		if len(s.since) >= maxWants {
+			maps.DeleteFunc(s.since, func(old Digest, _ map[uint64]int64) bool { return !s.isAsked(old) })
+		}
+		s.since[d] = map[uint64]int64{}
+	}
+	return s.since[d]
+}
+
+// isAsked reports whether other sites want a blob of this node. The caller holds mu.
+func (s *Swarm) isAsked(d Digest) bool {
+	for _, n := range s.peers {
+		if !n.local && n.wanting(d) {
+			return true
+		}
+	}
+	return false
+}
+
+// byMarks sorts askers, and leaves each in once.
+func byMarks(all []asker) []asker {
+	slices.SortFunc(all, func(a, b asker) int { return cmp.Or(cmp.Compare(a.mark, b.mark), cmp.Compare(a.since, b.since)) })
+	return slices.CompactFunc(all, func(a, b asker) bool { return a.mark == b.mark })
 }
 
 // dealFor deals out anew what depends on what a peer said, if it said anything. The caller holds mu.
@@ -83,12 +138,8 @@ func (s *Swarm) dealTo(n *neighbour) {
 	if !n.local {
 		return
 	}
-	for id, other := range s.peers { // it is to be told by whom this node is asked
-		if h := s.heard[id]; h != nil && !other.local {
-			for d := range h.wants {
-				n.dealsAmong(d, s.askers(d))
-			}
-		}
+	for d := range s.since { // it is to be told by whom this node is asked
+		n.dealsAmong(d, s.askers(d))
 	}
 }
 
@@ -102,8 +153,8 @@ func (s *Swarm) hearDeals(from ident.NodeID, h *heard, m message) error {
 	if n := s.peers[from]; n != nil && !n.local {
 		return errDealsElsewhere
 	}
-	if delete(h.deals, m.digest); len(m.marks) > 0 {
-		h.deals[m.digest] = m.marks
+	if delete(h.deals, m.digest); len(m.askers) > 0 {
+		h.deals[m.digest] = m.askers
 	}
 	if len(h.deals) > maxWants {
 		return errTooMany

@@ -2,6 +2,7 @@ package distribute
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,32 +25,25 @@ func (n *node) dealt(d Digest) map[string]planner.Share {
 	return out
 }
 
-// parts checks that some nodes deal a blob out to all of so many sites, to each another part, and alike where a site is given its by both.
-func parts(t *testing.T, d Digest, sites int, by ...*node) {
+// deals checks that some nodes deal a blob out among all of some sites, in that order, and give those that ask them theirs.
+func deals(t *testing.T, d Digest, sites []string, by ...*node) {
 	t.Helper()
-	dealt := map[string]planner.Share{}
+	given := map[string]bool{}
 	for _, n := range by {
 		for site, share := range n.dealt(d) {
-			if before, ok := dealt[site]; ok && before != share {
-				t.Errorf("%s is given %v and %v", site, before, share)
+			given[site] = true
+			if want := planner.Deal(slices.Index(sites, site), len(sites)); share != want {
+				t.Errorf("%s is given %+v by node %d, want %+v", site, share, n.port.id[0], want)
 			}
-			dealt[site] = share
 		}
 	}
-	given := map[planner.Share]bool{}
-	for _, share := range dealt {
-		given[share] = true
-		if share.Of != sites {
-			t.Errorf("a share is one of %d, want of %d", share.Of, sites)
-		}
-	}
-	if len(given) != sites || len(dealt) != sites {
-		t.Errorf("dealt %v, want %d parts for %d sites", dealt, sites, sites)
+	if len(given) != len(sites) {
+		t.Errorf("dealt out among %v, want %v", slices.Sorted(maps.Keys(given)), sites)
 	}
 }
 
-// Two nodes of a site that have a blob, of which each is asked by some sites, deal it out among all of them; also among those that come
-// later, and not among those that went. Where the two do not know each other each deals by itself.
+// Two nodes of a site that have a blob, of which each is asked by some sites, deal it out among all of them, who came first first; also among those
+// that come later, and not among those that went. Where the two do not know each other each deals by itself.
 func TestSeedsOfASiteDealAlike(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.net.uplink("a", 64<<10, 20*time.Millisecond)
@@ -64,6 +58,7 @@ func TestSeedsOfASiteDealAlike(t *testing.T) {
 				w.net.connect(n.port, seed.port)
 			}
 			w.net.wg.Go(func() { _ = n.fetch(want, time.Hour) }) // it ends with the test
+			time.Sleep(100 * time.Millisecond)
 			return n
 		}
 		b := asks("b", one)
@@ -71,26 +66,26 @@ func TestSeedsOfASiteDealAlike(t *testing.T) {
 		asks("d", two)
 		asks("e", one, two)
 		time.Sleep(time.Second)
-		parts(t, want.Digest, 4, one, two)
+		deals(t, want.Digest, []string{"b", "c", "d", "e"}, one, two)
 
 		w.net.disconnect(b.port, one.port)
 		asks("f", two)
 		asks("g", two)
 		time.Sleep(time.Second)
-		parts(t, want.Digest, 5, one, two)
+		deals(t, want.Digest, []string{"c", "d", "e", "f", "g"}, one, two)
 
 		w.net.breakAll() // what one heard of the other is to be said again
 		time.Sleep(time.Minute)
-		parts(t, want.Digest, 5, one, two)
+		deals(t, want.Digest, []string{"c", "d", "e", "f", "g"}, one, two)
 
 		w.net.disconnect(one.port, two.port)
 		time.Sleep(time.Second)
-		parts(t, want.Digest, 2, one)
-		parts(t, want.Digest, 4, two)
+		deals(t, want.Digest, []string{"c", "e"}, one)
+		deals(t, want.Digest, []string{"d", "e", "f", "g"}, two)
 
 		w.net.connect(one.port, two.port)
 		time.Sleep(time.Second)
-		parts(t, want.Digest, 5, one, two)
+		deals(t, want.Digest, []string{"c", "d", "e", "f", "g"}, one, two)
 	})
 }
 
@@ -104,7 +99,7 @@ func TestDealsOfAnotherSite(t *testing.T) {
 		w.net.connect(seed.port, liar.port)
 		w.net.connect(seed.port, n.port)
 		w.net.wg.Go(func() { _ = n.fetch(want, time.Hour) })
-		liar.speak(seed, message{kind: msgDeals, digest: want.Digest, marks: []uint64{1, 2, 3}}.append(nil))
+		liar.speak(seed, message{kind: msgDeals, digest: want.Digest, askers: []asker{{1, 1}, {2, 2}, {3, 3}}}.append(nil))
 		time.Sleep(time.Second)
 		if got := seed.dealt(want.Digest); !maps.Equal(got, map[string]planner.Share{"c": {Place: 0, Of: 1}}) {
 			t.Errorf("dealt %v", got)

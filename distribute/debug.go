@@ -35,7 +35,7 @@ func (s *Swarm) said(to ident.NodeID, m message) {
 	case msgShare:
 		s.debug(to, "distribute: share", m.digest, "place", m.share.Place, "of", m.share.Of)
 	case msgDeals:
-		s.debug(to, "distribute: deals", m.digest, "sites", len(m.marks))
+		s.debug(to, "distribute: deals", m.digest, "sites", len(m.askers))
 	case msgTaking:
 		s.debug(to, "distribute: taking", m.digest, "chunks", chunksOf(m.runs))
 	case msgWaits:

@@ -24,7 +24,7 @@ type heard struct {
 	wants map[Digest]Class     // at most maxWants; guarded by swarm.mu, like the rest
 	takes map[Digest]time.Time // when it said last that it is getting something over the uplink
 	given map[Digest]time.Time // until when it is taken to be given something of what it wants
-	deals map[Digest][]uint64  // among which sites it deals the blobs that are there, if it is of this site; at most maxWants
+	deals map[Digest][]asker   // among which sites it deals the blobs that are there, if it is of this site; at most maxWants
 }
 
 // serveHave takes in what a peer says that it has and wants.
@@ -48,7 +48,7 @@ func (s *Swarm) serveHave(from ident.NodeID, conn net.Conn) {
 // listen begins a have stream, on which nothing is wanted yet. It takes the place of an older one, which is ended: streams may arrive in another
 // order than they were opened in, and a peer whose newest it is says all again once that ends.
 func (s *Swarm) listen(from ident.NodeID, conn net.Conn) *heard {
-	h := &heard{conn: conn, wants: map[Digest]Class{}, takes: map[Digest]time.Time{}, given: map[Digest]time.Time{}, deals: map[Digest][]uint64{}}
+	h := &heard{conn: conn, wants: map[Digest]Class{}, takes: map[Digest]time.Time{}, given: map[Digest]time.Time{}, deals: map[Digest][]asker{}}
 	if older := s.supersede(from, h); older != nil {
 		reset(older.conn)
 	}

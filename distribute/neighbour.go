@@ -235,11 +235,11 @@ func (n *neighbour) deal(d Digest, s planner.Share) {
 }
 
 // dealsAmong has the peer told among which sites this node deals a blob, if those are others than before.
-func (n *neighbour) dealsAmong(d Digest, marks []uint64) {
+func (n *neighbour) dealsAmong(d Digest, askers []asker) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !slices.Equal(n.among[d].marks, marks) {
-		n.among[d] = among{marks: marks}
+	if !slices.Equal(n.among[d].askers, askers) {
+		n.among[d] = among{askers: askers}
 		n.hurry()
 	}
 }
@@ -305,9 +305,9 @@ func (n *neighbour) shares() (out []message) {
 	for _, d := range sortedDigests(n.among) {
 		a := n.among[d]
 		if !a.told {
-			out = append(out, message{kind: msgDeals, digest: d, marks: a.marks})
+			out = append(out, message{kind: msgDeals, digest: d, askers: a.askers})
 		}
-		if n.among[d] = (among{a.marks, true}); a.marks == nil {
+		if n.among[d] = (among{a.askers, true}); a.askers == nil {
 			delete(n.among, d)
 		}
 	}
@@ -488,7 +488,7 @@ func (n *neighbour) recall() {
 		n.deals[d] = deal{Share: s.Share}
 	}
 	for d, a := range n.among {
-		n.among[d] = among{marks: a.marks}
+		n.among[d] = among{askers: a.askers}
 	}
 }
 

@@ -64,7 +64,8 @@ type Swarm struct {
 	mu      lock.Mutex // taken before a task's, held while that waits
 	peers   map[ident.NodeID]*neighbour
 	tasks   map[Digest]*task
-	past    map[Digest]Progress // of the tasks that have ended; one for each blob that was ever fetched
+	since   map[Digest]map[uint64]int64 // when other sites, by marks, began to want blobs of this node: see sinceWhen
+	past    map[Digest]Progress         // of the tasks that have ended; one for each blob that was ever fetched
 	refuted refuted
 	heard   map[ident.NodeID]*heard // whose have streams are open
 	serving map[ident.NodeID]int    // streams that a peer opened
@@ -98,7 +99,7 @@ func NewSwarm(cfg Config) *Swarm {
 	}
 	s := &Swarm{
 		cfg: cfg, log: cfg.Logger, room: make(chan struct{}, slabMost), packers: newPackers(), arrived: make(chan struct{}),
-		peers: map[ident.NodeID]*neighbour{}, tasks: map[Digest]*task{}, past: map[Digest]Progress{}, refuted: refuted{}, heard: map[ident.NodeID]*heard{}, serving: map[ident.NodeID]int{}, expected: expectations{},
+		peers: map[ident.NodeID]*neighbour{}, tasks: map[Digest]*task{}, since: map[Digest]map[uint64]int64{}, past: map[Digest]Progress{}, refuted: refuted{}, heard: map[ident.NodeID]*heard{}, serving: map[ident.NodeID]int{}, expected: expectations{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	cfg.Network.Handle(haveProtocol, s.serve(s.serveHave))

@@ -58,7 +58,7 @@ type message struct {
 	bitmap *store.Bitmap
 	runs   []planner.Run
 	share  planner.Share
-	marks  []uint64 // of sites, ascending
+	askers []asker // by marks
 }
 
 func (m message) append(b []byte) []byte {
@@ -73,9 +73,9 @@ func (m message) append(b []byte) []byte {
 		b = binary.AppendUvarint(b, uint64(m.share.Place))
 		b = binary.AppendUvarint(b, uint64(m.share.Of))
 	case msgDeals:
-		b = binary.AppendUvarint(b, uint64(len(m.marks)))
-		for _, k := range m.marks {
-			b = binary.BigEndian.AppendUint64(b, k)
+		b = binary.AppendUvarint(b, uint64(len(m.askers)))
+		for _, a := range m.askers {
+			b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, a.mark), uint64(a.since))
 		}
 	}
 	return b
@@ -108,7 +108,7 @@ func readMessage(r *bufio.Reader) (message, error) {
 	case msgShare:
 		m.share, err = readShare(r)
 	case msgDeals:
-		m.marks, err = readMarks(r)
+		m.askers, err = readAskers(r)
 	default:
 		err = fmt.Errorf("%w: a message of kind %d", errProtocol, m.kind)
 	}
@@ -131,7 +131,7 @@ func readShare(r *bufio.Reader) (planner.Share, error) {
 	return s, nil
 }
 
-func readMarks(r *bufio.Reader) ([]uint64, error) {
+func readAskers(r *bufio.Reader) ([]asker, error) {
 	n, err := binary.ReadUvarint(r)
 	if err != nil {
 		return nil, err
@@ -139,15 +139,15 @@ func readMarks(r *bufio.Reader) ([]uint64, error) {
 	if n > planner.MaxShares {
 		return nil, fmt.Errorf("%w: it deals among %d sites", errProtocol, n)
 	}
-	var marks []uint64 // grows with what comes, not with what is announced
+	var all []asker // grows with what comes, not with what is announced
 	for range n {
-		var b [8]byte
+		var b [16]byte
 		if _, err := io.ReadFull(r, b[:]); err != nil {
 			return nil, err
 		}
-		marks = append(marks, binary.BigEndian.Uint64(b[:]))
+		all = append(all, asker{binary.BigEndian.Uint64(b[:8]), int64(binary.BigEndian.Uint64(b[8:]))})
 	}
-	return ascending(marks), nil
+	return byMarks(all), nil
 }
 
 func readBitmap(r *bufio.Reader) (*store.Bitmap, error) {

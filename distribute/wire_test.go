@@ -34,7 +34,7 @@ func messages() []message {
 		{kind: msgUrgent, digest: Digest{8}},
 		{kind: msgWaits, digest: Digest{9}},
 		{kind: msgShare, digest: Digest{6}, share: planner.Share{Place: 2, Of: 3}},
-		{kind: msgDeals, digest: Digest{6}, marks: []uint64{0, 7, math.MaxUint64}},
+		{kind: msgDeals, digest: Digest{6}, askers: []asker{{0, 5}, {7, -1}, {math.MaxUint64, math.MaxInt64}}},
 		{kind: msgDeals, digest: Digest{6}},
 	}
 }
@@ -54,15 +54,15 @@ func TestWrongShare(t *testing.T) {
 	}
 }
 
-// So do more sites than a blob is dealt out among; and marks ascend, in whatever order they come.
-func TestWrongMarks(t *testing.T) {
-	m := message{kind: msgDeals, marks: make([]uint64, planner.MaxShares+1)}
+// So do more sites than a blob is dealt out among; of each that is there the first counts, in whatever order they come.
+func TestWrongAskers(t *testing.T) {
+	m := message{kind: msgDeals, askers: make([]asker, planner.MaxShares+1)}
 	if _, err := readMessage(reader(m.append(nil))); !errors.Is(err, errProtocol) {
 		t.Errorf("got %v", err)
 	}
-	m.marks = []uint64{9, 2, 9, 0}
-	if got, err := readMessage(reader(m.append(nil))); err != nil || !slices.Equal(got.marks, []uint64{0, 2, 9}) {
-		t.Errorf("got %v, %v", got.marks, err)
+	m.askers = []asker{{9, 1}, {2, 4}, {9, 0}, {0, 3}}
+	if got, err := readMessage(reader(m.append(nil))); err != nil || !slices.Equal(got.askers, []asker{{0, 3}, {2, 4}, {9, 0}}) {
+		t.Errorf("got %v, %v", got.askers, err)
 	}
 }
 

@@ -26,7 +26,7 @@
 //     own share from the seed, and the rest from the other sites, as they get it. Of another's share it takes
 //     from a seed only what would take longer by way of that site: what nobody there has first, in
 //     the order in which the other takes it last. So a seed sends each piece about once, and, as long as that gets on,
-//     none twice before all are out. Seeds of one site deal alike, and share an uplink: only once all of them will soon have sent what they
+//     none twice before all are out. Which is whose stays as it is for what is taken first, when more sites come. Seeds of one site deal alike, and share an uplink: only once all of them will soon have sent what they
 //     were asked for is one asked for another's share. Who got the blob of a seed of its own site is not asked: see cover.go.
 //  4. A peer that failed twice on end is only asked for what nobody else has, so that one that
 //     promises and does not give cannot keep a blob from being got elsewhere.
@@ -96,7 +96,6 @@ type Planner struct {
 	pieces   []piece // as they lie in the blob
 	lie      []int   // the same, by index
 	own      []int   // the same, in the order of this node
-	alone    []int   // of each, its turn at a site that knows of no others
 	sets     sets
 	starved  bool  // peers offer and give nothing, when that was last looked at
 	of       []int // the piece of each chunk
@@ -142,7 +141,6 @@ type piece struct {
 	missing             int       // chunks that are not here
 	idle                int       // of these, chunks that were not requested
 	partly              offers    // trusted peers that have an idle chunk of it, but not the whole blob
-	place               int       // in an order that is the same at all sites
 	claimed             int       // idle chunks that mates are getting over the uplink, since heed
 	before              int       // mates of the crew that are before this node in getting it over the uplink
 	bare                time.Time // since when no trusted peer offers or sends anything of it; zero: one does
@@ -283,5 +281,4 @@ func (p *Planner) cut() {
 		p.lie[at] = at
 	}
 	p.own = p.shuffled(seed("order", p.cfg.Self[:], p.cfg.Blob[:]))
-	p.place()
 }

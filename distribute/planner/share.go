@@ -8,45 +8,72 @@ import (
 // MaxShares bounds among how many sites a seed deals a blob out.
 const MaxShares = 1 << 10
 
-// Share is a part of a blob: of all pieces, in an order that all know, every Of-th, from Place on.
+// Share is a part of a blob, as a seed deals it out: that of the Place-th of Of sites, in the order in which they began to ask.
 type Share struct{ Place, Of int }
 
 // Valid reports whether there is such a part.
 func (s Share) Valid() bool { return 0 <= s.Place && s.Place < s.Of && s.Of <= MaxShares }
 
-// Mark stands for a site where a blob is dealt out: it is given its share by the order of marks.
-func Mark(blob [32]byte, site string) uint64 { return seed("mark", []byte(site), blob[:]) }
-
-// Deal returns the share of one of some sites, as a seed gives them. Their marks ascend.
-func Deal(marks []uint64, mark uint64) Share {
-	of := min(len(marks), MaxShares)
-	k, _ := slices.BinarySearch(marks, mark)
-	return Share{k % max(1, of), max(1, of)}
+// Deal returns the share of the k-th of some sites.
+func Deal(k, sites int) Share {
+	of := max(1, min(sites, MaxShares))
+	return Share{k % of, of}
 }
 
-// turn is when a site with a share takes a piece, of n: its own first, and what falls to others from its end on,
-// beginning with those that would be its own if the site to which they fell were not there. A site that knows of
-// no others has an order of its own, since there may be some.
-func (p *Planner) turn(s Share, pc *piece) int {
-	n := len(p.pieces)
-	if s.Of == 1 {
-		return p.alone[pc.index]
+// owners returns whose each of n pieces is, by its place in the order in which they are dealt out. The first site to ask is given all. Each
+// later one is given what those before it would take last, so that what they have asked for by then stays theirs; and all are given as much.
+func owners(n, sites int) []int {
+	first := make([]int, n)
+	for at := range first {
+		first[at] = at
 	}
-	if behind := (s.Place - pc.place%s.Of + s.Of) % s.Of; behind > 0 {
-		return behind*n + n - 1 - pc.place
+	shares := [][]int{first}
+	for k := 1; k < min(sites, n); k++ { // for those beyond nothing is left
+		var given []int
+		for i, share := range shares {
+			keep := (n - i + k) / (k + 1)
+			given = append(given, share[keep:]...)
+			shares[i] = share[:keep]
+		}
+		slices.Sort(given)
+		shares = append(shares, given)
 	}
-	return pc.place
+	owner := make([]int, n)
+	for site, share := range shares {
+		for _, at := range share {
+			owner[at] = site
+		}
+	}
+	return owner
 }
 
-// place puts the pieces into the order in which they are dealt out.
-func (p *Planner) place() {
-	for k, at := range p.shuffled(seed("deal", p.cfg.Blob[:])) {
-		p.pieces[at].place = k
+// dealing is how a site deals the pieces out among some others.
+type dealing struct {
+	site  string
+	of    int
+	place []int // of each piece, in an order of that site's
+	owner []int // by place
+}
+
+// dealing returns that by which this site takes the pieces, if it is the same.
+func (p *Planner) dealing(site string, of int) *dealing {
+	if d := p.trade.dealing; d != nil && d.site == site && d.of == of {
+		return d
 	}
-	p.alone = make([]int, len(p.pieces))
-	for k, at := range p.shuffled(seed("site", []byte(p.cfg.Site), p.cfg.Blob[:])) {
-		p.alone[at] = k
+	d := &dealing{site, of, make([]int, len(p.pieces)), owners(len(p.pieces), of)}
+	for k, at := range p.shuffled(seed("deal", []byte(site), p.cfg.Blob[:])) {
+		d.place[at] = k
 	}
+	return d
+}
+
+// turn is when the site with a share takes a piece: its own first, and what falls to others from its end on.
+func (d *dealing) turn(s Share, at int) int {
+	n, place := len(d.place), d.place[at]
+	if behind := (s.Place - d.owner[place] + s.Of) % s.Of; behind > 0 {
+		return behind*n + n - 1 - place
+	}
+	return place
 }
 
 // shuffled returns all pieces, in an order that follows from the seed.
@@ -56,21 +83,23 @@ func (p *Planner) shuffled(seed uint64) []int {
 	return order
 }
 
-// deal puts the pieces into the order in which this site takes them from a seed.
+// deal puts the pieces into the order in which this site takes them from a seed. Without one that order is the site's own, so that
+// sites have something to give each other.
 func (p *Planner) deal() {
-	share := Share{0, 1}
+	share, from := Share{0, 1}, p.cfg.Site
 	for _, q := range p.order {
 		if q.seeds() && q.share.Of > 0 {
-			share = q.share
+			share, from = q.share, q.site
 			break
 		}
 	}
-	again := p.trade.share != share
+	t := &p.trade
+	d := p.dealing(from, share.Of)
+	again := t.dealing != d || t.share != share
 	if again {
-		p.trade.share = share
+		t.dealing, t.share = d, share
 		order := slices.Clone(p.lie)
-		turn := func(at int) int { return p.turn(share, &p.pieces[at]) }
-		slices.SortFunc(order, func(a, b int) int { return cmp.Compare(turn(a), turn(b)) })
+		slices.SortFunc(order, func(a, b int) int { return cmp.Compare(d.turn(share, a), d.turn(share, b)) })
 		p.reorder(0, order)
 	}
 	for _, q := range p.order {
@@ -86,10 +115,9 @@ func (p *Planner) owe(q *peer) {
 	if q.share.Of == 0 {
 		return
 	}
-	owed := newTurns(len(p.pieces))
+	d, owed := p.dealing(q.site, q.share.Of), newTurns(len(p.pieces))
 	q.owed = &owed
 	for at := range p.pieces {
-		pc := &p.pieces[at]
-		owed.set(pc.turns[0], pc.place%q.share.Of == q.share.Place)
+		owed.set(p.pieces[at].turns[0], d.owner[d.place[at]] == q.share.Place)
 	}
 }

@@ -24,8 +24,9 @@ const dealTime = time.Second
 
 // trade is what is known of other sites that get the blob too.
 type trade struct {
-	share Share
-	whole bool // a trader has all by now
+	share   Share    // what this site takes first
+	dealing *dealing // of which it is
+	whole   bool     // a trader has all by now
 
 	income   float64 // bytes a second that traders gave, smoothed
 	gathered int64   // bytes that came since that was last measured

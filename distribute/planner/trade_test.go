@@ -8,19 +8,23 @@ import (
 	"selvage/internal/ident"
 )
 
-// Sites that fetch at once are each given another part, and all of it is given.
-func TestDeal(t *testing.T) {
-	sites := []uint64{3, 5, 8}
-	given := map[int]int{}
-	for _, s := range sites {
-		share := Deal(sites, s)
-		if !share.Valid() || share.Of != 3 {
-			t.Fatalf("%d has %+v", s, share)
+// Of pieces that are dealt out each has an owner, all sites are given as many, and who comes later takes of nobody what comes first to him.
+func TestOwners(t *testing.T) {
+	for _, n := range []int{1, 2, 7, 100, 257} {
+		before := owners(n, 1)
+		for sites := 1; sites <= 300; sites++ {
+			owner, given := owners(n, sites), make([]int, sites)
+			for at, o := range owner {
+				given[o]++
+				if o != before[at] && (o != sites-1 || slices.Contains(owner[at:], before[at])) {
+					t.Fatalf("with the %d. site piece %d of %d goes from %d to %d", sites, at, n, before[at], o)
+				}
+			}
+			if least, most := slices.Min(given), slices.Max(given); most-least > 1 {
+				t.Errorf("%d pieces among %d sites: %v", n, sites, given)
+			}
+			before = owner
 		}
-		given[share.Place]++
-	}
-	if len(given) != 3 {
-		t.Errorf("given %v", given)
 	}
 }
 
@@ -39,12 +43,13 @@ func traders(share Share) (p *Planner, seed, trader ident.NodeID) {
 
 // drain gets all that a node asks a peer for, and returns the places of the pieces.
 func drain(p *Planner, now time.Time, from ident.NodeID, e Effects) (places []int) {
+	d := p.trade.dealing
 	for _, r := range e.Requests {
 		if r.Peer != from {
 			continue
 		}
 		for _, run := range r.Runs {
-			places = append(places, p.pieces[p.of[run.First]].place)
+			places = append(places, d.place[p.of[run.First]])
 			for i := run.First; i < run.First+run.Count; i++ {
 				p.Got(i, from, now)
 			}
@@ -52,6 +57,9 @@ func drain(p *Planner, now time.Time, from ident.NodeID, e Effects) (places []in
 	}
 	return places
 }
+
+// mine reports whether a piece is of this site's share.
+func (p *Planner) mine(place int) bool { return p.trade.dealing.owner[place] == p.trade.share.Place }
 
 // What a seed gives to this site comes first, and then what others get last.
 func TestShareFirst(t *testing.T) {
@@ -64,7 +72,7 @@ func TestShareFirst(t *testing.T) {
 		now = now.Add(100 * time.Millisecond)
 		places := drain(p, now, seed, p.Next(now))
 		for _, at := range places {
-			switch mine := at%2 == 1; {
+			switch mine := p.mine(at); {
 			case mine && !own:
 				t.Fatalf("place %d after another site's", at)
 			case mine && at < last || !mine && !own && at > last:
@@ -185,7 +193,7 @@ func seeds(began time.Time, share Share) (p *Planner, all [2]ident.NodeID) {
 func TestSeedsThatShareAnUplink(t *testing.T) {
 	p, all := seeds(time.Time{}, Share{1, 100})
 	now := time.Unix(1, 0)
-	others := func(places []int) bool { return slices.ContainsFunc(places, func(at int) bool { return at%100 != 1 }) }
+	others := func(places []int) bool { return slices.ContainsFunc(places, func(at int) bool { return !p.mine(at) }) }
 	slow := p.Next(now)
 	if slow.asked(all[0]) == 0 || slow.asked(all[1]) == 0 {
 		t.Fatalf("asked %v", slow.Requests)
