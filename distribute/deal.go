@@ -153,11 +153,8 @@ func (s *Swarm) hearDeals(from ident.NodeID, h *heard, m message) error {
 	if n := s.peers[from]; n != nil && !n.local {
 		return errDealsElsewhere
 	}
-	if delete(h.deals, m.digest); len(m.askers) > 0 {
+	if delete(h.deals, m.digest); len(m.askers) > 0 && len(h.deals) < maxWants { // several sites may ask it for more, which is no fault of its
 		h.deals[m.digest] = m.askers
-	}
-	if len(h.deals) > maxWants {
-		return errTooMany
 	}
 	s.dealOut(m.digest)
 	return nil

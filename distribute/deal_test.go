@@ -109,3 +109,25 @@ func TestDealsOfAnotherSite(t *testing.T) {
 		}
 	})
 }
+
+// A node that is asked for more blobs than one peer may want, by several, is no liar to its mates.
+func TestDealsOfManyBlobs(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		seed, mate := w.node("a"), w.node("a")
+		w.net.connect(seed.port, mate.port)
+		var asked [2][]byte
+		for k := range maxWants + 2 {
+			d := seed.add([]byte{byte(k), byte(k >> 8)}).Digest
+			asked[k%2] = message{kind: msgWant, digest: d}.append(asked[k%2])
+		}
+		for k, site := range []string{"b", "c"} {
+			far := w.node(site)
+			w.net.connect(far.port, seed.port)
+			w.net.wg.Go(func() { far.speak(seed, asked[k]) })
+		}
+		time.Sleep(time.Minute)
+		if reason := mate.blames(seed.port.id); reason != "" {
+			t.Errorf("blamed for %q", reason)
+		}
+	})
+}
