@@ -73,20 +73,26 @@ func (s *Swarm) dealOut(d Digest) {
 
 // askers returns the other sites that want a blob of this node, by marks, if it is here. The caller holds mu.
 func (s *Swarm) askers(d Digest) (all []asker) {
+	asking := map[uint64]bool{}
 	for _, n := range s.peers {
-		if n.local || !n.wanting(d) {
-			continue
+		if !n.local && n.wanting(d) {
+			asking[markOf(d, n.site)] = true
 		}
-		since, mark := s.sinceWhen(d), markOf(d, n.site)
+	}
+	if len(asking) == 0 {
+		return nil
+	}
+	since := s.sinceWhen(d)
+	if len(since) >= planner.MaxShares { // who comes now is worth more than who may come back
+		maps.DeleteFunc(since, func(mark uint64, _ int64) bool { return !asking[mark] })
+	}
+	for mark := range asking {
 		if _, ok := since[mark]; !ok && len(since) < planner.MaxShares {
 			since[mark] = time.Now().UnixMicro()
 		}
 		if at, ok := since[mark]; ok {
 			all = append(all, asker{mark, at})
 		}
-	}
-	if len(all) == 0 {
-		return nil
 	}
 	if o, ok := s.cfg.Store.Object(d); !ok || !o.Complete() {
 		return nil

@@ -1,6 +1,7 @@
 package distribute
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"selvage/distribute/planner"
+	"selvage/internal/ident"
 )
 
 // dealt returns the shares of a blob that a node has its peers told, by their sites.
@@ -129,5 +131,38 @@ func TestDealsOfManyBlobs(t *testing.T) {
 		if reason := mate.blames(seed.port.id); reason != "" {
 			t.Errorf("blamed for %q", reason)
 		}
+	})
+}
+
+// wantedBy has some sites of which a node knows want a blob, and no others.
+func (n *node) wantedBy(d Digest, sites ...string) {
+	n.swarm.mu.Lock()
+	defer n.swarm.mu.Unlock()
+	clear(n.swarm.peers)
+	for k, site := range sites {
+		id := ident.NodeID{1, byte(k), byte(k >> 8)}
+		n.swarm.peers[id] = newNeighbour(n.swarm, id, site)
+		n.swarm.peers[id].wants[d] = true
+	}
+	n.swarm.dealOut(d)
+}
+
+func sites(from, n int) (all []string) {
+	for k := range n {
+		all = append(all, fmt.Sprint("site ", from+k))
+	}
+	return all
+}
+
+// A blob that many sites have asked for in the course of time is dealt out among those that do now.
+func TestDealsAfterManySites(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		seed := w.node("a")
+		d := seed.add(content(33, 1<<20)).Digest
+		seed.wantedBy(d, sites(0, planner.MaxShares)...)
+		seed.wantedBy(d, "late")
+		time.Sleep(time.Second)
+		seed.wantedBy(d, "late", "later")
+		deals(t, d, []string{"late", "later"}, seed)
 	})
 }
