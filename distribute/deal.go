@@ -65,7 +65,11 @@ func (s *Swarm) dealOut(d Digest) {
 	all := slices.SortedFunc(maps.Keys(since), earliest)
 	for _, n := range s.peers {
 		if !n.local && n.wanting(d) {
-			k, _ := slices.BinarySearchFunc(all, markOf(d, n.site), earliest)
+			mark := markOf(d, n.site)
+			k, ok := slices.BinarySearchFunc(all, mark, earliest)
+			if !ok { // more ask than are told apart
+				k = int(mark % uint64(len(all)))
+			}
 			n.deal(d, planner.Deal(k, len(all)))
 		}
 	}

@@ -166,3 +166,21 @@ func TestDealsAfterManySites(t *testing.T) {
 		deals(t, d, []string{"late", "later"}, seed)
 	})
 }
+
+// Sites beyond those that are told apart do not all get the same.
+func TestDealsAmongTooManySites(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		seed := w.node("a")
+		d := seed.add(content(34, 1<<20)).Digest
+		const many = planner.MaxShares + 100
+		seed.wantedBy(d, sites(0, many)...)
+		given, most := map[planner.Share]int{}, 0
+		for _, share := range seed.dealt(d) {
+			given[share]++
+			most = max(most, given[share])
+		}
+		if most > 10 {
+			t.Errorf("%d sites are given the same", most)
+		}
+	})
+}
