@@ -184,3 +184,22 @@ func TestDealsAmongTooManySites(t *testing.T) {
 		}
 	})
 }
+
+// A fetch that begins anew at once is told its share again.
+func TestDealsToFetchAnew(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.net.uplink("a", 64<<10, 20*time.Millisecond)
+		seed, n := w.node("a"), w.node("b")
+		want := seed.add(content(35, 8<<20))
+		w.net.connect(seed.port, n.port)
+		_ = n.fetch(want, 10*time.Second) // it is not done by then
+		w.net.wg.Go(func() { _ = n.fetch(want, time.Minute) })
+		time.Sleep(10 * time.Second)
+		task := n.swarm.task(want.Digest)
+		task.mu.Lock()
+		defer task.mu.Unlock()
+		if got := task.sources[seed.port.id].share; got != (planner.Share{Place: 0, Of: 1}) {
+			t.Errorf("the share is %+v", got)
+		}
+	})
+}

@@ -195,6 +195,9 @@ func (n *neighbour) want(d Digest, wants bool) {
 	delete(n.news, d)
 	if wants {
 		n.wants[d], n.all[d], n.takes[d] = true, true, n.local
+		if s, ok := n.deals[d]; ok { // it may have begun anew, and know nothing of it
+			n.deals[d] = deal{Share: s.Share}
+		}
 		n.rests = firstTell
 		n.poke()
 	} else {
