@@ -183,7 +183,7 @@ type peer struct {
 	idle   []int16 // of each piece, the chunks that it has and nobody was asked for; not kept once it has all
 	gives  turns   // where that is not 0
 	dealt  Share   // for which owed is
-	owed   *turns  // the pieces that it gives to this site first; nil: it has not said
+	owed   *turns  // the pieces that it gives to this site first, if it is a seed; nil: it has not said
 	banned bool
 
 	uplink   *uplink  // of its site

@@ -103,7 +103,10 @@ func (p *Planner) deal() {
 		p.reorder(0, order)
 	}
 	for _, q := range p.order {
-		if again || q.dealt != q.share {
+		if again {
+			q.dealt = Share{}
+		}
+		if q.seeds() && q.dealt != q.share { // of the others, who may be many, nobody asks what they owe
 			p.owe(q)
 		}
 	}

@@ -232,3 +232,28 @@ func TestSharesSettle(t *testing.T) {
 		t.Errorf("asked for %d more after %v", asked(e), wake.Sub(began))
 	}
 }
+
+// What a peer says that it gives to this site is worked out of seeds only: the others are many, and asked for anything. Of one that is a seed
+// again it is by the order that the pieces are in by then.
+func TestSharesOfSeedsOnly(t *testing.T) {
+	p, seed, other := traders(Share{0, 3})
+	now := time.Unix(1, 0)
+	p.PeerHasAll(other, now)
+	p.PeerShares(other, Share{1, 2})
+	p.deal()
+	if p.peers[seed].owed == nil || p.peers[other].owed != nil {
+		t.Errorf("owed by the seed: %v, by who got all: %v", p.peers[seed].owed != nil, p.peers[other].owed != nil)
+	}
+	q := p.peers[other]
+	q.wanted = false
+	p.deal()
+	p.change(q, func() { q.rests = distrust })
+	p.PeerShares(seed, Share{0, 4})
+	p.deal()
+	p.change(q, func() { q.rests = 0 })
+	p.deal()
+	owed := q.owed
+	if p.owe(q); owed == nil || !slices.Equal(owed.bits, q.owed.bits) {
+		t.Error("what is owed by one that is a seed again is not up to date")
+	}
+}
