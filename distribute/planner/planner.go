@@ -26,8 +26,9 @@
 //     own share from the seed, and the rest from the other sites, as they get it. Of another's share it takes
 //     from a seed only what would take longer by way of that site: what nobody there has first, in
 //     the order in which the other takes it last. So a seed sends each piece about once, and, as long as that gets on,
-//     none twice before all are out. Which is whose stays as it is for what is taken first, when more sites come. Seeds of one site deal alike, and share an uplink: only once all of them will soon have sent what they
-//     were asked for is one asked for another's share. Who got the blob of a seed of its own site is not asked: see cover.go.
+//     none twice before all are out. Which is whose stays as it is for what is taken first, when more sites come. Seeds of one
+//     site deal alike, and share an uplink: only once all of them will soon have sent what they were asked for is one asked for
+//     another's share. Who got the blob from a seed of its own site is not asked: see cover.go.
 //  4. A peer that failed twice on end is only asked for what nobody else has, so that one that
 //     promises and does not give cannot keep a blob from being got elsewhere.
 //  5. A mirror, which has everything and is no node, for what no trusted peer has offered for MirrorPatience, of other

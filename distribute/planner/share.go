@@ -61,7 +61,7 @@ func (p *Planner) dealing(site string, of int) *dealing {
 		return d
 	}
 	d := &dealing{site, of, make([]int, len(p.pieces)), owners(len(p.pieces), of)}
-	for k, at := range p.shuffled(seed("deal", []byte(site), p.cfg.Blob[:])) {
+	for k, at := range p.shuffled(seed("site", []byte(site), p.cfg.Blob[:])) {
 		d.place[at] = k
 	}
 	return d
