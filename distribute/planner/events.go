@@ -137,8 +137,11 @@ func (p *Planner) Got(i int, from ident.NodeID, now time.Time) {
 	if q := p.peers[from]; q != nil {
 		q.measure(int64(p.cfg.Sizes[i]), now)
 		p.feed(q, now)
-		if q.trader() {
-			p.trade.earn(int64(p.cfg.Sizes[i]), now)
+		switch size := int64(p.cfg.Sizes[i]); {
+		case q.trader():
+			p.trade.traders.earn(size, now)
+		case q.seeds():
+			p.trade.seeds.earn(size, now)
 		}
 		p.news.stale = p.news.stale || q.rests > 0
 		p.change(q, func() { q.rests = 0 })

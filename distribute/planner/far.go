@@ -18,11 +18,26 @@ func (p *Planner) askUplink(now time.Time, e *Effects) {
 		q.turn = k
 	}
 	far := &p.sets.far
+	if p.weigh(now); p.trade.scant.is {
+		p.askSeeds(now, e)
+		return
+	}
 	p.askInTurn(&far[farMine+1], p.able(fromTraders, now), now, e)
 	p.askInTurn(&far[farMine], p.able(fromOwers, now), now, e)
 	p.help(&far[farHelped+1], (*peer).trader, p.able(fromDryTraders, now), now, e)
 	p.help(&far[farHelped], (*peer).seeds, p.able(fromDryOwers, now), now, e)
 	p.askSooner(now, e)
+}
+
+// askSeeds asks seeds for all that is to come over the uplink: what only they have first.
+func (p *Planner) askSeeds(now time.Time, e *Effects) {
+	far := &p.sets.far
+	for _, traded := range []int{0, 1} {
+		p.askInTurn(&far[farMine+traded], p.able(fromSeeds, now), now, e)
+	}
+	for _, traded := range []int{0, 1} {
+		p.help(&far[farHelped+traded], (*peer).seeds, p.able(fromDrySeeds, now), now, e)
+	}
 }
 
 // look finds out what other sites that get the blob have of it.

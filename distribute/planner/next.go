@@ -95,8 +95,11 @@ func (p *Planner) wake(now time.Time) time.Time {
 			a.by(t.Add(patience))
 		}
 	}
-	if p.trade.withheld {
+	if p.trade.withheld || p.trade.scant.is {
 		a.by(now.Add(incomeTime))
+	}
+	if !p.trade.scant.since.IsZero() {
+		a.by(p.weighed())
 	}
 	for _, q := range p.order {
 		p.wakeFor(q, patience, &a)

@@ -16,6 +16,7 @@ type giver struct {
 	delay    time.Duration // from a request to the first byte of its answer
 	silent   func(at time.Duration) bool
 	queue    []int
+	took     int       // chunks that it was asked for
 	free     time.Time // when it will have sent what it was asked for
 	sent     float64   // of the chunk that it sends
 	lastSign time.Time
@@ -32,6 +33,12 @@ func talk(t *testing.T, chunks int, most time.Duration, givers ...*giver) *Plann
 		p.PeerUp(g.id, g.site, begin)
 		p.PeerHasAll(g.id, begin)
 	}
+	listen(p, begin, most, givers...)
+	return p
+}
+
+// listen has a node get what it asks givers for, for a while, in steps of 10 ms. It decides when it is told something, or wanted to.
+func listen(p *Planner, begin time.Time, most time.Duration, givers ...*giver) {
 	const step = 10 * time.Millisecond
 	wake := begin
 	for at := time.Duration(0); at < most && !p.Done(); at += step {
@@ -57,7 +64,6 @@ func talk(t *testing.T, chunks int, most time.Duration, givers ...*giver) *Plann
 			}
 		}
 	}
-	return p
 }
 
 func (g *giver) take(r Request, now time.Time) {
@@ -66,7 +72,7 @@ func (g *giver) take(r Request, now time.Time) {
 	}
 	for _, run := range r.Runs {
 		for i := run.First; i < run.First+run.Count; i++ {
-			g.queue = append(g.queue, i)
+			g.queue, g.took = append(g.queue, i), g.took+1
 		}
 	}
 }
@@ -77,9 +83,10 @@ func (g *giver) send(p *Planner, now time.Time, step time.Duration) (told bool) 
 		return false
 	}
 	g.sent += g.rate * step.Seconds()
-	for len(g.queue) > 0 && g.sent >= 128<<10 {
+	for len(g.queue) > 0 && g.sent >= float64(p.cfg.Sizes[g.queue[0]]) {
+		g.sent -= float64(p.cfg.Sizes[g.queue[0]])
 		p.Got(g.queue[0], g.id, now)
-		g.queue, g.sent, g.lastSign, told = g.queue[1:], g.sent-128<<10, now, true
+		g.queue, g.lastSign, told = g.queue[1:], now, true
 	}
 	if d := now.Sub(g.lastSign); d >= SignEvery && g.rate*d.Seconds() >= SignBytes {
 		p.Alive(g.id, now)

@@ -28,7 +28,8 @@
 //     the order in which the other takes it last. So a seed sends each piece about once, and, as long as that gets on,
 //     none twice before all are out. Which is whose stays as it is for what is taken first, when more sites come. Seeds of one
 //     site deal alike, and share an uplink: only once all of them will soon have sent what they were asked for is one asked for
-//     another's share. Who got the blob from a seed of its own site is not asked: see cover.go.
+//     another's share. Who got the blob from a seed of its own site is not asked: see cover.go. Nor is anyone of other sites, but
+//     seeds for all, while seeds give many times what those do: see scant.go.
 //  4. A peer that failed twice on end is only asked for what nobody else has, so that one that
 //     promises and does not give cannot keep a blob from being got elsewhere.
 //  5. A mirror, which has everything and is no node, for what no trusted peer has offered for MirrorPatience, of other

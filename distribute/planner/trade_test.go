@@ -29,8 +29,11 @@ func TestOwners(t *testing.T) {
 }
 
 // traders is a planner of a node that knows a seed and a node of another site that fetches too.
-func traders(share Share) (p *Planner, seed, trader ident.NodeID) {
-	p = New(Config{Self: ident.NodeID{9}, Site: "s", Sizes: chunksOf(1000, 32<<10), Have: func(int) bool { return false }})
+func traders(share Share) (p *Planner, seed, trader ident.NodeID) { return tradersOf(1000, share) }
+
+// tradersOf is traders of a blob of so many chunks.
+func tradersOf(chunks int, share Share) (p *Planner, seed, trader ident.NodeID) {
+	p = New(Config{Self: ident.NodeID{9}, Site: "s", Sizes: chunksOf(chunks, 32<<10), Have: func(int) bool { return false }})
 	now := time.Unix(1, 0)
 	seed, trader = ident.NodeID{1}, ident.NodeID{2}
 	p.PeerUp(seed, "origin", now)

@@ -12,7 +12,7 @@ func (p *Planner) Uplink(open bool, now time.Time) {
 	if p.closed {
 		return
 	}
-	p.opened, p.fed, p.looked = now, now, time.Time{}
+	p.opened, p.fed, p.looked, p.trade.scant = now, now, time.Time{}, scant{}
 	for at := range p.pieces {
 		p.pieces[at].bare = time.Time{}
 	}

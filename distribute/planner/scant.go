@@ -1,0 +1,63 @@
+package planner
+
+import (
+	"slices"
+	"time"
+)
+
+// What other sites give is scant if seeds brought ample times as much in trialTime and trialAnswers of a seed, in which others were asked too.
+const (
+	ample        = 4
+	trialTime    = 2 * time.Second
+	trialAnswers = 3
+)
+
+// scant is whether other sites that get the blob too are not worth to be asked. What a site gives goes up its uplink, where what it
+// gets has to be acknowledged and asked for: if that is thin, little is given, and much less is got meanwhile.
+type scant struct {
+	is             bool
+	since          time.Time // when it was looked at last what comes; zero: others were not asked all the time
+	seeds, traders int64     // what had come by then, bytes
+	worth          float64   // bytes a second that traders gave at most, when it was found out
+}
+
+// weigh finds out whether other sites give too little to be asked.
+func (p *Planner) weigh(now time.Time) {
+	t, s := &p.trade, &p.trade.scant
+	if s.is {
+		s.is, s.since = slices.ContainsFunc(p.order, (*peer).seeds) && t.seeds.per(now) >= ample*s.worth, time.Time{}
+		return
+	}
+	if !p.tradersAsked() {
+		s.since = time.Time{}
+		return
+	}
+	if !s.since.IsZero() {
+		if now.Before(p.weighed()) {
+			return
+		}
+		gave := t.traders.total - s.traders + p.largest // a chunk may be on its way
+		s.is, s.worth = t.seeds.total-s.seeds > ample*gave, float64(gave)/now.Sub(s.since).Seconds()
+	}
+	s.since, s.seeds, s.traders = now, t.seeds.total, t.traders.total
+}
+
+// tradersAsked reports whether others that get the blob are asked for something.
+func (p *Planner) tradersAsked() bool {
+	return slices.ContainsFunc(p.order, func(q *peer) bool { return q.flight > 0 && q.trader() })
+}
+
+// weighed is when it is known what others that are asked give.
+func (p *Planner) weighed() time.Time {
+	return p.trade.scant.since.Add(trialTime + trialAnswers*p.seedDelay())
+}
+
+// seedDelay is the delay of the seed that answers soonest.
+func (p *Planner) seedDelay() (least time.Duration) {
+	for _, q := range p.order {
+		if q.seeds() && q.delay > 0 && (least == 0 || q.delay < least) {
+			least = q.delay
+		}
+	}
+	return least
+}

@@ -1,0 +1,67 @@
+package planner
+
+import (
+	"testing"
+	"time"
+)
+
+// between is a node that gets a blob of 3,000 chunks from a seed and from another site that gets it too and has nearly all of it, and what
+// either gives, in chunks a second.
+func between(seeds, trades float64) (p *Planner, seed, trader *giver) {
+	const size = 32 << 10
+	p, seedID, traderID := tradersOf(3000, Share{0, 2})
+	p.PeerHasRun(traderID, Run{0, 2800}, time.Unix(1, 0))
+	return p, &giver{id: seedID, rate: seeds * size, delay: 20 * time.Millisecond},
+		&giver{id: traderID, rate: trades * size, delay: 20 * time.Millisecond}
+}
+
+// Other sites that give little while the seed gives much are asked no more, and the seed for their shares too; until it gives as little, or
+// goes, or the uplink was closed.
+func TestScantTrade(t *testing.T) {
+	type change func(p *Planner, seed *giver, now time.Time)
+	for name, c := range map[string]struct {
+		trades float64
+		end    change
+		asked  time.Duration // after that at most
+	}{
+		"slow seed":                {2, func(_ *Planner, seed *giver, _ time.Time) { seed.rate /= 20 }, 20 * time.Second},
+		"slow seed, no chunk came": {0.1, func(_ *Planner, seed *giver, _ time.Time) { seed.rate /= 50 }, 20 * time.Second},
+		"silent seed":              {2, func(_ *Planner, seed *giver, _ time.Time) { seed.silent = after(0) }, 6 * time.Second},
+		"no seed":                  {2, func(p *Planner, seed *giver, _ time.Time) { p.PeerGone(seed.id); seed.queue = nil }, time.Second},
+		"closed":                   {2, func(p *Planner, _ *giver, now time.Time) { p.Uplink(false, now); p.Uplink(true, now) }, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, seed, trader := between(50, c.trades)
+			now := time.Unix(1, 0)
+			pass := func(d time.Duration) { listen(p, now, d, seed, trader); now = now.Add(d) }
+			if pass(2 * time.Second); p.trade.scant.is {
+				t.Error("it is found out too soon")
+			}
+			pass(4 * time.Second)
+			before, took := p.left, trader.took
+			if pass(4 * time.Second); trader.took > took {
+				t.Errorf("the other site is asked for %d more", trader.took-took)
+			}
+			if got := before - p.left; got < 190 {
+				t.Errorf("%d chunks came in 4 s, want the seed's 200", got)
+			}
+			c.end(p, seed, now)
+			if pass(c.asked); trader.took == took {
+				t.Errorf("the other site is not asked again within %v", c.asked)
+			}
+		})
+	}
+}
+
+// Other sites that give a third of what the seed does are asked all the time; and so are those that have no more than that to give.
+func TestTradeIsNotScant(t *testing.T) {
+	for name, rates := range map[string][2]float64{"a third": {45, 15}, "all they have": {50, 1000}} {
+		p, seed, trader := between(rates[0], rates[1])
+		for k := range 300 {
+			now := time.Unix(1, 0).Add(time.Duration(k) * 100 * time.Millisecond)
+			if listen(p, now, 100*time.Millisecond, seed, trader); p.trade.scant.is {
+				t.Fatalf("%s: other sites are not asked any more after %d", name, k)
+			}
+		}
+	}
+}
