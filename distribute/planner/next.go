@@ -95,7 +95,7 @@ func (p *Planner) wake(now time.Time) time.Time {
 			a.by(t.Add(patience))
 		}
 	}
-	if p.trade.withheld || p.trade.scant.is {
+	if p.trade.withheld {
 		a.by(now.Add(incomeTime))
 	}
 	if !p.trade.scant.since.IsZero() {

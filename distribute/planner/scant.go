@@ -5,9 +5,11 @@ import (
 	"time"
 )
 
-// What other sites give is scant if seeds brought ample times as much in trialTime and trialAnswers of a seed, in which others were asked too.
+// What other sites give is scant if seeds brought ample times as much in trialTime and trialAnswers of a seed, in which others were asked
+// too; and until seeds bring less than enough times that in as long.
 const (
 	ample        = 4
+	enough       = 2
 	trialTime    = 2 * time.Second
 	trialAnswers = 3
 )
@@ -24,11 +26,10 @@ type scant struct {
 // weigh finds out whether other sites give too little to be asked.
 func (p *Planner) weigh(now time.Time) {
 	t, s := &p.trade, &p.trade.scant
-	if s.is {
-		s.is, s.since = slices.ContainsFunc(p.order, (*peer).seeds) && t.seeds.per(now) >= ample*s.worth, time.Time{}
-		return
+	if s.is && !slices.ContainsFunc(p.order, (*peer).seeds) {
+		*s = scant{}
 	}
-	if !p.tradersAsked() {
+	if !s.is && !p.tradersAsked() {
 		s.since = time.Time{}
 		return
 	}
@@ -36,8 +37,12 @@ func (p *Planner) weigh(now time.Time) {
 		if now.Before(p.weighed()) {
 			return
 		}
-		gave := t.traders.total - s.traders + p.largest // a chunk may be on its way
-		s.is, s.worth = t.seeds.total-s.seeds > ample*gave, float64(gave)/now.Sub(s.since).Seconds()
+		took := now.Sub(s.since).Seconds()
+		least := enough
+		if !s.is { // a chunk may be on its way
+			s.worth, least = float64(t.traders.total-s.traders+p.largest)/took, ample
+		}
+		s.is = float64(t.seeds.total-s.seeds)/took > float64(least)*s.worth
 	}
 	s.since, s.seeds, s.traders = now, t.seeds.total, t.traders.total
 }
