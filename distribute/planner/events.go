@@ -139,9 +139,9 @@ func (p *Planner) Got(i int, from ident.NodeID, now time.Time) {
 		p.feed(q, now)
 		switch size := int64(p.cfg.Sizes[i]); {
 		case q.trader():
-			p.trade.traders.earn(size, now)
+			p.trade.earn(size, now)
 		case q.seeds():
-			p.trade.seeds.earn(size, now)
+			p.trade.seeded += size
 		}
 		p.news.stale = p.news.stale || q.rests > 0
 		p.change(q, func() { q.rests = 0 })

@@ -17,10 +17,10 @@ const (
 // scant is whether other sites that get the blob too are not worth to be asked. What a site gives goes up its uplink, where what it
 // gets has to be acknowledged and asked for: if that is thin, little is given, and much less is got meanwhile.
 type scant struct {
-	is             bool
-	since          time.Time // when it was looked at last what comes; zero: others were not asked all the time
-	seeds, traders int64     // what had come by then, bytes
-	worth          float64   // bytes a second that traders gave at most, when it was found out
+	is            bool
+	since         time.Time // when it was looked at last what comes; zero: others were not asked all the time
+	given, seeded int64     // what had come by then, bytes
+	worth         float64   // bytes a second that traders gave at most, when it was found out
 }
 
 // weigh finds out whether other sites give too little to be asked.
@@ -40,11 +40,11 @@ func (p *Planner) weigh(now time.Time) {
 		took := now.Sub(s.since).Seconds()
 		least := enough
 		if !s.is { // a chunk may be on its way
-			s.worth, least = float64(t.traders.total-s.traders+p.largest)/took, ample
+			s.worth, least = float64(t.given-s.given+p.largest)/took, ample
 		}
-		s.is = float64(t.seeds.total-s.seeds)/took > float64(least)*s.worth
+		s.is = float64(t.seeded-s.seeded)/took > float64(least)*s.worth
 	}
-	s.since, s.seeds, s.traders = now, t.seeds.total, t.traders.total
+	s.since, s.given, s.seeded = now, t.given, t.seeded
 }
 
 // tradersAsked reports whether others that get the blob are asked for something.

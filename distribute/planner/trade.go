@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// incomeTime is over how long it is looked at what other sites give.
+const incomeTime = time.Second
+
 // How many times sooner a seed must be than other sites to be asked for what is expected of them: for
 // what nobody of them has yet, and for what somebody has.
 const (
@@ -25,11 +28,15 @@ type trade struct {
 	dealing *dealing // of which it is
 	whole   bool     // a trader has all by now
 
-	traders, seeds income // what comes from them
-	scant          scant
-	rare           int       // pieces that nobody has but seeds
-	fewer          time.Time // when they were last others than before
-	withheld       bool      // a seed could be asked for more, and is not: it is expected of traders
+	income   float64 // bytes a second that traders gave, smoothed
+	gathered int64   // bytes that came since that was last measured
+	at       time.Time
+	given    int64 // bytes that traders gave
+	seeded   int64 // bytes that seeds gave
+	scant    scant
+	rare     int       // pieces that nobody has but seeds
+	fewer    time.Time // when they were last others than before
+	withheld bool      // a seed could be asked for more, and is not: it is expected of traders
 }
 
 // trader reports whether the peer is of another site and is getting the blob as this one is, or has got it so.
@@ -65,11 +72,29 @@ var (
 	fromDrySeeds   = kind{may: func(q *peer) bool { return q.uplink.dry(q.window()) && q.seeds() }}
 )
 
+// earn takes note of what a trader gave.
+func (t *trade) earn(n int64, now time.Time) {
+	t.given += n
+	t.gathered += n
+	d := now.Sub(t.at).Seconds()
+	switch {
+	case d <= 0:
+	case t.income == 0: // the first of it
+		t.income, t.gathered, t.at = float64(t.gathered)/incomeTime.Seconds(), 0, now
+	default:
+		t.income += (float64(t.gathered)/d - t.income) * min(1, d/incomeTime.Seconds())
+		t.gathered, t.at = 0, now
+	}
+}
+
 // wait is how many seconds traders will take for some bytes.
 func (t *trade) wait(n int64, now time.Time) float64 {
-	rate := t.traders.per(now)
-	if rate == 0 {
+	income := t.income
+	if silent := now.Sub(t.at); silent > incomeTime {
+		income *= incomeTime.Seconds() / silent.Seconds()
+	}
+	if income == 0 {
 		return math.Inf(1)
 	}
-	return float64(n) / rate
+	return float64(n) / income
 }
