@@ -114,6 +114,7 @@ func (p *Planner) learn(q *peer, i, end int, now time.Time) (idle int) {
 		if q.local {
 			if brings {
 				q.progress = now
+				p.trade.came.brought += int64(p.cfg.Sizes[i])
 				p.unheeded = q.vow.bring(now) || p.unheeded
 			}
 			c.locals++
@@ -141,7 +142,7 @@ func (p *Planner) Got(i int, from ident.NodeID, now time.Time) {
 		case q.trader():
 			p.trade.earn(size, now)
 		case q.seeds():
-			p.trade.seeded += size
+			p.trade.came.seeded += size
 		}
 		p.news.stale = p.news.stale || q.rests > 0
 		p.change(q, func() { q.rests = 0 })

@@ -6,7 +6,8 @@ import (
 )
 
 // What other sites give is scant if seeds brought ample times as much in trialTime and trialAnswers of a seed, in which others were asked
-// too; and until seeds bring less than enough times that in as long.
+// too; and until seeds bring less than enough times that in as long. What they bring is looked at for the site: of nodes that share
+// an uplink one gets less at times, and if it went on to ask, it would slow down all whom it asks.
 const (
 	ample        = 4
 	enough       = 2
@@ -17,10 +18,27 @@ const (
 // scant is whether other sites that get the blob too are not worth to be asked. What a site gives goes up its uplink, where what it
 // gets has to be acknowledged and asked for: if that is thin, little is given, and much less is got meanwhile.
 type scant struct {
-	is            bool
-	since         time.Time // when it was looked at last what comes; zero: others were not asked all the time
-	given, seeded int64     // what had come by then, bytes
-	worth         float64   // bytes a second that traders gave at most, when it was found out
+	is    bool
+	since time.Time // when it was looked at last what comes; zero: others were not asked all the time
+	came  intake    // by then
+	worth float64   // bytes a second that traders gave this node at most, when it was found out
+}
+
+// intake is how many bytes came to the site over its uplink.
+type intake struct {
+	given   int64 // to this node by traders
+	seeded  int64 // to this node by seeds
+	brought int64 // to others, who said so first
+}
+
+// since is what came after an earlier moment.
+func (n intake) since(earlier intake) intake {
+	return intake{n.given - earlier.given, n.seeded - earlier.seeded, n.brought - earlier.brought}
+}
+
+// share is how much of it seeds gave to each of some nodes, if traders gave all of them as much as this one.
+func (n intake) share(nodes int) float64 {
+	return float64(n.given+n.seeded+n.brought)/float64(nodes) - float64(n.given)
 }
 
 // weigh finds out whether other sites give too little to be asked.
@@ -37,14 +55,14 @@ func (p *Planner) weigh(now time.Time) {
 		if now.Before(p.weighed()) {
 			return
 		}
-		took := now.Sub(s.since).Seconds()
+		took, came := now.Sub(s.since).Seconds(), t.came.since(s.came)
 		least := enough
 		if !s.is { // a chunk may be on its way
-			s.worth, least = float64(t.given-s.given+p.largest)/took, ample
+			s.worth, least = float64(came.given+p.largest)/took, ample
 		}
-		s.is = float64(t.seeded-s.seeded)/took > float64(least)*s.worth
+		s.is = came.share(1+len(p.crewed.mates))/took > float64(least)*s.worth
 	}
-	s.since, s.given, s.seeded = now, t.given, t.seeded
+	s.since, s.came = now, t.came
 }
 
 // tradersAsked reports whether others that get the blob are asked for something.

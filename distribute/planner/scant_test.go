@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"testing"
 	"time"
+
+	"selvage/internal/ident"
 )
 
 // between is a node that gets a blob of 3,000 chunks from a seed and from another site that gets it too and has nearly all of it, and what
@@ -64,6 +66,36 @@ func TestTradeIsNotScant(t *testing.T) {
 			if listen(p, now, 100*time.Millisecond, seed, trader); p.trade.scant.is {
 				t.Fatalf("%s: other sites are not asked any more after %d", name, k)
 			}
+		}
+	}
+}
+
+// A node that gets less of the seed than its mate does leaves other sites alone as that does, for it asks over the same uplink; unless the
+// mate has no more than others give it too.
+func TestScantForSite(t *testing.T) {
+	for _, c := range []struct {
+		mate  float64 // chunks a second that it brings
+		scant bool
+	}{{80, true}, {60, false}} {
+		p, seed, trader := between(20, 10)
+		mate := &giver{id: ident.NodeID{3}, rate: 1000 * (32 << 10)}
+		p.PeerUp(mate.id, "s", time.Unix(1, 0))
+		p.PeerWants(mate.id, true, time.Unix(1, 0))
+		follower := ident.NodeID{4} // gets all of the mate
+		p.PeerUp(follower, "s", time.Unix(1, 0))
+		const step = 100 * time.Millisecond
+		brought, next := 0.0, 2999
+		for at := time.Duration(0); at < 6*time.Second; at += step {
+			now := time.Unix(1, 0).Add(at)
+			for brought += c.mate * step.Seconds(); brought >= 1; brought-- {
+				p.PeerHasRun(mate.id, Run{next, 1}, now)
+				p.PeerHasRun(follower, Run{next, 1}, now)
+				next--
+			}
+			listen(p, now, step, seed, trader, mate)
+		}
+		if p.trade.scant.is != c.scant {
+			t.Errorf("the mate brings %v chunks a second, the seed 20 and another site 10: the other site is left alone: %v", c.mate, p.trade.scant.is)
 		}
 	}
 }

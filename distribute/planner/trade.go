@@ -31,8 +31,7 @@ type trade struct {
 	income   float64 // bytes a second that traders gave, smoothed
 	gathered int64   // bytes that came since that was last measured
 	at       time.Time
-	given    int64 // bytes that traders gave
-	seeded   int64 // bytes that seeds gave
+	came     intake
 	scant    scant
 	rare     int       // pieces that nobody has but seeds
 	fewer    time.Time // when they were last others than before
@@ -74,7 +73,7 @@ var (
 
 // earn takes note of what a trader gave.
 func (t *trade) earn(n int64, now time.Time) {
-	t.given += n
+	t.came.given += n
 	t.gathered += n
 	d := now.Sub(t.at).Seconds()
 	switch {
