@@ -99,3 +99,18 @@ func TestScantForSite(t *testing.T) {
 		}
 	}
 }
+
+// It is found out when the time for it has passed, also if nothing comes then that would have the planner asked.
+func TestScantIsFoundOutInTime(t *testing.T) {
+	p, seed, trader := between(50, 2)
+	listen(p, time.Unix(1, 0), 1500*time.Millisecond, seed, trader)
+	late := 0
+	for at := time.Unix(2, 5e8); at.Before(p.weighed()); at = at.Add(time.Millisecond) {
+		if e := p.Next(at); e.Wake.After(p.weighed()) {
+			late++
+		}
+	}
+	if late > 0 {
+		t.Errorf("%d times the planner is to be asked only after it is to weigh what comes", late)
+	}
+}
