@@ -181,11 +181,15 @@ func (t *story) play(ctx context.Context) error {
 	}
 }
 
-// act does what is due. What people do may take its time.
+// act does what is due. What people do may take its time; they begin when what was stopped until then runs again.
 func (t *story) act() error {
-	for len(t.acts) > 0 && t.acts[0].at <= t.trace.Now() {
+	for ended := false; len(t.acts) > 0 && t.acts[0].at <= t.trace.Now(); {
 		a := t.acts[0]
 		t.acts = t.acts[1:]
+		if ended && a.rank == rankWork {
+			t.Settle()
+		}
+		ended = a.rank == rankEnd
 		if err := a.do(); err != nil {
 			return fmt.Errorf("at %s: %w", a.at, err)
 		}

@@ -68,6 +68,21 @@ func TestChecksBite(t *testing.T) {
 	}
 }
 
+// TestWorkWhereAFaultEnds: what a fault stopped runs again at the moment when it ends, and people can work there then.
+func TestWorkWhereAFaultEnds(t *testing.T) {
+	for _, fault := range []string{"crash: b/n1", "powercut: b", "pause: b/n1", "restore: {on: b/n1, from: 4s}"} {
+		r, err := Run(t.Context(), parse(t, `
+sites: [{name: a, nodes: 1}, {name: b, nodes: 2}]
+faults: [{at: 5s, for: 10s, `+fault+`}]
+work: [{at: 15s, seed: {size: 100KB, from: b/n1, name: app, version: v1}}, {at: 15s, deploy: {release: app@v1}}]
+eventually: {within: 1m, of: work, check: [all_up, all_run: app@v1]}
+`), simulator.Options{})
+		if err != nil || !r.OK {
+			t.Errorf("%s: %v, %+v", fault, err, r.Checks)
+		}
+	}
+}
+
 // TestTooLarge: a world that cannot be made is an error, and leaves nothing behind that keeps the bubble from ending.
 func TestTooLarge(t *testing.T) {
 	s := scenario.Scenario{Duration: time.Minute, Sites: []scenario.Site{{Name: "a", Nodes: scenario.MaxSiteNodes + 1}}}
