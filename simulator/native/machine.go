@@ -289,13 +289,16 @@ func (m *machine) stop() error {
 const stopGrace = 15 * time.Second
 
 // kill ends the node as SIGKILL or a power cut does: from this moment on nothing of it reaches the
-// network or the disk. After a power cut the disk is what had been synced, and some of the rest. It
-// reports whether the machine was up, or about to be.
+// network or the disk. After a power cut the disk is what had been synced, and some of the rest, also where the
+// node was down already. It reports whether the machine was up, or about to be.
 func (m *machine) kill(power bool, r *rand.Rand) bool {
 	m.mu.Lock()
 	was := m.wanted
 	m.mu.Unlock()
 	l := m.take()
+	if power {
+		defer m.cutPower(r)
+	}
 	if l == nil {
 		return was
 	}
@@ -304,9 +307,6 @@ func (m *machine) kill(power bool, r *rand.Rand) bool {
 	m.host.CloseSockets()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if power {
-		m.fs = m.fs.Crash(r)
-	}
 	ended := make(chan struct{})
 	m.ended = ended
 	m.world.wg.Go(func() {
@@ -317,6 +317,13 @@ func (m *machine) kill(power bool, r *rand.Rand) bool {
 		_ = l.end(ctx) // it is dead: what it finds wrong at its end nobody sees
 	})
 	return was
+}
+
+// cutPower leaves of the disk what a power cut does. Nothing of the machine's node goes on.
+func (m *machine) cutPower(r *rand.Rand) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fs = m.fs.Crash(r)
 }
 
 // reboot has the node started again as soon as nothing of its last life goes on, unless the machine
