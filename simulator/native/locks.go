@@ -90,9 +90,7 @@ func (p *locker) work(ctx context.Context, c *locks.Client) {
 	m.world.wg.Go(func() { c.Keep(keeping) })
 	why := p.guard(ctx, c)
 	done()
-	for still := m.stillness.still(); still != nil && m.asleep(); still = m.stillness.still() {
-		<-still
-	}
+	m.stillness.rest()
 	end()
 	m.world.trace.Note(m.String(), "lock", "%s: %s", p.lock.Name, why)
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // exclusive sees what only one of a site may do at a time, at every moment of true time: two do at one moment only if one begins while another
-// does it.
+// does it, or wakes and goes on with it.
 type exclusive struct {
 	again bool // it may be done again with the same token
 
@@ -67,10 +67,21 @@ func (x *exclusive) begin(m *machine, what string, token uint64) (end func()) {
 	}
 }
 
-// said is the first thing that was wrong; "" if nothing was.
+// said is the first thing that was wrong; "" if nothing was. It is asked when all goroutines wait: who has woken has ended by then, or goes on.
 func (x *exclusive) said() string {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	awake := map[string]*turn{} // by site and what is done
+	for _, o := range x.turns {
+		if x.wrong != "" || o.on.asleep() {
+			continue
+		}
+		key := o.on.site + " " + o.what
+		if p := awake[key]; p != nil {
+			x.wrong = fmt.Sprintf("%s at %s: %s goes on with %d while %s does with %d", o.what, o.on.world.trace.Now(), p.on, p.token, o.on, o.token)
+		}
+		awake[key] = o
+	}
 	return x.wrong
 }
 
@@ -167,9 +178,7 @@ func (r *run) guard() {
 		t.Stop()
 	}
 	m := r.life.machine
-	if still := m.stillness.still(); still != nil && m.asleep() {
-		<-still
-	}
+	m.stillness.rest()
 	if err := r.fs.Remove(r.link); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		m.world.trace.Note(m.String(), "singleton cannot be ended", "%v", err)
 	}

@@ -16,6 +16,7 @@ type stillness struct {
 	going chan struct{}   // closed when it goes on; nil while it does
 	syncs []time.Duration // of the faults that have its disk slow
 	sleep int             // how many of the holds are suspends
+	awake chan struct{}   // closed when it wakes; nil while it does not sleep
 }
 
 // still is closed when the machine goes on; nil while it does.
@@ -54,6 +55,7 @@ func (s *stillness) wake() {
 		k.Release()
 	}
 	s.holds, s.syncs, s.sleep = nil, nil, 0
+	s.wakeUp()
 	s.goOn()
 }
 
@@ -100,7 +102,31 @@ func (m *machine) asleep() bool {
 func (s *stillness) sleeps(by int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sleep = max(0, s.sleep+by)
+	if s.sleep = max(0, s.sleep+by); s.sleep == 0 {
+		s.wakeUp()
+	} else if s.awake == nil {
+		s.awake = make(chan struct{})
+	}
+}
+
+func (s *stillness) wakeUp() {
+	if s.awake != nil {
+		close(s.awake)
+		s.awake = nil
+	}
+}
+
+// rest waits while the machine sleeps. What is no part of its node goes on when it wakes, though the node be stopped.
+func (s *stillness) rest() {
+	for {
+		s.mu.Lock()
+		awake := s.awake
+		s.mu.Unlock()
+		if awake == nil {
+			return
+		}
+		<-awake
+	}
 }
 
 // standStill pauses the machines of a place, or suspends them.
