@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"selvage/distribute/store"
+	"selvage/internal/ident"
 	"selvage/node/api"
 	"selvage/node/rollout"
 	"selvage/simulator/scenario"
@@ -137,8 +138,18 @@ func knowsAll(t *story, m Machine, n Agent, _ string) string {
 	if t.member(m) == nil {
 		return ""
 	}
-	if got := len(n.Nodes()); got < len(t.Machines()) {
-		return fmt.Sprintf("knows %d of %d nodes", got, len(t.Machines()))
+	all := n.Nodes()
+	if len(all) < len(t.Machines()) {
+		return fmt.Sprintf("knows %d of %d nodes", len(all), len(t.Machines()))
+	}
+	known := make(map[ident.NodeID]bool, len(all))
+	for _, o := range all {
+		known[o.Node] = true
+	}
+	for _, o := range t.Machines() {
+		if !known[o.ID()] {
+			return "does not know " + Place(o)
+		}
 	}
 	return ""
 }

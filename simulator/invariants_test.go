@@ -139,6 +139,36 @@ func TestRevokedInvariants(t *testing.T) {
 	holds(t, s, scenario.Check{Name: "ledgers_equal"}, "s/n0 and s/n1 hold different ledgers")
 }
 
+// TestKnowsAll: to know as many nodes as there are is not to know them.
+func TestKnowsAll(t *testing.T) {
+	s, n0, n1 := pair()
+	all := scenario.Check{Name: "all_know_all"}
+	n0.agent.nodes = []api.Node{{Node: n0.ID()}}
+	n1.agent.nodes = []api.Node{{Node: n0.ID()}, {Node: n1.ID()}}
+	holds(t, s, all, "s/n0: knows 1 of 2 nodes")
+	n0.agent.nodes = append(n0.agent.nodes, api.Node{Node: ident.NodeID{'x'}})
+	holds(t, s, all, "s/n0: does not know s/n1")
+	n0.agent.nodes = append(n0.agent.nodes, api.Node{Node: n1.ID()})
+	holds(t, s, all, "")
+}
+
+// TestDroppedOfALikeName: a node's name may end as another's does.
+func TestDroppedOfALikeName(t *testing.T) {
+	s, n0, _ := pair()
+	n0.agent.status.Alerts = []string{"west-s-n1 (abc) was dropped: it lied"}
+	holds(t, s, scenario.Check{Name: "only_dropped", Arg: "s/n1"}, "s/n0: west-s-n1 (abc) was dropped")
+	holds(t, s, scenario.Check{Name: "somebody_dropped", Arg: "s/n1"}, "nobody has dropped a peer")
+}
+
+// TestUplinkChange: the slowest limit is one, too.
+func TestUplinkChange(t *testing.T) {
+	for bits, want := range map[int64]int64{0: 0, 1: 1, 7: 1, 8: 1, 17: 2, 64000: 8000} {
+		if got := UplinkChange(scenario.UplinkWork{Up: &bits}); *got.UpLimit != want {
+			t.Errorf("%d bit/s are %d bytes a second, want %d", bits, *got.UpLimit, want)
+		}
+	}
+}
+
 func TestOnlyDropped(t *testing.T) {
 	s, n0, n1 := pair()
 	only := scenario.Check{Name: "only_dropped", Arg: "s/n1"}

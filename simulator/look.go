@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -119,7 +120,7 @@ func (c *outcome) due(now, late time.Duration, busy bool) bool {
 func (t *story) together(all []*outcome, now time.Duration) {
 	wrong := false
 	for _, c := range all {
-		c.last = t.check(c.check)
+		c.last = cmp.Or(t.check(c.check), t.nobody())
 		wrong = wrong || c.last != ""
 	}
 	for _, c := range all {
@@ -130,6 +131,14 @@ func (t *story) together(all []*outcome, now time.Duration) {
 			c.last = "holds, but not yet at one moment with what has to hold with it"
 		}
 	}
+}
+
+// nobody is what is wrong with what has to come about where no node answers: nothing holds of nobody. It is "" where one does.
+func (t *story) nobody() string {
+	if !slices.ContainsFunc(t.Machines(), func(m Machine) bool { return m.Agent() != nil }) {
+		return "no node is up"
+	}
+	return ""
 }
 
 // busy reports whether any machine is.

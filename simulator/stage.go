@@ -125,12 +125,15 @@ func UplinkChange(u scenario.UplinkWork) api.UplinkChange {
 	return api.UplinkChange{Held: u.Held, UpLimit: bytesOf(u.Up), DownLimit: bytesOf(u.Down), Windows: u.Windows, MonthCap: u.Cap}
 }
 
-// bytesOf turns bits a second into bytes.
+// bytesOf turns bits a second into bytes: of the slowest rates it makes one, since none is no limit.
 func bytesOf(bits *int64) *int64 {
 	if bits == nil {
 		return nil
 	}
 	n := *bits / 8
+	if n == 0 && *bits > 0 {
+		n = 1
+	}
 	return &n
 }
 

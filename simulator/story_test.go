@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"selvage/node/api"
 	"selvage/simulator/scenario"
 )
 
@@ -120,6 +121,37 @@ func TestAllAtOnce(t *testing.T) {
 	s.look(time.Minute)
 	if up, equal := s.checks[0], s.checks[1]; !up.held || equal.held || !s.broken(time.Minute) {
 		t.Errorf("in the end: %+v, %+v", up, equal)
+	}
+}
+
+// TestNothingComesAboutOfNobody: what has to come about has not while all nodes are down, and there is nobody of whom it could hold.
+func TestNothingComesAboutOfNobody(t *testing.T) {
+	s, n0, n1 := pair()
+	names := []string{"ledgers_equal", "all_know_all", "all_have_charter", "no_corrupt_blob"}
+	s.scenario = scenario.Scenario{Duration: time.Hour}
+	for _, name := range names {
+		c := []scenario.Check{{Name: name}}
+		s.scenario.Sometimes = append(s.scenario.Sometimes, c[0])
+		s.scenario.Eventually = append(s.scenario.Eventually, scenario.Eventually{Of: "start", Within: time.Minute, Checks: c})
+	}
+	s.planChecks()
+	was0, was1 := n0.agent, n1.agent
+	n0.agent, n1.agent = nil, nil
+	s.look(time.Second)
+	for _, c := range s.checks {
+		if c.held || c.last == "" {
+			t.Errorf("%s %s held of nobody: %q", c.kind, c.check.Name, c.last)
+		}
+	}
+	n0.agent, n1.agent = was0, was1
+	for _, a := range []*agent{was0, was1} {
+		a.status.Charter, a.nodes = 1, []api.Node{{Node: n0.ID()}, {Node: n1.ID()}}
+	}
+	s.look(2 * time.Second)
+	for _, c := range s.checks {
+		if !c.held {
+			t.Errorf("%s %s: %s", c.kind, c.check.Name, c.last)
+		}
 	}
 }
 

@@ -32,9 +32,9 @@ func onlyDropped(t *story, _ Machine, n Agent, place string) string {
 	return ""
 }
 
-// speaksOf reports whether an alert is about a machine of a place.
+// speaksOf reports whether an alert is about a machine of a place: it begins with the name of whom it is about.
 func (t *story) speaksOf(alert, place string) bool {
-	return slices.ContainsFunc(t.suspects(place), func(m Machine) bool { return strings.Contains(alert, m.NodeName()+" (") })
+	return slices.ContainsFunc(t.suspects(place), func(m Machine) bool { return strings.HasPrefix(alert, m.NodeName()+" (") })
 }
 
 func chartersNeverGoBack(t *story, m Machine, n Agent, _ string) string {
