@@ -78,7 +78,7 @@ func (s *stage) Machines() []Machine {
 // pair is a story of two machines, s/n0 and s/n1.
 func pair() (t *story, n0, n1 *machine) {
 	n0, n1 = &machine{name: "n0", agent: &agent{}}, &machine{name: "n1", agent: &agent{}}
-	return &story{Stage: &stage{machines: []*machine{n0, n1}}, charter: 1, shown: map[string]uint64{}, right: map[string]rightFiles{}, revoked: map[ident.NodeID]revocation{}, knew: map[string]time.Duration{}, trace: NewTrace()}, n0, n1
+	return &story{Stage: &stage{machines: []*machine{n0, n1}}, charter: 1, shown: map[string]uint64{}, right: map[string]rightFiles{}, revoked: map[ident.NodeID]revocation{}, knew: map[string]time.Duration{}, trace: NewTrace(), told: newTold()}, n0, n1
 }
 
 // holds wants a check to be as said: "" is right, and else what is wrong begins so.

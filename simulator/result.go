@@ -47,7 +47,7 @@ type Uplink struct {
 	Site       string `json:"site"`
 	DownBytes  int64  `json:"down_bytes"`
 	UpBytes    int64  `json:"up_bytes"`
-	BlobBytes  int64  `json:"blob_bytes"`  // chunks that came down it; of nodes that are up
+	BlobBytes  int64  `json:"blob_bytes"`  // chunks that came down it; of nodes that do not answer, as far as they had told before
 	IdealBytes int64  `json:"ideal_bytes"` // each byte of a release that was new to the site, once
 }
 
@@ -101,11 +101,7 @@ func (t *story) uplinkOf(site string) Uplink {
 		}
 	}
 	for _, m := range Placed(t.Machines(), site) {
-		if n := m.Agent(); n != nil {
-			for _, b := range n.Holdings() {
-				u.BlobBytes += b.FromUplinkBytes
-			}
-		}
+		u.BlobBytes += t.told.came(m)
 	}
 	return u
 }
@@ -122,7 +118,7 @@ func (t *story) needed(site, ref string) (bytes int64, ok bool) {
 			if b.Digest != t.releases[ref].digest || !b.Complete {
 				continue
 			}
-			if need := b.NeededBytes(); !ok || need < bytes {
+			if need := t.told.needed(m, b); !ok || need < bytes {
 				bytes, ok = need, true
 			}
 		}

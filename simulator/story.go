@@ -62,6 +62,7 @@ type story struct {
 	begun map[string]bool // what has run on a machine, by place, deployment and release; see inItsTime
 
 	right map[string]rightFiles // by place
+	told  told
 }
 
 // Progress is how far a story has come.
@@ -77,7 +78,7 @@ type Progress struct {
 func Tell(ctx context.Context, s scenario.Scenario, stage Stage, trace *Trace, o Options) (Result, error) {
 	t := &story{Stage: stage, scenario: s, trace: trace, rand: Rand(s.Seed, "story"), progress: o.Progress, recorder: newRecorder(o), ends: map[int]func() error{},
 		releases: map[string]release{}, latest: map[string]string{}, right: map[string]rightFiles{}, charter: 1, shown: map[string]uint64{},
-		revoked: map[ident.NodeID]revocation{}, knew: map[string]time.Duration{}, begun: map[string]bool{}}
+		revoked: map[ident.NodeID]revocation{}, knew: map[string]time.Duration{}, begun: map[string]bool{}, told: newTold()}
 	if t.progress == nil {
 		t.progress = func(Progress) {}
 	}
@@ -119,6 +120,7 @@ func (t *story) plan() {
 		}
 		t.acts = append(t.acts, act{f.At, rankFault, func() (err error) {
 			t.trace.Note(faultPlace(f), "fault", "%s", DescribeFault(f))
+			t.hear(f)
 			t.ends[i], err = t.Begin(f)
 			return err
 		}})
