@@ -152,6 +152,22 @@ func TestKnowsAll(t *testing.T) {
 	holds(t, s, all, "")
 }
 
+// TestMirroredOnceInTwoLives: what a node had from a mirror before it died counts.
+func TestMirroredOnceInTwoLives(t *testing.T) {
+	s, n0, _ := pair()
+	s.scenario.Sites = []scenario.Site{{Name: "s"}}
+	s.releases = map[string]release{"app@1": {content: make([]byte, 1000), digest: "d"}}
+	once := scenario.Check{Name: "mirrored_once", Arg: "app@1"}
+	n0.agent.blobs = []api.Blob{{Digest: "d", FromMirrorBytes: 600}}
+	holds(t, s, once, "")
+	s.hear(scenario.Fault{Kind: scenario.Crash, On: "s/n0"})
+	was := n0.agent
+	n0.agent = nil
+	holds(t, s, once, "")
+	n0.agent = was
+	holds(t, s, once, "s had 1200 bytes of app@1 from mirrors, which has 1000")
+}
+
 // TestDroppedOfALikeName: a node's name may end as another's does.
 func TestDroppedOfALikeName(t *testing.T) {
 	s, n0, _ := pair()

@@ -101,7 +101,9 @@ func (t *story) uplinkOf(site string) Uplink {
 		}
 	}
 	for _, m := range Placed(t.Machines(), site) {
-		u.BlobBytes += t.told.came(m)
+		for _, b := range t.told.came(m) {
+			u.BlobBytes += b.FromUplinkBytes
+		}
 	}
 	return u
 }

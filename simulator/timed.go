@@ -54,15 +54,7 @@ const mirrorSlack = 0.05
 func mirroredOnce(t *story, ref string) string {
 	r, from := t.releases[ref], map[string]int64{}
 	for _, m := range t.Machines() {
-		n := m.Agent()
-		if n == nil {
-			continue
-		}
-		for _, b := range n.Holdings() {
-			if b.Digest == r.digest {
-				from[m.Site()] += b.FromMirrorBytes
-			}
-		}
+		from[m.Site()] += t.told.came(m)[r.digest].FromMirrorBytes
 	}
 	any := false
 	for _, s := range t.scenario.Sites {

@@ -8,13 +8,29 @@ import (
 // told is what nodes have said of blobs before a fault that has them say no more: of how one came, a node that was started anew knows
 // nothing.
 type told struct {
-	before map[string]int64    // by place: bytes that came down the uplink in lives that have ended
-	last   map[string]int64    // by place: in the life that goes on, when the node was asked last
+	before map[string]came     // by place: in lives that have ended
+	last   map[string]came     // by place: in the life that goes on, when the node was asked last
 	need   map[[2]string]int64 // by place and digest: what was needed of others
 }
 
+// came is how many bytes of each blob came to a node, by digest.
+type came map[string]api.Blob
+
 func newTold() told {
-	return told{before: map[string]int64{}, last: map[string]int64{}, need: map[[2]string]int64{}}
+	return told{before: map[string]came{}, last: map[string]came{}, need: map[[2]string]int64{}}
+}
+
+// plus returns both.
+func (c came) plus(more came) came {
+	sum := came{}
+	for _, part := range []came{c, more} {
+		for digest, b := range part {
+			b.FromUplinkBytes += sum[digest].FromUplinkBytes
+			b.FromMirrorBytes += sum[digest].FromMirrorBytes
+			sum[digest] = b
+		}
+	}
+	return sum
 }
 
 // hear asks nodes before a fault ends their lives, or has them stand still. One that stands still already, or waits for its disk, has said
@@ -27,7 +43,7 @@ func (t *story) hear(f scenario.Fault) {
 	for _, m := range Placed(t.Machines(), f.On) {
 		t.told.ask(m)
 		if ends {
-			t.told.before[Place(m)] += t.told.last[Place(m)]
+			t.told.before[Place(m)] = t.told.before[Place(m)].plus(t.told.last[Place(m)])
 			delete(t.told.last, Place(m))
 		}
 	}
@@ -38,19 +54,20 @@ func (o told) ask(m Machine) {
 	if n == nil {
 		return
 	}
-	o.last[Place(m)] = 0
+	all := came{}
 	for _, b := range n.Holdings() {
-		o.last[Place(m)] += b.FromUplinkBytes
+		all[b.Digest] = b
 		if b.Complete {
 			o.need[[2]string{Place(m), b.Digest}] = o.needed(m, b)
 		}
 	}
+	o.last[Place(m)] = all
 }
 
-// came is how many bytes came down the uplink to a machine, in all its lives.
-func (o told) came(m Machine) int64 {
+// came is what came to a machine, in all its lives.
+func (o told) came(m Machine) came {
 	o.ask(m)
-	return o.before[Place(m)] + o.last[Place(m)]
+	return o.before[Place(m)].plus(o.last[Place(m)])
 }
 
 // needed is what a complete blob took of others when it came.
