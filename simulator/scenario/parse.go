@@ -58,7 +58,7 @@ func (r *reader) judge(root *yaml.Node, s Scenario, known Invariants) Scenario {
 	}
 	s = s.settled()
 	for _, p := range s.problems(known) {
-		if !unread[itemOf(p.field)] {
+		if !unread[itemOf(p.field)] && !unread[listOf(p.field)] { // one item may stand for the list
 			r.found = append(r.found, Problem{lineOf(root, p.field), p.field, p.text})
 		}
 	}

@@ -137,10 +137,11 @@ func setField() field[Fault] {
 		name: "set", doc: "what it is put to, instead of jump", shape: c.shape,
 		read: func(r *reader, n *yaml.Node, path string, into *Fault) {
 			var t time.Time
+			before := len(r.found)
 			c.read(r, n, path, &t)
 			jump := t.Sub(Epoch.Add(into.At))
 			switch {
-			case t.IsZero():
+			case len(r.found) > before:
 			case into.Jump != 0:
 				r.add(n, path, "stands beside jump: write one of them")
 			case jump.Abs() > maxJump:
