@@ -25,9 +25,12 @@ type engine struct {
 	run   func(context.Context, scenario.Scenario, simulator.Options) (simulator.Result, error)
 }
 
+// nativeEngine is what plays where no engine is named.
+const nativeEngine = "native"
+
 // engines are all that there are.
 func engines() []engine {
-	return []engine{{"native", nativeReady, native.Run}, {"replay", replayReady, runReplay}, {"netns", netns.Check, runNetns}}
+	return []engine{{nativeEngine, nativeReady, native.Run}, {"replay", replayReady, runReplay}, {"netns", netns.Check, runNetns}}
 }
 
 func engineNames() string {

@@ -208,7 +208,7 @@ func (h *hunter) hunt(ctx context.Context, m mutant.Mutant) (hunted, error) {
 }
 
 func (h *hunter) player(m mutant.Name) *player {
-	return &player{exe: h.exe, engine: "native", env: []string{"SELVAGE_MUTANT=" + string(m)}, limit: huntLimit}
+	return &player{exe: h.exe, engine: nativeEngine, env: []string{"SELVAGE_MUTANT=" + string(m)}, limit: huntLimit}
 }
 
 func (h *hunter) show(format string, args ...any) {

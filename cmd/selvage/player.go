@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -55,7 +56,7 @@ func (v verdict) of(by string) string {
 	return ""
 }
 
-// play plays a scenario once. An error means that ctx is over, or that no process could be started: the story has not failed.
+// play plays a scenario once. An error means that ctx is over, the story was interrupted, or no process could be started: it has not failed.
 func (p *player) play(ctx context.Context, file string, seed uint64) (verdict, error) {
 	limited, cancel := context.WithTimeout(ctx, p.limit)
 	defer cancel()
@@ -71,6 +72,8 @@ func (p *player) play(ctx context.Context, file string, seed uint64) (verdict, e
 		return nil, fmt.Errorf("start a process for the story: %w", err)
 	case err == nil:
 		return nil, nil
+	case cmd.ProcessState.ExitCode() == exitInterrupted: // an interrupt at the terminal is for both, and may come there first
+		return nil, context.Canceled
 	case errors.Is(limited.Err(), context.DeadlineExceeded):
 		return ended(fmt.Sprintf("was not over after %s", p.limit)), nil
 	}
@@ -107,10 +110,13 @@ func wrongOf(c simulator.Check) wrong {
 	w := wrong{by: c.Kind + " " + c.Name}
 	w.why = w.by + ": " + c.Detail
 	if c.Kind == "story" {
-		w.by = w.why // which says in what way it could not go on
+		w.by = linePattern.ReplaceAllString(w.why, "") // which says in what way it could not go on
 	}
 	return w
 }
+
+// linePattern is where a piece of work is in its file: a smaller scenario has it on another line.
+var linePattern = regexp.MustCompile(`\bline [0-9]+: `)
 
 // weight is less for a check of which it is more likely that it ended the story.
 func weight(c simulator.Check, r simulator.Result) int {
@@ -127,6 +133,14 @@ func weight(c simulator.Check, r simulator.Result) int {
 		return 4
 	}
 	return 5
+}
+
+// option names the engine to a command that plays a story again; "" if it is the one that plays without a word.
+func (p *player) option() string {
+	if p.engine == nativeEngine {
+		return ""
+	}
+	return " --engine " + p.engine
 }
 
 // firstLine is the line of a story's complaints that says most: a panic's or an error's, else the last.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -18,6 +20,7 @@ func TestJudge(t *testing.T) {
 		"over":  {Kind: "always", Name: "one_leader", UntilSeconds: 600, Detail: "two"},
 		"dear":  {Kind: "budget", Name: "makespan"},
 		"both":  {Kind: "always", Name: "one_holder", UntilSeconds: 600, Detail: "both"},
+		"work":  {Kind: "story", Name: "played_to_its_end", Detail: "at 20s: line 14: seed till@v1: node a/n0 is down"},
 		"ends":  {Kind: "story", Name: "played_to_its_end", Detail: "at 20s: no"},
 	}
 	for _, c := range []struct {
@@ -30,6 +33,7 @@ func TestJudge(t *testing.T) {
 		{[]string{"early", "dear", "open"}, verdict{{"sometimes led: a", "sometimes led: a: "}}},
 		{[]string{"early", "dear"}, verdict{{"budget makespan", "budget makespan: "}}},
 		{[]string{"over", "ends"}, verdict{{"story played_to_its_end: at 20s: no", "story played_to_its_end: at 20s: no"}}},
+		{[]string{"work"}, verdict{{"story played_to_its_end: at 20s: seed till@v1: node a/n0 is down", "story played_to_its_end: at 20s: line 14: seed till@v1: node a/n0 is down"}}},
 	} {
 		r := simulator.Result{VirtualSeconds: 60}
 		for _, name := range c.checks {
@@ -58,5 +62,13 @@ func TestStoryThatIsNotPlayedHasNotFailed(t *testing.T) {
 	p := &player{exe: t.TempDir(), engine: "native", limit: time.Minute}
 	if v, err := p.play(t.Context(), "any.yaml", 1); err == nil || v.failed() {
 		t.Errorf("verdict %v, error %v, want an error alone", v, err)
+	}
+}
+
+// TestStoryThatIsInterruptedHasNotFailed: an interrupt at the terminal may come to the story first.
+func TestStoryThatIsInterruptedHasNotFailed(t *testing.T) {
+	v, err := standIn(t, "exit 130").play(t.Context(), "any.yaml", 1)
+	if !errors.Is(err, context.Canceled) || v.failed() {
+		t.Errorf("verdict %v, error %v, want that it was interrupted", v, err)
 	}
 }

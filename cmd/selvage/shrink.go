@@ -42,12 +42,12 @@ func (p *player) shrink(ctx context.Context, env *environment, s scenario.Scenar
 	if err := ctx.Err(); err != nil {
 		return "", err // what there is may not be the smallest
 	}
-	return writeSmall(small, r)
+	return p.writeSmall(small, r)
 }
 
 // writeSmall writes the smallest scenario that fails to a file that was not there before, and returns its name: two that are
 // swept may have one name.
-func writeSmall(small scenario.Scenario, r swept) (string, error) {
+func (p *player) writeSmall(small scenario.Scenario, r swept) (string, error) {
 	base := fmt.Sprintf("%s-seed%d", strings.TrimSuffix(r.Scenario, filepath.Ext(r.Scenario)), small.Seed)
 	for n := 1; ; n++ {
 		name := base + ".yaml"
@@ -61,17 +61,19 @@ func writeSmall(small scenario.Scenario, r swept) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		_, err = f.Write(append(headOf(name, r), small.Marshal()...))
+		_, err = f.Write(append(p.headOf(name, r), small.Marshal()...))
 		return name, errors.Join(err, f.Close())
 	}
 }
 
 // headOf is the comment that the smallest scenario begins with.
-func headOf(name string, r swept) []byte {
+func (p *player) headOf(name string, r swept) []byte {
 	f := r.Failed[0]
-	return fmt.Appendf(nil, "# Left of %s by 'selvage sim sweep': it fails in the same way. Of the whole, seed %d failed with\n"+
-		"#   %s\n"+
-		"# Play it again:                                'selvage sim run %s --trace'\n"+
-		"# Play it again, the same each time, if slower: 'selvage sim replay %s --trace'\n",
-		r.Scenario, f.Seed, strings.Join(strings.Fields(f.Why), " "), name, name)
+	head := fmt.Appendf(nil, "# Left of %s by 'selvage sim sweep': it fails in the same way. Of the whole, seed %d failed with\n#   %s\n",
+		r.Scenario, f.Seed, strings.Join(strings.Fields(f.Why), " "))
+	if p.option() != "" {
+		return fmt.Appendf(head, "# Play it again: 'selvage sim run %s%s --trace'\n", name, p.option())
+	}
+	return fmt.Appendf(head, "# Play it again:                                'selvage sim run %s --trace'\n"+
+		"# Play it again, the same each time, if slower: 'selvage sim replay %s --trace'\n", name, name)
 }

@@ -43,7 +43,7 @@ func newSimRun(env *environment) *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return p.play(c, env, args[0], names...) },
 	}
-	c.Flags().StringSliceVar(&names, "engine", []string{"native"}, "what plays it: one of "+engineNames()+", or several as native,netns")
+	c.Flags().StringSliceVar(&names, "engine", []string{nativeEngine}, "what plays it: one of "+engineNames()+", or several as native,netns")
 	p.flags(c)
 	return c
 }

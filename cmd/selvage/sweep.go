@@ -38,7 +38,7 @@ func newSimSweep(env *environment) *cobra.Command {
 	c.Flags().IntVar(&o.seeds, "seeds", 100, "how many seeds")
 	c.Flags().Uint64Var(&o.from, "from", 1, "the first of them")
 	c.Flags().IntVar(&o.jobs, "jobs", runtime.NumCPU(), "how many stories are played at a time")
-	c.Flags().StringVar(&o.engine, "engine", "native", "what plays them: one of "+engineNames())
+	c.Flags().StringVar(&o.engine, "engine", nativeEngine, "what plays them: one of "+engineNames())
 	c.Flags().BoolVar(&o.shrink, "shrink", true, "make failing scenarios smaller")
 	return c
 }
@@ -124,7 +124,7 @@ func (p *player) sweepAll(ctx context.Context, env *environment, o sweepOptions,
 		err = perr
 	}
 	if err == nil && failed > 0 {
-		err = hinted(fmt.Errorf("%d of %d stories failed", failed, played), "'selvage sim run FILE --seed N --trace' plays one of them again")
+		err = hinted(fmt.Errorf("%d of %d stories failed", failed, played), "'selvage sim run FILE"+p.option()+" --seed N --trace' plays one of them again")
 	}
 	return err
 }

@@ -58,3 +58,26 @@ func TestShrinkThatIsInterrupted(t *testing.T) {
 		t.Errorf("%q, %v, files %q", name, err, left)
 	}
 }
+
+// TestSmallestSaysItsEngine: what is said of playing a story again names the engine with which it failed.
+func TestSmallestSaysItsEngine(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var out, errs bytes.Buffer
+	env := &environment{out: &out, err: &errs, format: "table"}
+	for engine, again := range map[string]string{"native": "run a-seed1.yaml --trace'", "netns": "run a-seed1.yaml --engine netns --trace'"} {
+		p := standIn(t, "exit 1")
+		p.engine = engine
+		err := p.sweepAll(t.Context(), env, sweepOptions{seeds: 1, from: 1, jobs: 1, shrink: true}, []story{{"a.yaml", scenario.Scenario{}}})
+		text, rerr := os.ReadFile("a-seed1.yaml")
+		if rerr != nil || !strings.Contains(string(text), again) {
+			t.Errorf("%s: %v, %s", engine, rerr, text)
+		}
+		var f *failure
+		if named := "--engine " + engine; !errors.As(err, &f) || strings.Contains(f.hint, named) != (engine != "native") {
+			t.Errorf("%s: %v, %+v", engine, err, f)
+		}
+		if err := os.Remove("a-seed1.yaml"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
