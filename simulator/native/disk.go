@@ -109,6 +109,15 @@ func (f *machineFS) SyncDir(name string) error {
 	return f.FS.SyncDir(name)
 }
 
+// Free implements disk.FS. A full disk has none.
+func (f *machineFS) Free() (free, total uint64, err error) {
+	free, total, err = f.FS.Free()
+	if f.m.full.Load() > 0 {
+		free = 0
+	}
+	return free, total, err
+}
+
 // machineFile is an open file of a machineFS.
 type machineFile struct {
 	disk.File

@@ -57,3 +57,21 @@ func TestPowerCutOfWhatIsDown(t *testing.T) {
 		t.Error("20 power cuts lost nothing")
 	}
 }
+
+// TestFullDiskHasNoRoom: who asks a full disk first is told so, too.
+func TestFullDiskHasNoRoom(t *testing.T) {
+	live(t, fleet(t, 1, 1), func(w *world) {
+		m := w.machines[0]
+		f := &machineFS{FS: m.fs, m: m, life: m.life}
+		if free, _, err := f.Free(); free == 0 || err != nil {
+			t.Errorf("%d free, %v", free, err)
+		}
+		end := w.count("s0", func(m *machine, by int32) { m.full.Add(by) })
+		if free, total, err := f.Free(); free != 0 || total == 0 || err != nil {
+			t.Errorf("a full disk has %d of %d free, %v", free, total, err)
+		}
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+	})
+}
