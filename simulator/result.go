@@ -183,6 +183,9 @@ func transfer(bytes, bitsPerSecond int64) time.Duration {
 	return time.Duration(float64(bytes) * 8 / float64(bitsPerSecond) * float64(time.Second))
 }
 
+// blobRatio is the budget of blobs alone; of all else some comes to each site.
+const blobRatio = "blob_ratio"
+
 // budget judges what the story cost.
 func (t *story) budget(r Result) []Check {
 	b := t.scenario.Budget
@@ -198,12 +201,14 @@ func (t *story) budget(r Result) []Check {
 				c.OK, c.Detail = false, fmt.Sprintf("%s: cannot be judged: no node that is up has the whole of %s", u.Site, ref)
 			} else if u.IdealBytes > 0 && got > bound {
 				c.OK, c.Detail = false, fmt.Sprintf("%s: %d bytes are %.2f times the ideal, at most %.2f", u.Site, cost(u), got, bound)
+			} else if u.IdealBytes == 0 && name == blobRatio && cost(u) > 0 {
+				c.OK, c.Detail = false, fmt.Sprintf("%s: %d bytes of blobs came, and it had to get none", u.Site, cost(u))
 			}
 		}
 		out = append(out, c)
 	}
 	ratio("uplink_ratio", b.UplinkRatio, func(u Uplink) int64 { return u.DownBytes })
-	ratio("blob_ratio", b.BlobRatio, func(u Uplink) int64 { return u.BlobBytes })
+	ratio(blobRatio, b.BlobRatio, func(u Uplink) int64 { return u.BlobBytes })
 	if b.BlobBytes > 0 {
 		out = append(out, blobBytes(b.BlobBytes, r.Uplinks))
 	}

@@ -48,6 +48,22 @@ func TestBudgetWithoutAnIdeal(t *testing.T) {
 	}
 }
 
+// TestBudgetOfWhatNobodyNeeded: blobs that came to a site which had to get none are over any bound.
+func TestBudgetOfWhatNobodyNeeded(t *testing.T) {
+	s, _, _ := pair()
+	s.scenario = scenario.Scenario{Sites: []scenario.Site{{Name: "s"}}, Budget: scenario.Budget{BlobRatio: 1.1, UplinkRatio: 1.5}}
+	for _, c := range []struct {
+		u  Uplink
+		ok bool
+	}{{Uplink{Site: "s", DownBytes: 1000}, true}, {Uplink{Site: "s", DownBytes: 1000, BlobBytes: 500}, false}} {
+		for _, b := range s.budget(Result{Uplinks: []Uplink{c.u}}) {
+			if want := c.ok || b.Name == "uplink_ratio"; b.OK != want { // gossip comes anyway
+				t.Errorf("%+v: %+v", c.u, b)
+			}
+		}
+	}
+}
+
 // TestBound: whichever of the links allows least.
 func TestBound(t *testing.T) {
 	const mbit = 1_000_000
