@@ -26,8 +26,8 @@ func (p *player) shrink(ctx context.Context, env *environment, s scenario.Scenar
 	_ = trial.Close() // it is written by name
 	defer os.Remove(trial.Name())
 	bar := newProgress(env.err)
-	tries := 0
-	small := scenario.Minimize(s.Expand(), func(candidate scenario.Scenario) bool {
+	tries, again := 0, false
+	fails := func(candidate scenario.Scenario) bool {
 		if tries++; ctx.Err() != nil {
 			return false
 		}
@@ -36,18 +36,24 @@ func (p *player) shrink(ctx context.Context, env *environment, s scenario.Scenar
 			return false
 		}
 		v, err := p.play(ctx, trial.Name(), candidate.Seed)
-		return err == nil && v.of(r.Failed[0].by) != ""
-	}, maxShrink)
+		failed := err == nil && v.of(r.Failed[0].by) != ""
+		again = again || failed
+		return failed
+	}
+	small := scenario.Minimize(s.Expand(), fails, maxShrink)
+	if !again {
+		fails(small) // the whole of it, which was not asked about
+	}
 	bar.End()
 	if err := ctx.Err(); err != nil {
 		return "", err // what there is may not be the smallest
 	}
-	return p.writeSmall(small, r)
+	return p.writeSmall(small, r, again)
 }
 
 // writeSmall writes the smallest scenario that fails to a file that was not there before, and returns its name: two that are
 // swept may have one name.
-func (p *player) writeSmall(small scenario.Scenario, r swept) (string, error) {
+func (p *player) writeSmall(small scenario.Scenario, r swept, again bool) (string, error) {
 	base := fmt.Sprintf("%s-seed%d", strings.TrimSuffix(r.Scenario, filepath.Ext(r.Scenario)), small.Seed)
 	for n := 1; ; n++ {
 		name := base + ".yaml"
@@ -61,16 +67,20 @@ func (p *player) writeSmall(small scenario.Scenario, r swept) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		_, err = f.Write(append(p.headOf(name, r), small.Marshal()...))
+		_, err = f.Write(append(p.headOf(name, r, again), small.Marshal()...))
 		return name, errors.Join(err, f.Close())
 	}
 }
 
-// headOf is the comment that the smallest scenario begins with.
-func (p *player) headOf(name string, r swept) []byte {
-	f := r.Failed[0]
-	head := fmt.Appendf(nil, "# Left of %s by 'selvage sim sweep': it fails in the same way. Of the whole, seed %d failed with\n#   %s\n",
-		r.Scenario, f.Seed, strings.Join(strings.Fields(f.Why), " "))
+// headOf is the comment that the smallest scenario begins with; again is whether it has failed since it was made. Stories of one seed are
+// alike, and not all equal.
+func (p *player) headOf(name string, r swept, again bool) []byte {
+	f, how := r.Failed[0], "it fails in the same way"
+	if !again {
+		how = "it did not fail when it was played again"
+	}
+	head := fmt.Appendf(nil, "# Left of %s by 'selvage sim sweep': %s. Of the whole, seed %d failed with\n#   %s\n",
+		r.Scenario, how, f.Seed, strings.Join(strings.Fields(f.Why), " "))
 	if p.option() != "" {
 		return fmt.Appendf(head, "# Play it again: 'selvage sim run %s%s --trace'\n", name, p.option())
 	}

@@ -81,3 +81,26 @@ func TestSmallestSaysItsEngine(t *testing.T) {
 		}
 	}
 }
+
+// TestSmallestThatFailsOnce: a scenario that was seen to fail once, and not again, is not said to fail.
+func TestSmallestThatFailsOnce(t *testing.T) {
+	t.Chdir(t.TempDir())
+	env := &environment{out: &bytes.Buffer{}, err: &bytes.Buffer{}, format: "table"}
+	whole := scenario.Scenario{Sites: []scenario.Site{{Name: "a", Nodes: 2}}, Duration: time.Minute}
+	for line, want := range map[string]string{
+		`mkdir once 2>/dev/null && exit 1; exit 0`: "it did not fail when it was played again",
+		`exit 1`: "it fails in the same way",
+		`case $3 in *shrink*) grep -q "nodes: 1" $3 && exit 0;; esac; exit 1`: "it fails in the same way",
+	} {
+		if err := standIn(t, line).sweepAll(t.Context(), env, sweepOptions{seeds: 1, from: 1, jobs: 1, shrink: true}, []story{{"a.yaml", whole}}); err == nil {
+			t.Error("nothing failed")
+		}
+		text, err := os.ReadFile("a-seed1.yaml")
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s: %v, %s", line, err, text)
+		}
+		if err := os.Remove("a-seed1.yaml"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
