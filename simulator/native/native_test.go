@@ -1,6 +1,7 @@
 package native
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,6 +66,16 @@ func TestChecksBite(t *testing.T) {
 			}
 			t.Errorf("nothing says %q: %+v", c.want, r.Checks)
 		})
+	}
+}
+
+// TestNothingRots: where no blob is on a disk, none goes bad, and a story that wants that says so.
+func TestNothingRots(t *testing.T) {
+	for at, want := range map[string]string{"1s": "have the disks of b go bad: there is no blob on them", "40s": ""} {
+		r, err := Run(t.Context(), parse(t, twoSites+"faults: [{at: "+at+", rot: b}]\nduration: 1m\n"), simulator.Options{})
+		if got := fmt.Sprint(err); (want == "") != (err == nil) || !strings.Contains(got, want) && want != "" {
+			t.Errorf("at %s: %v, %+v", at, err, r.Checks)
+		}
 	}
 }
 
