@@ -43,6 +43,7 @@ type machine struct {
 	process *process // nil while it is down
 	wanted  bool     // it shall be up
 	view    *view    // what it told last; nil if it has told nothing since it was started
+	silent  bool     // it did not answer when it was asked after that
 	failed  error    // it ended as no node should
 	words   string   // the last that it logged
 }
@@ -87,11 +88,11 @@ func (m *machine) ID() ident.NodeID { return m.id }
 // Disk implements simulator.Machine.
 func (m *machine) Disk() disk.FS { return m.fs }
 
-// Agent implements simulator.Machine. It is nil also while the process is stopped, for it cannot be asked.
+// Agent implements simulator.Machine. It is nil also while the process is stopped, for it cannot be asked, and while it does not answer.
 func (m *machine) Agent() simulator.Agent {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.process == nil || m.view == nil || m.still > 0 {
+	if m.process == nil || m.view == nil || m.silent || m.still > 0 {
 		return nil
 	}
 	return m.view
@@ -150,7 +151,7 @@ func (m *machine) start() error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", m, err)
 	}
-	if m.process, m.view = p, nil; m.still > 0 {
+	if m.process, m.view, m.silent = p, nil, false; m.still > 0 {
 		p.signal(syscall.SIGSTOP)
 	}
 	return nil
@@ -191,8 +192,8 @@ func (m *machine) take() (p *process, wanted bool) {
 	return p, wanted
 }
 
-// look asks the node how it does. A node that was started is waited for; one that answered before and is slow
-// now is taken to be as it was.
+// look asks the node how it does. A node that was started is waited for; one that answered before, and does not within askLimit, is not
+// seen until it does.
 func (m *machine) look(ctx context.Context) {
 	m.mu.Lock()
 	p, before, still := m.process, m.view, m.still
@@ -212,6 +213,7 @@ func (m *machine) look(ctx context.Context) {
 		}
 		if before != nil || ctx.Err() != nil || time.Now().After(end) {
 			m.stage.trace.Note(m.String(), "does not answer", "%v", err)
+			m.missed(p)
 			return
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -223,8 +225,15 @@ func (m *machine) saw(p *process, v *view) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.process == p {
-		m.view = v
+		m.view, m.silent = v, false
 	}
+}
+
+// missed notes that a process did not answer, unless that is not the machine's any more.
+func (m *machine) missed(p *process) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.silent = m.silent || m.process == p
 }
 
 // lost notes that a process has ended by itself. A node that says why it cannot run may do so, for a
