@@ -25,15 +25,15 @@ const (
 // act is something that happens at a moment of the story.
 type act struct {
 	at   time.Duration
-	rank int // of acts of one moment: backups, the ends of faults, work, faults
+	rank int // of acts of one moment: the ends of faults, work, backups, faults
 	do   func() error
 }
 
 // The ranks of acts of one moment.
 const (
-	rankBackup = iota
-	rankEnd
+	rankEnd = iota
 	rankWork
+	rankBackup // of who has just joined, too
 	rankFault
 )
 

@@ -69,6 +69,19 @@ func TestChecksBite(t *testing.T) {
 	}
 }
 
+// TestBackupOfWhoHasJustJoined: a backup that is made when a machine joins is of that, too.
+func TestBackupOfWhoHasJustJoined(t *testing.T) {
+	r, err := Run(t.Context(), parse(t, `
+sites: [{name: a, nodes: 2}]
+faults: [{at: 20s, for: 2s, restore: {on: a, from: 6s}}]
+work: [{at: 6s, join: {site: a, name: late}}]
+eventually: {within: 1m, of: heal, check: [all_up, all_know_all]}
+`), simulator.Options{})
+	if err != nil || !r.OK {
+		t.Errorf("%v, %+v", err, r.Checks)
+	}
+}
+
 // TestNothingRots: where no blob is on a disk, none goes bad, and a story that wants that says so.
 func TestNothingRots(t *testing.T) {
 	for at, want := range map[string]string{"1s": "have the disks of b go bad: there is no blob on them", "40s": ""} {

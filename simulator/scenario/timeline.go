@@ -218,6 +218,7 @@ func (c *checker) fault(now *state, e event) {
 		c.want(f.Backup <= f.At, at+".from", "the backup cannot be made after it is restored, at %s", durationText(f.At))
 		if f.Backup <= f.At && c.place(at+".on", f.On, f.Backup) {
 			c.stop(now, at+".on", e)
+			c.backedUp(at+".from", f)
 		}
 	case SlowDisk:
 		c.place(at+".on", f.On, e.at)
@@ -229,6 +230,15 @@ func (c *checker) fault(now *state, e event) {
 			c.want(!strings.Contains(f.On, "/"), at+".on", "an uplink is of a site: write %s", siteOf(f.On))
 			c.want(f.Link != uplinks(c.s.Sites)[f.On], at+".uplink", "changes nothing: write what differs from the site's")
 			c.uplink(at+".uplink", f.Link)
+		}
+	}
+}
+
+// backedUp wants no node to have come to a place between the backup and what it is for.
+func (c *checker) backedUp(field string, f *Fault) {
+	for _, node := range c.nodes(f.On, f.At) {
+		if c.missing(node, f.Backup) != "" {
+			c.want(false, field, "%s has no backup of then: it joins at %s, and is of %s when that is restored", node, durationText(c.joins[node]), f.On)
 		}
 	}
 }
