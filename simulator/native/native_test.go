@@ -94,7 +94,9 @@ func TestNothingRots(t *testing.T) {
 
 // TestWorkWhereAFaultEnds: what a fault stopped runs again at the moment when it ends, and people can work there then.
 func TestWorkWhereAFaultEnds(t *testing.T) {
-	for _, fault := range []string{"crash: b/n1", "powercut: b", "pause: b/n1", "restore: {on: b/n1, from: 4s}"} {
+	for _, fault := range []string{"crash: b/n1", "powercut: b", "pause: b/n1", "restore: {on: b/n1, from: 4s}",
+		"crash: b/n1}, {at: 6s, for: 30s, slowdisk: {on: b/n1, sync: 1s}"} { // to start takes it a while
+
 		r, err := Run(t.Context(), parse(t, `
 sites: [{name: a, nodes: 1}, {name: b, nodes: 2}]
 faults: [{at: 5s, for: 10s, `+fault+`}]

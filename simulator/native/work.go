@@ -23,11 +23,17 @@ import (
 	"selvage/simulator/scenario"
 )
 
-// at returns the node that a person works at.
+// at returns the node that a person works at, who waits for one that is about to start.
 func (w *world) at(name string) (*node.Node, error) {
 	m := w.byName[name]
 	if m == nil {
 		return nil, fmt.Errorf("there is no node %s", name)
+	}
+	m.mu.Lock()
+	l := m.life
+	m.mu.Unlock()
+	if l != nil {
+		<-l.started
 	}
 	n := m.node()
 	if n == nil {
