@@ -3,6 +3,7 @@ package network
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -30,6 +31,8 @@ type pipe struct {
 	spent  int64 // bytes of the budget in the period
 	period time.Duration
 	over   bool // a packet did not fit into the period's budget
+	// accounts are what was spent of budgets that the link has had and may have again: at most maxAccounts, the newest.
+	accounts []account
 
 	out   []exit
 	tally Counters
@@ -90,7 +93,7 @@ func (q *pipe) settle(now time.Duration, rnd *rand.Rand) {
 func (q *pipe) set(now time.Duration, l Link, rnd *rand.Rand) {
 	q.settle(now, rnd)
 	if l.Budget != q.link.Budget {
-		q.spent, q.over = 0, false
+		q.account(l.Budget)
 	}
 	if l.CoDel != q.link.CoDel {
 		q.codel = codel{}
@@ -223,6 +226,36 @@ func (q *pipe) pay(now time.Duration, bytes int) bool {
 	}
 	q.spent += int64(bytes)
 	return true
+}
+
+// account is how a budget stood when the link got another.
+type account struct {
+	budget  Budget
+	spent   int64
+	period  time.Duration
+	over    bool
+	carried int64 // by the link, ever, until then
+}
+
+// maxAccounts bounds the budgets that a link remembers; of one that is forgotten, nothing is spent.
+const maxAccounts = 16
+
+// account puts the budget that the link has aside, and takes up the account of another. What the link carried meanwhile is spent of that.
+func (q *pipe) account(next Budget) {
+	carried := q.tally.Bytes
+	if q.cur != nil {
+		carried += int64(q.cur.wire) // it has paid
+	}
+	if q.link.Budget.Bytes > 0 {
+		q.accounts = append(q.accounts, account{q.link.Budget, q.spent, q.period, q.over, carried})
+		q.accounts = q.accounts[max(0, len(q.accounts)-maxAccounts):]
+	}
+	q.spent, q.period, q.over = 0, 0, false
+	if i := slices.IndexFunc(q.accounts, func(a account) bool { return a.budget == next }); i >= 0 {
+		a := q.accounts[i]
+		q.accounts = slices.Delete(q.accounts, i, i+1)
+		q.spent, q.period, q.over = a.spent+max(0, carried-a.carried), a.period, a.over
+	}
 }
 
 // chance is true with probability p. It draws nothing if p is 0, so that what is not used changes nothing.

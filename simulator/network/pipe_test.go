@@ -293,6 +293,37 @@ func TestBudgetIsExact(t *testing.T) {
 	}
 }
 
+// TestBudgetComesBack: a link that has another budget for a time, or none, has no more left of its own than before, and pays from that what it
+// carried meanwhile.
+func TestBudgetComesBack(t *testing.T) {
+	for _, every := range []time.Duration{0, time.Hour} {
+		for _, meanwhile := range []Budget{{}, {Bytes: 1000}, {Bytes: 1500, Every: time.Minute}} {
+			own := Link{Rate: 8e6, Budget: Budget{Bytes: 3000, Every: every}}
+			b := newBench(own)
+			send := func(at time.Duration) {
+				for range 4 {
+					b.offer(at, 1000)
+				}
+				b.settle(at + 10*ms)
+			}
+			b.offer(0, 1000)
+			b.set(0, Link{Rate: 8e6, Budget: meanwhile}, b.rnd) // while the first is being sent
+			b.offer(0, 1000)
+			b.settle(10 * ms)
+			b.set(10*ms, own, b.rnd)
+			if send(10 * ms); b.tally.Bytes != 3000 {
+				t.Errorf("of %v, with %v for a time, %d bytes were carried", own.Budget, meanwhile, b.tally.Bytes)
+			}
+			if every == 0 {
+				continue
+			}
+			if send(time.Hour); b.tally.Bytes != 6000 {
+				t.Errorf("of %v, with %v for a time, %d bytes were carried in two periods", own.Budget, meanwhile, b.tally.Bytes)
+			}
+		}
+	}
+}
+
 func TestMTU(t *testing.T) {
 	b := newBench(Link{})
 	b.offer(0, 1500)

@@ -89,7 +89,7 @@ func checkUplink(up, down Link) error {
 }
 
 // SetUplink changes the uplink from now on. What waits in the queues is kept, and goes under the new
-// terms; what is being sent or under way goes under the old.
+// terms; what is being sent or under way goes under the old. A budget that comes back has what it had left.
 func (s *Site) SetUplink(up, down Link) error {
 	if err := checkUplink(up, down); err != nil {
 		return fmt.Errorf("set uplink of %s: %w", s.name, err)
