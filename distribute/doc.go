@@ -57,7 +57,7 @@
 //	lies in bitmaps, bad form         reported, put out                          TestBadHaves, TestEarlyBitmapOfAnotherBlob
 //	corrupt, short, surplus, unasked  reported, put out                          TestLiars, TestLiarComesBack, node.TestCorruptPeer
 //	slow, stalls, has it not          asked of others; reported, stays           TestLiars, TestGivesNothing, TestListDropByDrop, planner.TestMateOvertakesTheUplink
-//	says for ever what it gets, wants waited for within bounds                   TestClaimsWithoutEnd, TestTakesWithoutEnd, TestWholeWithoutEnd, TestWantsWithoutEnd, planner.TestWordsWithoutBytes
+//	says for ever what it gets, wants waited for within bounds                   TestClaimsWithoutEnd, TestTakesWithoutEnd, TestWholeWithoutEnd, TestWantsWithoutEnd, TestWaitsWithoutEnd, planner.TestWordsWithoutBytes
 //	a list that is not the blob's     reported, put out; of another root, stays  TestLiars, TestListOfAnotherRoot, store.TestListThatCircles
 //	asks for all, or for too much     bounded; reported                          TestAsksForEverythingAtOnce, TestAsksForWhatItMayNotHave, TestDeafPeer, TestStreamsAreBounded
 //	a release that does not add up    the fetch fails, says so, and rests        TestReleaseContradictsItself, node.TestReleaseContradictsItself, scenario contradicts

@@ -53,6 +53,32 @@ func TestClaimsWithoutEnd(t *testing.T) {
 	})
 }
 
+// A mate that says to have all, gives nothing, and says again and again that what it was asked for comes later, keeps nobody from the seed for
+// ever.
+func TestWaitsWithoutEnd(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		data := content(77, 8<<20)
+		liar, n, seed := w.node("a"), w.node("a"), w.node("b")
+		want := seed.add(data)
+		liar.add(data)
+		streams := 0
+		liar.serves(FetchProtocol, &streams, hold)
+		w.mesh()
+		w.net.wg.Go(func() {
+			for ; !n.whole(want) && n.swarm.ctx.Err() == nil; time.Sleep(2 * time.Second) {
+				liar.swarm.tellWaits(n.port.id, want.Digest)
+			}
+		})
+		if err := n.fetch(want, 12*time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		n.holds(want, data)
+		if streams == 0 || streams > 20 {
+			t.Errorf("the liar was asked %d times", streams)
+		}
+	})
+}
+
 // A node of another site that says again and again that it wants a blob, and asks for none of it, makes others wait at the seed for a
 // moment only.
 func TestWantsWithoutEnd(t *testing.T) {

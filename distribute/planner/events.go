@@ -190,13 +190,14 @@ func (p *Planner) Alive(id ident.NodeID, now time.Time) {
 }
 
 // Waits notes that a peer says that it sends what it was asked for later: that is as good as a sign of it for claimMost after what it
-// sent last, and beyond that if nobody else can give the same.
+// sent last, and beyond that if nobody else can give the same, at whatever cost: else its words alone could keep a blob for ever from being
+// got elsewhere.
 func (p *Planner) Waits(id ident.NodeID, now time.Time) {
 	switch q := p.peers[id]; {
 	case q == nil:
 	case now.Sub(q.active) < claimMost:
 		p.Alive(id, now)
-	case !p.replaceable(q, now):
+	case !p.dispensable(q, now):
 		q.sign(now)
 	}
 }

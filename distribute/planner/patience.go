@@ -107,6 +107,17 @@ func (p *Planner) replaceable(q *peer, now time.Time) bool {
 	return false
 }
 
+// dispensable is replaceable at whatever cost: by a peer beyond the uplink in a mate's place, and by a mirror.
+func (p *Planner) dispensable(q *peer, now time.Time) bool {
+	for _, r := range p.order {
+		able := r != q && r.trusted() && !now.Before(r.rest) && !p.shut(r)
+		if able && (r.flight == 0 || r.alive.After(q.alive)) && p.covers(r, q) {
+			return true
+		}
+	}
+	return false
+}
+
 // stands reports whether a peer can be asked in the place of another, if it has what that was asked for.
 func (p *Planner) stands(r, q *peer, now time.Time) bool {
 	return r != q && r.trusted() && !now.Before(r.rest) && (r.local || !q.local) && (q.mirror || !r.mirror)

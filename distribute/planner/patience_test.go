@@ -254,3 +254,38 @@ func TestWaitsIsBelieved(t *testing.T) {
 		}
 	}
 }
+
+// Who says for ever that what it was asked for comes later keeps nobody from who has it too, at whatever cost: a mate not from another site,
+// and nobody from a mirror.
+func TestWaitsWithoutEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		site   string // of who waits
+		mirror bool   // who has it too is one; else it is of another site
+	}{
+		"a mate, and another site has it": {"s", false},
+		"a mate, and a mirror has it":     {"s", true},
+		"a peer, and a mirror has it":     {"far", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			begin := time.Unix(1, 0)
+			p := New(Config{Self: ident.NodeID{9}, Site: "s", Sizes: chunksOf(400, 128<<10), Have: func(int) bool { return false }})
+			waits, other := ident.NodeID{1}, &giver{id: ident.NodeID{2}, rate: 1e6, delay: 20 * time.Millisecond}
+			p.PeerUp(waits, c.site, begin)
+			p.PeerHasAll(waits, begin)
+			if c.mirror {
+				p.Mirror(other.id, begin)
+			} else {
+				p.PeerUp(other.id, "far", begin)
+				p.PeerHasAll(other.id, begin)
+			}
+			const most = distrust*(claimMost+uplinkStall) + starveTime + 5*time.Minute
+			for at := time.Duration(0); at < most; at += time.Second {
+				p.Waits(waits, begin.Add(at))
+				listen(p, begin.Add(at), time.Second, other)
+			}
+			if !p.Done() {
+				t.Errorf("%d of 400 have not come after %v", p.left, most)
+			}
+		})
+	}
+}
