@@ -114,7 +114,9 @@ func (p *Planner) learn(q *peer, i, end int, now time.Time) (idle int) {
 		if q.local {
 			if brings {
 				q.progress = now
-				p.trade.came.brought += int64(p.cfg.Sizes[i])
+				if q.mate() {
+					p.trade.came.brought += int64(p.cfg.Sizes[i])
+				}
 				p.unheeded = q.vow.bring(now) || p.unheeded
 			}
 			c.locals++

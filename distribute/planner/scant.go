@@ -28,7 +28,7 @@ type scant struct {
 type intake struct {
 	given   int64 // to this node by traders
 	seeded  int64 // to this node by seeds
-	brought int64 // to others, who said so first
+	brought int64 // to mates, who said so first
 }
 
 // since is what came after an earlier moment.

@@ -100,6 +100,30 @@ func TestScantForSite(t *testing.T) {
 	}
 }
 
+// What is only said to be brought, by one that is not believed or does not get the blob, has nobody leave other sites alone.
+func TestScantIsNotTalkedInto(t *testing.T) {
+	for name, says := range map[string]func(p *Planner, id ident.NodeID, now time.Time){
+		"a mate that is not trusted": func(p *Planner, id ident.NodeID, now time.Time) {
+			p.PeerWants(id, true, now)
+			p.Bad(id)
+		},
+		"no mate": func(*Planner, ident.NodeID, time.Time) {},
+	} {
+		p, seed, trader := between(10, 10)
+		liar := ident.NodeID{3}
+		p.PeerUp(liar, "s", time.Unix(1, 0))
+		says(p, liar, time.Unix(1, 0))
+		for k := range 60 {
+			now := time.Unix(1, 0).Add(time.Duration(k) * 100 * time.Millisecond)
+			p.PeerHasRun(liar, Run{2990 - 10*k, 10}, now)
+			if listen(p, now, 100*time.Millisecond, seed, trader); p.trade.scant.is {
+				t.Errorf("%s: other sites are left alone after %d steps", name, k)
+				break
+			}
+		}
+	}
+}
+
 // It is found out when the time for it has passed, also if nothing comes then that would have the planner asked.
 func TestScantIsFoundOutInTime(t *testing.T) {
 	p, seed, trader := between(50, 2)
