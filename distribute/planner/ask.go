@@ -97,7 +97,7 @@ func (p *Planner) askInTurn(s *turns, of *able, now time.Time, e *Effects) {
 	}
 }
 
-// askAll asks one peer after the other for the piece.
+// askAll asks one peer after the other for the piece; one of which mates are getting all that it has is passed over.
 func (p *Planner) askAll(pc *piece, of *able, now time.Time, e *Effects) {
 	for pc.idle > 0 {
 		q := p.pick(pc, of, now)
@@ -106,10 +106,25 @@ func (p *Planner) askAll(pc *piece, of *able, now time.Time, e *Effects) {
 		}
 		r := p.ask(q, pc, now)
 		if len(r.Runs) == 0 {
-			return
+			of = p.unclaimed(pc, of)
+			continue
 		}
 		e.Requests = append(e.Requests, r)
 	}
+}
+
+// unclaimed is those of some peers that have something of the piece which nobody was asked for, by this node or a mate.
+func (p *Planner) unclaimed(pc *piece, of *able) *able {
+	some := &able{kind: of.kind}
+	for _, q := range of.peers {
+		for i := pc.first; i < pc.first+pc.count; i++ {
+			if c := &p.chunks[i]; !c.have && c.from == nil && q.holds(i) && !p.claimed(i) {
+				some.peers = append(some.peers, q)
+				break
+			}
+		}
+	}
+	return some
 }
 
 // pick returns the peer that would have delivered the piece soonest; nil if none can be asked.
@@ -158,10 +173,13 @@ func (p *Planner) ask(q *peer, pc *piece, now time.Time) Request {
 		r.Runs = appendChunk(r.Runs, i)
 		p.charge(q, i, now)
 	}
+	if len(r.Runs) == 0 {
+		return r
+	}
 	p.setIdle(pc, r.Runs, -1)
 	p.queue(q, pc)
 	if !q.local {
-		p.flight, p.flown = append(p.flight, r.Runs...), p.flown || len(r.Runs) > 0
+		p.flight, p.flown = append(p.flight, r.Runs...), true
 	}
 	return r
 }
