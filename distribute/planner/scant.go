@@ -44,8 +44,9 @@ func (n intake) share(nodes int) float64 {
 // weigh finds out whether other sites give too little to be asked.
 func (p *Planner) weigh(now time.Time) {
 	t, s := &p.trade, &p.trade.scant
-	if s.is && !slices.ContainsFunc(p.order, (*peer).seeds) {
+	if !slices.ContainsFunc(p.order, (*peer).seeds) {
 		*s = scant{}
+		return
 	}
 	if !s.is && !p.tradersAsked() {
 		s.since = time.Time{}

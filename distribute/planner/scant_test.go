@@ -124,6 +124,22 @@ func TestScantIsNotTalkedInto(t *testing.T) {
 	}
 }
 
+// Where this node knows no seed it asks others, however much a mate brings that knows one.
+func TestScantNeedsASeed(t *testing.T) {
+	p, seed, trader := between(0, 10)
+	p.PeerGone(seed.id)
+	mate := ident.NodeID{3}
+	p.PeerUp(mate, "s", time.Unix(1, 0))
+	p.PeerWants(mate, true, time.Unix(1, 0))
+	for k := range 60 {
+		now := time.Unix(1, 0).Add(time.Duration(k) * 100 * time.Millisecond)
+		p.PeerHasRun(mate, Run{2990 - 10*k, 10}, now)
+		if listen(p, now, 100*time.Millisecond, trader); p.trade.scant.is {
+			t.Fatalf("nobody is asked for anything after %d steps", k)
+		}
+	}
+}
+
 // It is found out when the time for it has passed, also if nothing comes then that would have the planner asked.
 func TestScantIsFoundOutInTime(t *testing.T) {
 	p, seed, trader := between(50, 2)
