@@ -104,6 +104,28 @@ func TestLoserIsCancelled(t *testing.T) {
 	}
 }
 
+// One that was overtaken in part is asked anew at once when who overtook it is stuck with the rest: whichever of them comes first by ID.
+func TestOvertakenTakesOver(t *testing.T) {
+	for _, late := range []ident.NodeID{{1}, {2}} {
+		now, quick := time.Unix(1, 0), ident.NodeID{3 - late[0]}
+		p := New(Config{Self: ident.NodeID{9}, Site: "s", Sizes: chunksOf(4, 32<<10), Have: func(int) bool { return false }})
+		p.PeerUp(late, "s", now)
+		p.PeerHasAll(late, now)
+		p.Next(now)
+		p.PeerUp(quick, "s", now)
+		p.PeerHasAll(quick, now)
+		now = now.Add(3 * time.Second)
+		if e := p.Next(now); e.asked(quick) != 4 {
+			t.Fatalf("asked %+v", e.Requests)
+		}
+		p.Got(0, quick, now)
+		now = now.Add(localStall)
+		if e := p.Next(now); len(e.Cancel) != 2 || e.asked(late) != 3 {
+			t.Errorf("of node %d, which was late, 3 chunks are to be asked anew; %v are cancelled, and asked is %+v", late[0], e.Cancel, e.Requests)
+		}
+	}
+}
+
 // What somebody of another site sends a little of now and then is asked of a mate that has it by now, once nothing else is left.
 func TestMateOvertakesTheUplink(t *testing.T) {
 	begin := time.Unix(1, 0)

@@ -17,6 +17,8 @@ func (p *Planner) Next(now time.Time) Effects {
 			p.Failed(q.id, now)
 			e.Cancel = append(e.Cancel, q.id)
 		}
+	}
+	for _, q := range p.order { // now that it is known who overtakes nobody any more
 		if q.lost() {
 			q.waste = 0
 			e.Cancel = append(e.Cancel, q.id)
