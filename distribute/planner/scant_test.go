@@ -2,6 +2,7 @@ package planner
 
 import (
 	"cmp"
+	"slices"
 	"testing"
 	"time"
 
@@ -152,5 +153,73 @@ func TestScantIsFoundOutInTime(t *testing.T) {
 	}
 	if late > 0 {
 		t.Errorf("%d times the planner is to be asked only after it is to weigh what comes", late)
+	}
+}
+
+// What other sites give is weighed over three answers of the seed that answers soonest, and of no one else.
+func TestTrialTakesAnswers(t *testing.T) {
+	const second = time.Second
+	for _, c := range []struct{ one, other, trader, want time.Duration }{
+		{0, 0, second, trialTime}, // nothing has come of them
+		{second, 0, 0, trialTime + 3*second},
+		{0, second, 0, trialTime + 3*second},
+		{3 * second, second, second / 10, trialTime + 3*second},
+		{second, 3 * second, second / 10, trialTime + 3*second},
+	} {
+		p, one, trader := traders(Share{0, 2})
+		other, now := ident.NodeID{3}, time.Unix(1, 0)
+		p.PeerUp(other, "other", now)
+		p.PeerHasAll(other, now)
+		p.peers[one].delay, p.peers[other].delay, p.peers[trader].delay = c.one, c.other, c.trader
+		p.trade.scant.since = now
+		if got := p.weighed().Sub(now); got != c.want {
+			t.Errorf("seeds that answer after %v and %v, another site after %v: it takes %v, want %v", c.one, c.other, c.trader, got, c.want)
+		}
+	}
+}
+
+// While other sites are left alone, seeds are asked for what only they have first, and for the rest when there is no more of that.
+func TestSeedsAreAskedForRareFirst(t *testing.T) {
+	for some, want := range map[int]bool{500: false, 999: true} {
+		p, seed, trader := traders(Share{0, 2})
+		now := time.Unix(1, 0)
+		p.PeerHasRun(trader, Run{0, some}, now)
+		p.trade.scant = scant{is: true, since: now}
+		e := p.Next(now)
+		if e.asked(seed) == 0 || e.asked(trader) > 0 {
+			t.Fatalf("asked %+v", e.Requests)
+		}
+		traded := slices.ContainsFunc(e.Requests, func(r Request) bool { return r.Runs[0].First < some })
+		if traded != want {
+			t.Errorf("of %d chunks that another site has too some are asked for: %v, want %v", some, traded, want)
+		}
+	}
+}
+
+// While other sites are left alone, a node that has little left to do helps its mate as ever: once all
+// seeds of a site will soon have sent what they were asked for.
+func TestSeedsAreAskedForMates(t *testing.T) {
+	p, all := seeds(time.Time{}, Share{0, 1})
+	now, mate := time.Unix(1, 0), ident.NodeID{4}
+	p.PeerUp(mate, "s", now)
+	p.PeerWants(mate, true, now)
+	p.assign(p.crew(p.opened, now))
+	for i := range p.chunks {
+		if p.pieces[p.of[i]].before == 0 {
+			p.Got(i, ident.NodeID{}, now)
+		}
+	}
+	p.trade.scant = scant{is: true, since: now}
+	for range 3 {
+		e := p.Next(now)
+		if len(e.Requests) != 1 {
+			t.Fatalf("of seeds that have sent all one is to be asked for something: %+v", e.Requests)
+		}
+		if again := p.Next(now); len(again.Requests) > 0 {
+			t.Errorf("while a seed sends what is the mate's, it is asked for that too: %+v", again.Requests)
+		}
+		for _, id := range all {
+			drain(p, now, id, e)
+		}
 	}
 }

@@ -260,3 +260,44 @@ func TestSharesOfSeedsOnly(t *testing.T) {
 		t.Error("what is owed by one that is a seed again is not up to date")
 	}
 }
+
+// What is expected of other sites, and withheld from a seed that could be asked for it, is looked at again soon, though nothing happens:
+// while they are taken to give it soon, and while there is something that only the seed has.
+func TestWithheldIsLookedAtAgain(t *testing.T) {
+	now, mate := time.Unix(1, 0), ident.NodeID{3}
+	for name, withhold := range map[string]func(p *Planner, trader ident.NodeID){
+		"soon there": func(p *Planner, trader ident.NodeID) {
+			p.PeerHasRun(trader, Run{0, 999}, now)
+			p.Got(999, ident.NodeID{}, now)
+			p.trade.income, p.trade.at = 1e9, now
+		},
+		"rare": func(p *Planner, trader ident.NodeID) {
+			p.PeerUp(mate, "s", now)
+			p.PeerWants(mate, true, now)
+			p.assign(p.crew(p.opened, now))
+			var taken []Run
+			for i := range p.chunks {
+				if p.pieces[p.of[i]].before == 0 {
+					p.PeerHas(trader, i, now)
+				} else {
+					taken = append(taken, Run{i, 1})
+				}
+			}
+			p.PeerTakes(mate, taken, now)
+		},
+	} {
+		p, seed, trader := traders(Share{0, 1})
+		withhold(p, trader)
+		e := p.Next(now)
+		if e.asked(trader) == 0 || e.asked(seed) > 0 || !p.trade.withheld {
+			t.Fatalf("%s: asked %+v", name, e.Requests)
+		}
+		if e.Wake.After(now.Add(incomeTime)) {
+			t.Errorf("%s: it is looked at after %v", name, e.Wake.Sub(now))
+		}
+		p.PeerGone(seed)
+		if p.Next(now); p.trade.withheld {
+			t.Errorf("%s: nobody could be asked, and it is taken to be withheld", name)
+		}
+	}
+}
