@@ -301,3 +301,34 @@ func TestWithheldIsLookedAtAgain(t *testing.T) {
 		}
 	}
 }
+
+// A seed is asked for what is expected of other sites if it would have that eagerRare times as soon, or eagerTraded times where they have
+// something of it; of which they are taken to give what they gave of late, and less the longer they are silent.
+func TestHowMuchSoonerASeedIsAsked(t *testing.T) {
+	const rate = 1e6
+	piece := float64(minPiece) / rate // seconds
+	for name, c := range map[string]struct {
+		chunks, traded int
+		times          float64 // as long as the seed for a piece other sites take for all
+		silent         time.Duration
+		asked          bool
+	}{
+		"rare, and sooner":       {1000, 0, eagerRare * 1.1, 0, true},
+		"rare, not sooner":       {1000, 0, eagerRare * 0.9, 0, false},
+		"traded, and sooner":     {1000, 999, eagerTraded * 1.1, 0, true},
+		"traded, not sooner":     {1000, 999, eagerTraded * 0.9, 0, false},
+		"few, and sooner":        {12, 11, eagerTraded * 1.1, 0, true}, // of which some were asked for
+		"silent, and sooner":     {1000, 999, eagerTraded * 0.3, 4 * time.Second, true},
+		"silent, not sooner yet": {1000, 999, eagerTraded * 0.3, 3 * time.Second, false},
+	} {
+		p, seed, trader := tradersOf(c.chunks, Share{MaxShares - 1, MaxShares}) // nothing is this site's own
+		now := time.Unix(1, 0)
+		p.PeerHasRun(trader, Run{0, c.traded}, now)
+		p.Got(c.chunks-1, ident.NodeID{}, now)
+		p.peers[seed].rate = rate
+		p.trade.income, p.trade.at = float64(c.chunks*32<<10)/(c.times*piece), now.Add(-c.silent)
+		if e := p.Next(now); (e.asked(seed) > 0) != c.asked {
+			t.Errorf("%s: the seed is asked for %d chunks", name, e.asked(seed))
+		}
+	}
+}
