@@ -6,10 +6,12 @@ import (
 )
 
 // What other sites give is scant if seeds brought ample times as much in trialTime and trialAnswers of a seed, in which others were asked
-// too; and until seeds bring less than enough times that in as long. What they bring is looked at for the site: of nodes that share
+// too, or plenty times as much in as long after that, when others have had something to give for longer; and until seeds bring less than
+// enough times that in as long. What they bring is looked at for the site: of nodes that share
 // an uplink one gets less at times, and if it went on to ask, it would slow down all whom it asks.
 const (
 	ample        = 4
+	plenty       = 3
 	enough       = 2
 	trialTime    = 2 * time.Second
 	trialAnswers = 3
@@ -20,6 +22,7 @@ const (
 type scant struct {
 	is    bool
 	since time.Time // when it was looked at last what comes; zero: others were not asked all the time
+	again bool      // it was looked at before that too
 	came  intake    // by then
 	worth float64   // bytes a second that traders gave this node at most, when it was found out
 }
@@ -44,12 +47,8 @@ func (n intake) share(nodes int) float64 {
 // weigh finds out whether other sites give too little to be asked.
 func (p *Planner) weigh(now time.Time) {
 	t, s := &p.trade, &p.trade.scant
-	if !slices.ContainsFunc(p.order, (*peer).seeds) {
+	if !slices.ContainsFunc(p.order, (*peer).seeds) || !s.is && !p.tradersAsked() {
 		*s = scant{}
-		return
-	}
-	if !s.is && !p.tradersAsked() {
-		s.since = time.Time{}
 		return
 	}
 	if !s.since.IsZero() {
@@ -57,13 +56,23 @@ func (p *Planner) weigh(now time.Time) {
 			return
 		}
 		took, came := now.Sub(s.since).Seconds(), t.came.since(s.came)
-		least := enough
 		if !s.is { // a chunk may be on its way
-			s.worth, least = float64(came.given+p.largest)/took, ample
+			s.worth = float64(came.given+p.largest) / took
 		}
-		s.is = came.share(1+len(p.crewed.mates))/took > float64(least)*s.worth
+		s.is, s.again = came.share(1+len(p.crewed.mates))/took > s.least()*s.worth, true
 	}
 	s.since, s.came = now, t.came
+}
+
+// least is how many times what traders gave seeds have to bring.
+func (s *scant) least() float64 {
+	switch {
+	case s.is:
+		return enough
+	case s.again:
+		return plenty
+	}
+	return ample
 }
 
 // tradersAsked reports whether others that get the blob are asked for something.

@@ -58,6 +58,19 @@ func TestScantTrade(t *testing.T) {
 	}
 }
 
+// Three and a third times as much is found out to be plenty, but not at once: others have less to give at first.
+func TestPlentyIsFoundOutLater(t *testing.T) {
+	p, seed, trader := between(50, 14.5)
+	listen(p, time.Unix(1, 0), 4*time.Second, seed, trader)
+	if p.trade.scant.is {
+		t.Error("it is found out too soon")
+	}
+	listen(p, time.Unix(5, 0), 4*time.Second, seed, trader)
+	if !p.trade.scant.is {
+		t.Error("it is not found out")
+	}
+}
+
 // Other sites that give a third of what the seed does are asked all the time; and so are those that have no more than that to give.
 func TestTradeIsNotScant(t *testing.T) {
 	for name, rates := range map[string][2]float64{"a third": {45, 15}, "all they have": {50, 1000}} {
