@@ -113,12 +113,18 @@ func (p *Planner) askAll(pc *piece, of *able, now time.Time, e *Effects) {
 	}
 }
 
-// unclaimed is those of some peers that have something of the piece which nobody was asked for, by this node or a mate.
+// open reports whether the peer can be asked for a chunk of the piece: over the uplink for nothing that a mate is getting.
+func (p *Planner) open(q *peer, pc *piece, i int) bool {
+	c := &p.chunks[i]
+	return !c.have && c.from == nil && q.holds(i) && (q.local || pc.claimed == 0 || !p.claimed(i))
+}
+
+// unclaimed is those of some peers that can be asked for something of the piece.
 func (p *Planner) unclaimed(pc *piece, of *able) *able {
 	some := &able{kind: of.kind}
 	for _, q := range of.peers {
 		for i := pc.first; i < pc.first+pc.count; i++ {
-			if c := &p.chunks[i]; !c.have && c.from == nil && q.holds(i) && !p.claimed(i) {
+			if p.open(q, pc, i) {
 				some.peers = append(some.peers, q)
 				break
 			}
@@ -166,8 +172,7 @@ func (p *Planner) ask(q *peer, pc *piece, now time.Time) Request {
 	r := Request{Peer: q.id}
 	full := q.bytes + max(minAsk, q.window()/2)
 	for i := pc.first; i < pc.first+pc.count && (q.local || q.bytes < full); i++ {
-		c := &p.chunks[i]
-		if c.have || c.from != nil || !q.holds(i) || !q.local && pc.claimed > 0 && p.claimed(i) {
+		if !p.open(q, pc, i) {
 			continue
 		}
 		r.Runs = appendChunk(r.Runs, i)

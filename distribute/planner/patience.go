@@ -1,6 +1,9 @@
 package planner
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A peer that sends is known to by a chunk, or by Alive, which is told of what SignBytes have come since, at most every
 // SignEvery.
@@ -96,31 +99,33 @@ func (p *Planner) nextLook(q *peer) time.Time {
 	return q.look
 }
 
-// replaceable reports whether another peer has something of what was asked of this one, at no greater cost. One
-// that is waited for in vain for as long does not count: then it is the link. Nor does a mirror, for a peer: it comes last.
+// replaceable reports whether another peer has something of what was asked of this one, at no greater cost. For a peer a mirror does not
+// count: it comes last.
 func (p *Planner) replaceable(q *peer, now time.Time) bool {
-	for _, r := range p.order {
-		if p.stands(r, q, now) && (r.flight == 0 || r.alive.After(q.alive)) && p.covers(r, q) {
-			return true
-		}
-	}
-	return false
+	return p.relieved(q, func(r *peer) bool { return p.stands(r, q, now) })
 }
 
 // dispensable is replaceable at whatever cost: by a peer beyond the uplink in a mate's place, and by a mirror.
 func (p *Planner) dispensable(q *peer, now time.Time) bool {
-	for _, r := range p.order {
-		able := r != q && r.trusted() && !now.Before(r.rest) && !p.shut(r)
-		if able && (r.flight == 0 || r.alive.After(q.alive)) && p.covers(r, q) {
-			return true
-		}
-	}
-	return false
+	return p.relieved(q, func(r *peer) bool { return r.other(q, now) && !p.shut(r) })
+}
+
+// relieved reports whether another peer that may stand for this one has something of what was asked of it. One that is waited for in vain for
+// as long does not count: then it is the link.
+func (p *Planner) relieved(q *peer, may func(r *peer) bool) bool {
+	return slices.ContainsFunc(p.order, func(r *peer) bool {
+		return may(r) && (r.flight == 0 || r.alive.After(q.alive)) && p.covers(r, q)
+	})
+}
+
+// other reports whether the peer is another, and can be asked for something.
+func (r *peer) other(q *peer, now time.Time) bool {
+	return r != q && r.trusted() && !now.Before(r.rest)
 }
 
 // stands reports whether a peer can be asked in the place of another, if it has what that was asked for.
 func (p *Planner) stands(r, q *peer, now time.Time) bool {
-	return r != q && r.trusted() && !now.Before(r.rest) && (r.local || !q.local) && (q.mirror || !r.mirror)
+	return r.other(q, now) && (r.local || !q.local) && (q.mirror || !r.mirror)
 }
 
 // covers reports whether a peer has something of what was asked of another.

@@ -7,8 +7,8 @@ import (
 
 // What other sites give is scant if seeds brought ample times as much in trialTime and trialAnswers of a seed, in which others were asked
 // too, or plenty times as much in as long after that, when others have had something to give for longer; and until seeds bring less than
-// enough times that in as long. What they bring is looked at for the site: of nodes that share
-// an uplink one gets less at times, and if it went on to ask, it would slow down all whom it asks.
+// enough times that in as long. What they bring is looked at for the site: of nodes that share an uplink one gets less at times, and if it
+// went on to ask, it would slow down all whom it asks.
 const (
 	ample        = 4
 	plenty       = 3
