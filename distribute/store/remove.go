@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -73,13 +74,35 @@ func (o *Object) Used() time.Time {
 	return used
 }
 
-// Shared returns how many of each complete blob's bytes are in chunks that another complete blob has too.
+// sharing is what Shared found, for as long as the complete blobs are these.
+type sharing struct {
+	of    []Want // by digest
+	bytes map[Digest]int64
+}
+
+// Shared returns how many of each complete blob's bytes are in chunks that another complete blob has too. All their chunks are
+// looked at only where another blob is complete than at the last call. The result is not to be changed.
 func (s *Store) Shared() map[Digest]int64 {
 	s.mu.Lock()
-	all := s.listed()
+	all, known := s.listed(), s.shared
 	s.mu.Unlock()
+	wants := make([]Want, len(all))
+	for i, o := range all {
+		wants[i] = o.Want
+	}
+	if slices.Equal(wants, known.of) {
+		return known.bytes
+	}
+	known = sharing{wants, sharedBytes(all)}
+	s.mu.Lock()
+	s.shared = known
+	s.mu.Unlock()
+	return known.bytes
+}
+
+func sharedBytes(blobs []*Object) map[Digest]int64 {
 	owner, shared := map[[32]byte]*Object{}, map[[32]byte]bool{}
-	for _, o := range all {
+	for _, o := range blobs {
 		for _, c := range o.Chunks() {
 			if first, ok := owner[c.Hash]; ok && first != o {
 				shared[c.Hash] = true
@@ -89,7 +112,7 @@ func (s *Store) Shared() map[Digest]int64 {
 		}
 	}
 	out := map[Digest]int64{}
-	for _, o := range all {
+	for _, o := range blobs {
 		for _, c := range o.Chunks() {
 			if shared[c.Hash] {
 				out[o.Digest] += int64(c.Size)

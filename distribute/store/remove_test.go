@@ -29,6 +29,9 @@ func TestRemove(t *testing.T) {
 	if err := s.Remove(a.Digest); err != nil {
 		t.Fatal(err)
 	}
+	if shared := s.Shared(); len(shared) > 0 {
+		t.Errorf("shared once the other is gone: %v", shared)
+	}
 	if got, err := io.ReadAll(io.NewSectionReader(r, 0, r.Size())); err != nil || !bytes.Equal(got, v1) {
 		t.Errorf("who had it open reads %d bytes, %v", len(got), err)
 	}

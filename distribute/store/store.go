@@ -53,6 +53,7 @@ type Store struct {
 	mu      lock.Mutex // taken before an object's
 	objects map[Digest]*Object
 	index   map[[32]byte]place // where complete blobs have each chunk
+	shared  sharing
 	temps   int
 }
 
