@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"selvage/distribute/planner"
 	"selvage/distribute/store"
 )
 
@@ -12,6 +13,8 @@ import (
 const nothingMost = 2
 
 var errNothing = fmt.Errorf("it was asked %d times on end for what it said to have, and gave nothing", nothingMost)
+
+var errTrickle = fmt.Errorf("it gives less than %d KiB a second of what it has, so others are asked: look at its disk and its network", planner.TrickleRate>>10)
 
 // gaveNothing counts that a peer gave nothing of what it was asked for. The caller holds mu.
 func (t *task) gaveNothing(n *neighbour) {

@@ -2,6 +2,7 @@ package distribute
 
 import (
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -66,6 +67,29 @@ func TestSlowMateIsHedged(t *testing.T) {
 		}
 		if most := int64(len(data)) + 1<<20; sent > most {
 			t.Errorf("%d bytes were sent for %d", sent, len(data))
+		}
+	})
+}
+
+// A mate that gives next to nothing, and has all, keeps a blob for no more than a while from being got beyond the uplink; and a person hears
+// of it, once.
+func TestMateThatTricklesIsLeft(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		data := content(32, 8<<20)
+		n, mate, seed := w.node("a"), w.node("a"), w.node("b")
+		want := mate.add(data)
+		seed.add(data)
+		mate.meter(FetchProtocol, 2e3)
+		w.mesh()
+		took := w.fetchAll([]*node{n}, want, time.Hour)
+		n.holds(want, data)
+		if took < 30*time.Second || took > 2*time.Minute {
+			t.Errorf("took %v", took)
+		}
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if len(n.failing) != 1 || !strings.HasPrefix(n.failing[0], "2: it gives less than 16 KiB a second") {
+			t.Errorf("it is said that %q", n.failing)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -191,7 +192,7 @@ func (t *task) step() (wake time.Time, idle, done bool, err error) {
 	now := time.Now()
 	for id, src := range t.sources {
 		if src.fetcher != nil && src.fetcher.waits() {
-			t.plan.Alive(id, now) // a slow disk is not the peer's fault
+			t.plan.Held(id, now) // a slow disk is not the peer's fault
 		}
 	}
 	t.plan.Uplink(!t.swarm.closed.Load() && !waits, now)
@@ -202,7 +203,10 @@ func (t *task) step() (wake time.Time, idle, done bool, err error) {
 	for _, id := range e.Cancel {
 		if src := t.sources[id]; src != nil {
 			src.drop()
-			if !src.waits(now) {
+			switch {
+			case slices.Contains(e.Trickles, id):
+				t.complainOf(src.n, errTrickle)
+			case !src.waits(now):
 				t.gaveNothing(src.n)
 			}
 		} else if m := t.mirror(id); m != nil {

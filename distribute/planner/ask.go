@@ -201,4 +201,6 @@ func (p *Planner) charge(q *peer, i int, now time.Time) {
 }
 
 // await has the peer waited for from here on, as one of which nothing has come yet.
-func (q *peer) await(now time.Time) { q.active, q.alive, q.asked, q.gathered = now, now, now, 0 }
+func (q *peer) await(now time.Time) {
+	q.active, q.alive, q.asked, q.gathered, q.trickle = now, now, now, 0, trickle{since: now}
+}

@@ -169,6 +169,7 @@ func (p *Planner) Got(i int, from ident.NodeID, now time.Time) {
 // measure smooths the rate over what comes between two moments.
 func (q *peer) measure(n int64, now time.Time) {
 	q.gathered += n
+	q.trickle.bytes += n
 	if d := now.Sub(q.active).Seconds(); d > 0 {
 		r := float64(q.gathered) / d
 		if q.rate == 0 {
@@ -199,6 +200,7 @@ func (p *Planner) Waits(id ident.NodeID, now time.Time) {
 	case q == nil:
 	case now.Sub(q.active) < claimMost:
 		p.Alive(id, now)
+		q.trickle.waits = true
 	case !p.dispensable(q, now):
 		q.sign(now)
 	}

@@ -13,9 +13,14 @@ func (p *Planner) Next(now time.Time) Effects {
 	}
 	p.hedgeAt = time.Time{}
 	for _, q := range p.order {
-		if q.flight > 0 && !p.shut(q) && (p.stuck(q, now) || p.dawdles(q, now)) {
+		switch {
+		case q.flight == 0 || p.shut(q):
+		case p.stuck(q, now) || p.dawdles(q, now):
 			p.Failed(q.id, now)
 			e.Cancel = append(e.Cancel, q.id)
+		case p.trickles(q, now):
+			p.leave(q, now)
+			e.Cancel, e.Trickles = append(e.Cancel, q.id), append(e.Trickles, q.id)
 		}
 	}
 	for _, q := range p.order { // now that it is known who overtakes nobody any more
@@ -114,7 +119,9 @@ func (p *Planner) wakeFor(q *peer, patience time.Duration, a *alarm) {
 	if q.flight > 0 && !p.shut(q) {
 		a.by(p.nextLook(q))
 		a.by(q.alive.Add(q.stall()))
-		if !q.local { // mates may have to be told again that it is coming
+		if q.local {
+			a.by(q.trickle.due())
+		} else { // mates may have to be told again that it is coming
 			a.by(p.told.Add(tellAgain))
 			a.by(a.now.Add(tellAgain))
 		}

@@ -26,6 +26,13 @@ type giver struct {
 // talk has a node of site s fetch a blob of 128 KiB chunks from givers that have all of it, for a while, in steps of 10 ms.
 func talk(t *testing.T, chunks int, most time.Duration, givers ...*giver) *Planner {
 	t.Helper()
+	p := meet(chunks, givers...)
+	listen(p, time.Unix(1, 0), most, givers...)
+	return p
+}
+
+// meet is how a talk begins.
+func meet(chunks int, givers ...*giver) *Planner {
 	begin := time.Unix(1, 0)
 	p := New(Config{Self: ident.NodeID{9}, Site: "s", Sizes: chunksOf(chunks, 128<<10), Have: func(int) bool { return false }})
 	for k, g := range givers {
@@ -33,7 +40,6 @@ func talk(t *testing.T, chunks int, most time.Duration, givers ...*giver) *Plann
 		p.PeerUp(g.id, g.site, begin)
 		p.PeerHasAll(g.id, begin)
 	}
-	listen(p, begin, most, givers...)
 	return p
 }
 

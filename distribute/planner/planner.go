@@ -40,7 +40,7 @@
 // from those: see news.go.
 //
 // A peer that delivers nothing for a while, longer than is to be expected of it, loses what was asked of it and rests, longer
-// each time: see patience.go.
+// each time: see patience.go. A local one that delivers next to nothing is left for others, though they be beyond the uplink: see trickle.go.
 // At the end of a blob one beyond the uplink that is much slower than another is left, too: see tail.go.
 // One that sent a bad chunk is never asked again.
 //
@@ -201,11 +201,12 @@ type peer struct {
 	delay    time.Duration // of its answers, about the longest of late; 0 while unknown
 	look     time.Time     // not to be looked before whether another peer can take over
 	gathered int64         // bytes that it delivered since the rate was last measured
-	progress time.Time     // when it was last seen to bring something new to the site
-	joined   time.Time     // since when it is of the crew, or was passed over there; zero: it is not
-	rest     time.Time     // not to be asked before
-	rests    int           // on end
-	rate     float64       // bytes a second, smoothed; 0 while unknown
+	trickle  trickle
+	progress time.Time // when it was last seen to bring something new to the site
+	joined   time.Time // since when it is of the crew, or was passed over there; zero: it is not
+	rest     time.Time // not to be asked before
+	rests    int       // on end
+	rate     float64   // bytes a second, smoothed; 0 while unknown
 }
 
 // Run is consecutive chunks.
@@ -223,6 +224,8 @@ type Effects struct {
 	// Cancel names peers from whom nothing more is expected of what was asked so far: the caller
 	// ends its exchange with them before it sends them new requests.
 	Cancel []ident.NodeID
+	// Trickles names those of Cancel that gave less than TrickleRate.
+	Trickles []ident.NodeID
 	// Listen names peers of other sites that are to tell what they have from now on, as all are at first, and Ignore those that
 	// need not: nothing is asked of these meanwhile.
 	Listen, Ignore []ident.NodeID
