@@ -18,6 +18,7 @@ type source struct {
 	took    time.Time     // when it said so
 	share   planner.Share // what it said it gives to this site first
 	whole   bool
+	told    bool      // it has said what it has to say at first: see Planner.PeerTold
 	waited  time.Time // when it said last that what it was asked for waits
 	refused int       // times that it did not give the chunk list
 	after   time.Time // not to be asked for it before
@@ -38,6 +39,9 @@ func (t *task) introduce(src *source) {
 	}
 	t.plan.PeerTakes(id, src.takes, now)
 	t.plan.PeerShares(id, src.share)
+	if src.told {
+		t.plan.PeerTold(id)
+	}
 	if t.bad[id] {
 		t.plan.Bad(id)
 	}
@@ -108,9 +112,13 @@ func (t *task) peerWants(id ident.NodeID, wants bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if src := t.sources[id]; src != nil {
+		begins := wants && !src.wants
 		src.wants = wants
 		if t.plan != nil {
 			t.plan.PeerWants(id, wants, time.Now())
+		}
+		if begins {
+			t.hasTold(src)
 		}
 	}
 	t.poke()
@@ -132,6 +140,7 @@ func (t *task) peerHas(n *neighbour, m message) bool {
 		if t.plan != nil {
 			t.plan.PeerHasAll(n.id, now)
 		}
+		t.hasTold(src)
 	case msgBitmap:
 		src.early, src.listed = m.bitmap, true
 		if t.plan != nil {
@@ -169,7 +178,15 @@ func (t *task) peerTakes(src *source, runs []planner.Run, now time.Time) bool {
 	if src.takes, src.took = runs, now; t.plan != nil {
 		t.plan.PeerTakes(src.n.id, runs, now)
 	}
+	t.hasTold(src)
 	return true
+}
+
+// hasTold takes note that a peer has said what it has to say at first: last of all what it is getting. The caller holds mu.
+func (t *task) hasTold(src *source) {
+	if src.told = true; t.plan != nil {
+		t.plan.PeerTold(src.n.id)
+	}
 }
 
 // peerGot adds runs to what a peer has. What it says before it gave a bitmap will be in the

@@ -59,6 +59,23 @@ func TestSites(t *testing.T) {
 	})
 }
 
+// Mates that begin together know of each other soon, and wait no longer: what is small comes at once, and to the site about once.
+func TestSmallBlobComesAtOnce(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.net.uplink("b", 10<<20, 5*time.Millisecond)
+		seed, b := w.node("a"), w.site("b", 4)
+		data := content(2, 500_000)
+		want := seed.add(data)
+		w.mesh()
+		if took := w.fetchAll(b, want, time.Hour); took > 150*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+		if ratio := float64(w.net.down["b"].crossed()) / float64(len(data)); ratio > 1.2 { // each of the four gets the chunk list
+			t.Errorf("%.3f times the blob came to the site", ratio)
+		}
+	})
+}
+
 // A blob that is on the way is handed on: a node that knows no seed gets it from one that does.
 func TestChain(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {

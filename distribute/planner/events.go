@@ -71,6 +71,13 @@ func (p *Planner) PeerWants(id ident.NodeID, wants bool, now time.Time) {
 	}
 }
 
+// PeerTold notes that a local peer has said what it has and is getting, since it was asked for that, or that it begins to get the blob now.
+func (p *Planner) PeerTold(id ident.NodeID) {
+	if q := p.peers[id]; q != nil {
+		q.told = true
+	}
+}
+
 // PeerShares notes what a peer that has all gives to this site before it gives it to others.
 func (p *Planner) PeerShares(id ident.NodeID, s Share) {
 	if q := p.peers[id]; q != nil && s.Valid() {

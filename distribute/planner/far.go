@@ -54,7 +54,7 @@ func (p *Planner) look(now time.Time) {
 
 // hears reports whether local peers may still be about to say what they have, and are getting.
 func (p *Planner) hears(now time.Time) bool {
-	return now.Sub(p.cfg.Began) < hearTime && slices.ContainsFunc(p.order, func(q *peer) bool { return q.local })
+	return now.Sub(p.cfg.Began) < hearTime && slices.ContainsFunc(p.order, func(q *peer) bool { return q.local && !q.told })
 }
 
 // traded reports whether other sites that get the blob have something of the piece.

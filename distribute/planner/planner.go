@@ -173,6 +173,7 @@ type peer struct {
 	mirror bool // it is no node
 	wants  bool // it is fetching the blob
 	wanted bool // it was so before
+	told   bool // it has said what it has to say at first
 	share  Share
 	claims []Run
 	vow    *vow    // of a local peer

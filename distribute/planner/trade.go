@@ -15,7 +15,7 @@ const (
 	eagerTraded = 12
 )
 
-// hearTime is how long a node waits at first for what its mates say that they are getting.
+// hearTime is how long a node waits at most for what local peers say at first.
 const hearTime = 200 * time.Millisecond
 
 // dealTime is how long other sites may still begin to ask for the blob, after this one did, which gives this one another share. Until then
