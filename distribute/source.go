@@ -112,13 +112,9 @@ func (t *task) peerWants(id ident.NodeID, wants bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if src := t.sources[id]; src != nil {
-		begins := wants && !src.wants
 		src.wants = wants
 		if t.plan != nil {
 			t.plan.PeerWants(id, wants, time.Now())
-		}
-		if begins {
-			t.hasTold(src)
 		}
 	}
 	t.poke()
@@ -182,7 +178,8 @@ func (t *task) peerTakes(src *source, runs []planner.Run, now time.Time) bool {
 	return true
 }
 
-// hasTold takes note that a peer has said what it has to say at first: last of all what it is getting. The caller holds mu.
+// hasTold takes note that a peer has said what it has to say at first: last of all what it is getting. That it wants the blob says nothing of
+// that: it may have been at it for long, and be connected only now. The caller holds mu.
 func (t *task) hasTold(src *source) {
 	if src.told = true; t.plan != nil {
 		t.plan.PeerTold(src.n.id)

@@ -76,6 +76,36 @@ func TestSmallBlobComesAtOnce(t *testing.T) {
 	})
 }
 
+// A node that begins just before it meets a mate hears what that has and is getting before it asks for anything over the uplink: that the mate
+// wants the blob too does not say that it begins as well.
+func TestLateNodeHearsMateFirst(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.net.uplink("b", 10<<20, 5*time.Millisecond)
+		data := content(5, 2<<20)
+		seed, mate, late := w.node("a"), w.node("b"), w.node("b")
+		want := seed.add(data)
+		seed.meter(FetchProtocol, 50e3)
+		from, _ := seed.store.Object(want.Digest)
+		o, err := late.store.Begin(want) // it has the list from before
+		if err != nil {
+			t.Fatal(err)
+		}
+		copyList(t, o, from)
+		w.net.connect(seed.port, mate.port)
+		w.net.wg.Go(func() { w.fetchAll([]*node{mate}, want, time.Hour) })
+		time.Sleep(20 * time.Second)
+		w.net.wg.Go(func() {
+			time.Sleep(time.Millisecond)
+			w.mesh()
+		})
+		w.fetchAll([]*node{late}, want, time.Hour)
+		late.holds(want, data)
+		if ratio := float64(w.net.down["b"].crossed()) / float64(len(data)); ratio > 1.02 {
+			t.Errorf("%.3f times the blob came to the site", ratio)
+		}
+	})
+}
+
 // A blob that is on the way is handed on: a node that knows no seed gets it from one that does.
 func TestChain(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {

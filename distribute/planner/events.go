@@ -71,7 +71,7 @@ func (p *Planner) PeerWants(id ident.NodeID, wants bool, now time.Time) {
 	}
 }
 
-// PeerTold notes that a local peer has said what it has and is getting, since it was asked for that, or that it begins to get the blob now.
+// PeerTold notes that a local peer has said what it has and is getting, since it was asked for that.
 func (p *Planner) PeerTold(id ident.NodeID) {
 	if q := p.peers[id]; q != nil {
 		q.told = true
