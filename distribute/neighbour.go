@@ -115,8 +115,17 @@ func (n *neighbour) askFor(t *task) {
 	defer n.mu.Unlock()
 	if d := t.object.Digest; n.deaf[d] != t {
 		delete(n.deaf, d) // another's, which has ended
-		n.asks[d] = t.wantOf(n)
+		n.ask(t)
 		n.poke()
+	}
+}
+
+// ask has the peer asked to tell of a task's blob. One of this site is told at once what is here and what is being got, if only nothing: it
+// may wait for that. The caller holds mu.
+func (n *neighbour) ask(t *task) {
+	d := t.object.Digest
+	if n.asks[d] = t.wantOf(n); n.local {
+		n.all[d], n.takes[d] = true, true
 	}
 }
 
@@ -130,7 +139,7 @@ func (n *neighbour) need(t *task, needs bool) {
 	d := t.object.Digest
 	if needs {
 		delete(n.deaf, d)
-		n.asks[d] = t.wantOf(n)
+		n.ask(t)
 	} else {
 		n.deaf[d], n.asks[d] = t, msgUnwant
 	}
@@ -479,7 +488,7 @@ func (n *neighbour) recall() {
 	clear(n.asks)
 	clear(n.news)
 	for d, t := range n.swarm.tasks {
-		n.asks[d] = t.wantOf(n)
+		n.ask(t)
 		if n.deaf[d] == t {
 			n.asks[d] = msgUnwant
 		}
