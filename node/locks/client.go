@@ -27,7 +27,7 @@ var (
 // hold is what a client has of a lock, by its own clock. The zero hold is of who has nothing yet.
 type hold struct {
 	token uint64
-	until time.Duration // Invariant: never prolonged once it has passed
+	until time.Duration // Invariant: never prolonged once it has passed; Take may begin with another hold
 	over  bool          // no more time will be had
 }
 
@@ -88,6 +88,7 @@ func (c *Client) put(ctx context.Context, w Want) (Answer, error) {
 func (c *Client) Take(ctx context.Context, patience time.Duration, told func(Answer, error)) error {
 	begun := c.clock()
 	for {
+		c.startOver()
 		a, err := c.put(ctx, Take)
 		if c.Term().Run > 0 {
 			return nil
@@ -110,6 +111,16 @@ func (c *Client) Take(ctx context.Context, patience time.Duration, told func(Ans
 		if err := rest(ctx, wait); err != nil {
 			return err
 		}
+	}
+}
+
+// startOver forgets a hold that ended before there was time to begin: nobody works under it, and who takes it for the last one would
+// keep the lock from others for as long as he asks.
+func (c *Client) startOver() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.hold.token != 0 && c.clock() >= c.hold.until {
+		c.hold = hold{}
 	}
 }
 

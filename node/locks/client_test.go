@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"selvage/ledger/lease"
+	"selvage/node/runtime"
 )
 
 // counter is a table that a client in a bubble asks.
@@ -122,6 +123,28 @@ func TestClientIsToldToEnd(t *testing.T) {
 		c.Keep(t.Context())
 		if term := c.Term(); k.clock() != keepEvery || term.Run != 0 || term.Live <= 0 {
 			t.Errorf("at %v: %+v", k.clock(), term)
+		}
+	})
+}
+
+// TestTakesAgain: a client that was granted less time than it needs to begin, and then none, is not left in the line for ever with a
+// lock that the next leader gives it and that nobody works under.
+func TestTakesAgain(t *testing.T) {
+	counted(t, func(t *testing.T, k *counter) {
+		k.until = runtime.LeaseGrace / 2
+		time.AfterFunc(2*runtime.LeaseGrace, func() {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			k.table, k.until = NewTable(lease.Defaults()), 0
+		})
+		c := NewClient("a", claim(1), k.ask, k.clock)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := c.Take(ctx, -1, silent); err != nil || c.Term().Run <= 0 || c.isOver() {
+			t.Errorf("at %v: %v, %+v", k.clock(), err, c.Term())
+		}
+		if late := k.clock() - 2*runtime.LeaseGrace; late > waitEvery+nextEvery {
+			t.Errorf("it has it %v later", late)
 		}
 	})
 }
