@@ -177,12 +177,7 @@ func (d *Driver) Remove(ctx context.Context, deployment string) error {
 
 // Close stops every instance; the files stay, but for the link to a singleton's.
 func (d *Driver) Close(ctx context.Context) error {
-	all, err := d.table.Close(ctx)
-	for _, inst := range all {
-		if serr := inst.Stop(ctx); err == nil {
-			err = serr
-		}
-	}
+	err := d.table.Close(ctx, func(inst *instance) error { return inst.Stop(ctx) })
 	if err != nil {
 		return fmt.Errorf("close bundles: %w", err)
 	}

@@ -201,12 +201,9 @@ func (d *Driver) Remove(ctx context.Context, deployment string) error {
 
 // Close stops every function and waits for those that end already.
 func (d *Driver) Close(ctx context.Context) error {
-	all, err := d.table.Close(ctx)
+	err := d.table.Close(ctx, func(inst *instance) error { inst.end(); return nil })
 	if err != nil {
 		return fmt.Errorf("close functions: %w", err)
-	}
-	for _, inst := range all {
-		inst.end()
 	}
 	done := make(chan struct{})
 	go func() { d.ending.Wait(); close(done) }()

@@ -228,10 +228,7 @@ func (d *Driver) Remove(ctx context.Context, deployment string) error {
 
 // Close stops every process.
 func (d *Driver) Close(ctx context.Context) error {
-	all, err := d.table.Close(ctx)
-	for _, inst := range all {
-		inst.end()
-	}
+	err := d.table.Close(ctx, func(inst *instance) error { inst.end(); return nil })
 	if err != nil {
 		return fmt.Errorf("close processes: %w", err)
 	}

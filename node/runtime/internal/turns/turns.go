@@ -84,8 +84,9 @@ func (r *Row[T]) leave() {
 	}
 }
 
-// Close makes every later Take fail, waits for the rows to be given back, and returns the instances.
-func (t *Table[T]) Close(ctx context.Context) ([]*T, error) {
+// Close makes every later Take fail, and ends each instance as soon as its row is given back, whatever others do. It waits for that; rows that are
+// not given back before ctx ends are left, and its error is returned, joined with those of end. That is called from several goroutines.
+func (t *Table[T]) Close(ctx context.Context, end func(*T) error) error {
 	t.mu.Lock()
 	t.closed = true
 	rows := make([]*Row[T], 0, len(t.rows))
@@ -93,17 +94,31 @@ func (t *Table[T]) Close(ctx context.Context) ([]*T, error) {
 		rows = append(rows, r)
 	}
 	t.mu.Unlock()
-	var all []*T
+	errs := make(chan error, len(rows))
 	for _, r := range rows {
+		go func() { errs <- r.close(ctx, end) }()
+	}
+	var all error
+	for range rows {
+		all = errors.Join(all, <-errs)
+	}
+	return all
+}
+
+func (r *Row[T]) close(ctx context.Context, end func(*T) error) error {
+	select {
+	case r.turn <- struct{}{}: // though ctx has ended
+	default:
 		select {
 		case r.turn <- struct{}{}:
-			if r.Instance != nil {
-				all = append(all, r.Instance)
-			}
-			<-r.turn
 		case <-ctx.Done():
-			return all, ctx.Err()
+			return ctx.Err()
 		}
 	}
-	return all, nil
+	instance := r.Instance
+	<-r.turn
+	if instance == nil {
+		return nil
+	}
+	return end(instance)
 }

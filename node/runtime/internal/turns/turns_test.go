@@ -3,6 +3,7 @@ package turns
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -45,9 +46,9 @@ func TestWaitingEnds(t *testing.T) {
 	}
 	row.Instance = new(int)
 	row.Give()
-	all, err := table.Close(t.Context())
-	if err != nil || len(all) != 1 {
-		t.Errorf("Close = %v, %v", all, err)
+	ended := 0
+	if err := table.Close(t.Context(), func(*int) error { ended++; return nil }); err != nil || ended != 1 {
+		t.Errorf("%d ended, %v", ended, err)
 	}
 	if _, err := table.Take(t.Context(), "a"); !errors.Is(err, ErrClosed) {
 		t.Errorf("Take after Close: %v", err)
@@ -58,4 +59,46 @@ func TestWaitingEnds(t *testing.T) {
 	if len(table.rows) != 0 {
 		t.Error("an empty row is left")
 	}
+}
+
+// What runs is ended though a call for another deployment takes long, and though there is no time left.
+func TestCloseWaitsForNoOther(t *testing.T) {
+	for name, ends := range map[string]bool{"time left": false, "none left": true} {
+		t.Run(name, func(t *testing.T) {
+			var table Table[string]
+			held := take(t, &table, "held")
+			for _, name := range []string{"a", "b", "c", "d"} {
+				row := take(t, &table, name)
+				row.Instance = &name
+				row.Give()
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if ends {
+				cancel()
+			}
+			ended, closed := make(chan string, 5), make(chan error)
+			go func() {
+				closed <- table.Close(ctx, func(name *string) error { ended <- *name; return errors.New(*name) })
+			}()
+			for range 4 {
+				<-ended
+			}
+			if !ends {
+				held.Give()
+			}
+			if err := <-closed; errors.Is(err, context.Canceled) != ends || !strings.Contains(err.Error(), "a") || len(ended) > 0 {
+				t.Errorf("Close = %v; %d more ended", err, len(ended))
+			}
+		})
+	}
+}
+
+func take[T any](t *testing.T, table *Table[T], deployment string) *Row[T] {
+	t.Helper()
+	row, err := table.Take(t.Context(), deployment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return row
 }
