@@ -6,7 +6,7 @@ import (
 )
 
 // trusted reports whether the peer is believed to give what it says it has.
-func (q *peer) trusted() bool { return !q.banned && q.rests < distrust }
+func (q *peer) trusted() bool { return !q.banned && !q.left && q.rests < distrust }
 
 // counts reports whether what the peer has is looked at, when it is found out what is offered.
 func (q *peer) counts() bool { return q.trusted() && !q.covered }

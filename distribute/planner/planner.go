@@ -202,12 +202,13 @@ type peer struct {
 	delay    time.Duration // of its answers, about the longest of late; 0 while unknown
 	look     time.Time     // not to be looked before whether another peer can take over
 	gathered int64         // bytes that it delivered since the rate was last measured
-	trickle  trickle
-	progress time.Time // when it was last seen to bring something new to the site
-	joined   time.Time // since when it is of the crew, or was passed over there; zero: it is not
-	rest     time.Time // not to be asked before
-	rests    int       // on end
-	rate     float64   // bytes a second, smoothed; 0 while unknown
+	trickle  trickle       // what it gave of late
+	left     bool          // it gives next to nothing
+	progress time.Time     // when it was last seen to bring something new to the site
+	joined   time.Time     // since when it is of the crew, or was passed over there; zero: it is not
+	rest     time.Time     // not to be asked before
+	rests    int           // on end
+	rate     float64       // bytes a second, smoothed; 0 while unknown
 }
 
 // Run is consecutive chunks.

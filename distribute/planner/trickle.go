@@ -47,8 +47,8 @@ func (p *Planner) trickles(q *peer, now time.Time) bool {
 	return rate < TrickleRate && seconds(float64(q.bytes)/rate) >= trickleLeast && p.dispensable(q, now)
 }
 
-// leave asks a peer for no more than what nobody else has.
+// leave asks a peer for no more than what nobody else has, though a chunk comes now and then.
 func (p *Planner) leave(q *peer, now time.Time) {
 	p.Failed(q.id, now)
-	p.change(q, func() { q.rests = max(q.rests, distrust) })
+	p.change(q, func() { q.left = true })
 }

@@ -71,6 +71,10 @@ func TestWhoTricklesIsNamed(t *testing.T) {
 		if len(e.Requests) == 0 || e.Requests[0].Peer != seed {
 			t.Errorf("asked instead: %v", e.Requests)
 		}
+		p.Got(79, mate, now) // a chunk that was on its way
+		if e := p.Next(now.Add(time.Hour)); e.asked(mate) > 0 {
+			t.Errorf("it is asked for %d again, since one chunk came", e.asked(mate))
+		}
 		return
 	}
 	t.Error("not left")
