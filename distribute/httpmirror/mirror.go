@@ -197,11 +197,16 @@ type body struct {
 	cancel context.CancelFunc
 }
 
+// endTime is how long an answer may take to end once all bytes are here.
+const endTime = time.Second
+
 var errLong = errors.New("it sends more than it was asked for")
 
 // Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
 	if b.left == 0 {
+		stop := time.AfterFunc(endTime, b.cancel)
+		defer stop.Stop()
 		if n, _ := io.ReadFull(b.ReadCloser, make([]byte, 1)); n > 0 {
 			return 0, errLong
 		}

@@ -301,6 +301,41 @@ func TestCancel(t *testing.T) {
 	_ = r.Close()
 }
 
+// An answer that has all bytes and does not end is one.
+func TestAnswerWithoutEnd(t *testing.T) {
+	all := []byte("all that was asked for")
+	end := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write(all) // who asked may be gone
+		w.(http.Flusher).Flush()
+		<-end
+	}))
+	defer s.Close()
+	defer close(end)
+	m, err := New(s.URL, new(net.Dialer).DialContext)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	r, err := m.Read(t.Context(), distribute.Digest{}, int64(len(all)), 0, int64(len(all)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, all) {
+			t.Errorf("read %q, %v", got, err)
+		}
+		_ = r.Close() // the bytes are here
+	}()
+	select {
+	case <-ended:
+	case <-time.After(10 * endTime):
+		t.Error("it is waited for")
+	}
+}
+
 // A chunk list is what a server has beside the blob, whole, and no longer than it can be.
 func TestList(t *testing.T) {
 	d := distribute.Digest(sha256.Sum256(data))
