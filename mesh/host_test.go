@@ -3,6 +3,7 @@ package mesh
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"testing"
@@ -249,6 +250,28 @@ func TestShun(t *testing.T) {
 	}
 	a.Shun(nil)
 	eventually(t, "a dials b again", func() bool { return len(a.Connected()) == 1 })
+}
+
+// TestShunDuringHello: who is shunned between the gate's word and the end of the handshake is not let in either: a peer that is slow to
+// end it, on purpose, would stay.
+func TestShunDuringHello(t *testing.T) {
+	n, r := start(t, testConfig("a", "s1")), newRawPeer(t, keyOf("x"))
+	c := r.dial(n)
+	good := encoded(t, Hello{Fleet: []byte("f"), Credential: fmt.Append(nil, "x s1 ", idOf("x"))})
+	hello := rawOpen(t, c, helloProtocol, good, encoded(t, [][]byte{}))
+	if r := readRefusal(t, n, hello); r != nil {
+		t.Fatalf("refused: %v", r)
+	}
+	n.Shun([]ident.NodeID{idOf("x")})
+	if _, err := hello.Write(encoded(t, verdict{OK: true})); err != nil {
+		t.Fatal(err)
+	}
+	if !closes(c, 5*time.Second) {
+		t.Error("the connection stays")
+	}
+	if got := n.seen(); len(got) > 0 {
+		t.Errorf("OnPeer told of %v", got)
+	}
 }
 
 // TestRetire: who is retired has no connections any more, whoever dials.

@@ -190,6 +190,8 @@ func (l *link) finish(p Peer, hello Hello, err error) {
 	if err == nil { // the world may have changed since the peer was judged
 		if r := h.objection(p); r != nil {
 			err = r
+		} else if h.isShunned(l.remote) {
+			err = errShunned
 		}
 	}
 	settled := l.settle(p, err)
