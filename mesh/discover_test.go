@@ -61,3 +61,29 @@ func TestDiscoveryFindsNodes(t *testing.T) {
 		}
 	})
 }
+
+// TestDiscoveryWithANewAddress: a machine that was without a network for long is announced soon after it has an address, and not only when
+// what had failed so often would have been tried again.
+func TestDiscoveryWithANewAddress(t *testing.T) {
+	bubble(t, func(t *testing.T, nw *fabric) {
+		b := start(t, nw.config("b", "s1", "10.0.0.2"))
+		d, cfg := &fakeDiscovery{finds: b.Addrs()[0], fail: 1 << 20}, nw.config("a", "s1", "10.0.0.1")
+		cfg.Discovery = d
+		a := start(t, cfg)
+		time.Sleep(4*time.Hour + 10*time.Minute)
+		d.mu.Lock()
+		tried := d.starts
+		d.fail = 0
+		d.mu.Unlock()
+		if tried > 12 {
+			t.Errorf("discovery was tried %d times in four hours", tried)
+		}
+		if err := a.listenOn("10.0.0.1:4002"); err != nil {
+			t.Fatal(err)
+		}
+		if took := soon(t, "a finds b", 2*time.Hour, func() bool { return a.knows(b) }); took > time.Minute {
+			t.Errorf("it took %v", took)
+		}
+		closeAll(a, b)
+	})
+}
