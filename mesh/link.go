@@ -12,6 +12,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"selvage/internal/ident"
+	"selvage/internal/mutant"
 )
 
 // Bounds of the connections that others can make a host keep. Those that the host dials itself are
@@ -190,7 +191,7 @@ func (l *link) finish(p Peer, hello Hello, err error) {
 	if err == nil { // the world may have changed since the peer was judged
 		if r := h.objection(p); r != nil {
 			err = r
-		} else if h.isShunned(l.remote) {
+		} else if h.isShunned(l.remote) && !mutant.On(mutant.ForgetRevocation) {
 			err = errShunned
 		}
 	}

@@ -7,7 +7,8 @@ import (
 )
 
 // Shun sets whom the host has nothing to do with any more: connections with them are closed, none is dialled, and no
-// other peer is told of them. That they are not let in is for the gate to say. Who is left out later is as others are.
+// other peer is told of them. That they are not let in, and why, is for the gate to say; who is shunned after it has let them in, and before
+// they have ended the handshake, is not let in either. Who is left out later is as others are.
 func (h *Host) Shun(ids []ident.NodeID) {
 	shunned := make(map[ident.NodeID]bool, len(ids))
 	for _, id := range ids {
