@@ -2,7 +2,10 @@ package gossip
 
 import (
 	"bytes"
+	"encoding/binary"
+	"io"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,6 +95,95 @@ func TestSerfGuard(t *testing.T) {
 		g.MergeRemoteState([]byte(c.b), false)
 		if (p.messages > 0) != c.passes {
 			t.Errorf("%s: %d passed", c.what, p.messages)
+		}
+	}
+}
+
+// TestMateTakesFewStreams: a mate cannot have memberlist read from any number of its streams at once, each of which may take memory.
+func TestMateTakesFewStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 3)
+		s.members[0].Join(s.ids[1:]...)
+		s.await(t, time.Minute, s.members...)
+		honest, liar := s.members[0], s.members[1]
+		for range 20 * maxStreams {
+			conn, err := liar.cfg.Network.Open(t.Context(), honest.cfg.Self, streamProtocol)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+		}
+		synctest.Wait()
+		honest.trans.mu.Lock()
+		held := len(honest.trans.held)
+		honest.trans.mu.Unlock()
+		if held > maxStreams {
+			t.Errorf("memberlist has %d streams", held)
+		}
+		if _, err := s.members[2].serf.Join([]string{joinName(s.ids[0])}, true); err != nil {
+			t.Errorf("another mate: %v", err)
+		}
+	})
+}
+
+// TestStreamGuard: memberlist is shown no stream that has it take much memory for a few bytes.
+func TestStreamGuard(t *testing.T) {
+	for _, c := range []struct {
+		what, b string
+		passes  bool
+	}{
+		{"a state", "\x06\x83\xa5Nodes\x02\xacUserStateLen\x07\xa4Join\xc3rest", true},
+		{"a probe", "\x00\x82\xa5SeqNo\x01\xa4Node\xa1x", true},
+		{"an answer to it", "\x02\x82\xa5SeqNo\x01\xa7Payload\xc0", true},
+		{"an error", "\x0d\x81\xa5Error\xa1x", true},
+		{"what is compressed", "\x09\x82\xa4Algo\x00\xa3Buf\xc0", false},
+		{"a message of serf", "\x08\x81\xaaUserMsgLen\xce\x01\x00\x00\x00", false},
+		{"a state of a million members", "\x06\x83\xa5Nodes\xce\x00\x0f\xff\xff\xacUserStateLen\x00\xa4Join\xc2", false},
+		{"one of fewer than none", "\x06\x83\xa5Nodes\xff\xacUserStateLen\x00\xa4Join\xc2", false},
+		{"a state of serf of 16 MiB", "\x06\x83\xa5Nodes\x00\xacUserStateLen\xce\x01\x00\x00\x00\xa4Join\xc2", false},
+		{"one that is told twice", "\x06\x84\xa5Nodes\xce\x00\x0f\xff\xff\xacUserStateLen\x00\xa4Join\xc2\xa5Nodes\x00", true},
+		{"a head without an end", "\x06\xdf\xff\xff\xff\xff" + strings.Repeat("\xa1x\x00", 1000), false},
+		{"a head cut short", "\x06\x83\xa5No", false},
+		{"nothing", "", false},
+	} {
+		in, err := guardStream(strings.NewReader(c.b))
+		if (err == nil) != c.passes {
+			t.Errorf("%s: %v", c.what, err)
+		}
+		if err != nil {
+			continue
+		}
+		if all, err := io.ReadAll(in); string(all) != c.b || err != nil {
+			t.Errorf("%s: memberlist is shown %q, %v", c.what, all, err)
+		}
+	}
+}
+
+// TestPacketGuard: what is compressed does not pass, wherever in a packet it is: once unpacked it may hold more of the same.
+func TestPacketGuard(t *testing.T) {
+	compound := func(parts ...string) string {
+		head, all := []byte{7, byte(len(parts))}, ""
+		for _, p := range parts {
+			head, all = binary.BigEndian.AppendUint16(head, uint16(len(p))), all+p
+		}
+		return string(head) + all
+	}
+	for _, c := range []struct {
+		what, b string
+		passes  bool
+	}{
+		{"a probe", "\x00\x80", true},
+		{"a probe with its sum", "\x0c\x01\x02\x03\x04\x00\x80", true},
+		{"several", compound("\x00\x80", "\x04\x80", ""), true},
+		{"several, cut short", compound("\x00\x80", "\x04\x80")[:5], true},
+		{"compressed", "\x09\x80", false},
+		{"compressed, with its sum", "\x0c\x01\x02\x03\x04\x09\x80", false},
+		{"among several", compound("\x00\x80", "\x09\x80"), false},
+		{"among several of several", compound("\x00\x80", compound("\x04", compound("\x09"))), false},
+		{"nothing", "", true},
+	} {
+		if got := !compressed([]byte(c.b)); got != c.passes {
+			t.Errorf("%s: passes %v", c.what, got)
 		}
 	}
 }

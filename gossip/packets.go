@@ -125,6 +125,9 @@ func (t *transport) receivePackets(from ident.NodeID, conn net.Conn) {
 		if err != nil || !t.inSite(from) {
 			return
 		}
+		if compressed(b) {
+			continue
+		}
 		select {
 		case t.packets <- &memberlist.Packet{Buf: b, From: &addr, Timestamp: time.Now()}:
 		default: // memberlist does not keep up; packets may be lost

@@ -126,7 +126,7 @@ func (t *transport) enter() bool {
 
 // handOver gives a stream to memberlist, which closes it.
 func (t *transport) handOver(from ident.NodeID, conn net.Conn) {
-	c := t.hold(from, conn)
+	c := t.hold(from, from, conn)
 	if c == nil {
 		return
 	}
@@ -166,7 +166,7 @@ func (t *transport) DialAddressTimeout(a memberlist.Address, d time.Duration) (n
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", id.Short(), err)
 	}
-	if c := t.hold(id, conn); c != nil {
+	if c := t.hold(id, t.self, conn); c != nil {
 		return c, nil
 	}
 	return nil, errClosed
