@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -137,6 +139,43 @@ func TestSitesKeepFewNeighbours(t *testing.T) {
 			t.Error("it did not last")
 		}
 		closeAll(all...)
+	})
+}
+
+// TestConnectionInUseIsKept: a connection that is one too many is not closed for as long as something bulky goes over it, however long
+// ago that began; then it is.
+func TestConnectionInUseIsKept(t *testing.T) {
+	bubble(t, func(t *testing.T, nw *fabric) {
+		a := start(t, nw.config("a", "s0", "10.0.0.1"))
+		var others []*testNode
+		for i := range 2 * neighbours {
+			n := start(t, nw.config(fmt.Sprint("n", i), fmt.Sprint("s", i+1), fmt.Sprint("10.0.1.", i)))
+			others = append(others, n)
+			a.LearnNode(n.self, n.gate.site, []string{strings.TrimSuffix(n.Addrs()[0], "/p2p/"+n.self.String())})
+		}
+		soon(t, "a has its neighbours", time.Minute, func() bool { return len(a.Peers()) == neighbours })
+		var extra *testNode
+		for _, n := range others {
+			if !a.knows(n) {
+				extra = n
+			}
+		}
+		c, err := a.Open(t.Context(), extra.self, bulkProtocol)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 5 * 60 {
+			time.Sleep(time.Second)
+			if _, err := c.Write([]byte("more")); err != nil {
+				t.Fatalf("it is closed: %v", err)
+			}
+			if _, err := io.ReadFull(c, make([]byte, 4)); err != nil {
+				t.Fatalf("it is closed: %v", err)
+			}
+		}
+		c.Close()
+		soon(t, "it is closed", 2*spareAge, func() bool { return !a.knows(extra) })
+		closeAll(append(others, a)...)
 	})
 }
 

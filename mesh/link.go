@@ -39,7 +39,7 @@ type link struct {
 	since   time.Time
 	gone    chan struct{} // closed when the connection is
 
-	bulk atomic.Int64 // when a bulk stream last began, unix nanoseconds
+	bulk atomic.Int64 // when a bulk stream last began, or moved anything, unix nanoseconds
 
 	// Set before ready is closed, and not changed after.
 	ready chan struct{}

@@ -69,7 +69,7 @@ func (h *Host) wrap(l *link, s network.Stream, protocol string) net.Conn {
 		return stream{s}
 	case slices.Contains(h.cfg.Bulk, protocol):
 		l.bulk.Store(time.Now().UnixNano())
-		return newBulkStream(stream{s}, h.up, h.down, l.gone)
+		return newBulkStream(stream{s}, h.up, h.down, l.gone, &l.bulk)
 	default:
 		return controlStream{stream{s}, h.up, h.down}
 	}

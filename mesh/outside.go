@@ -36,7 +36,7 @@ func (h *Host) Outside(ctx context.Context, dial func(context.Context) (net.Conn
 		_ = conn.Close() // nothing was sent
 		return nil, ErrHeld
 	}
-	return newBulkStream(o, h.up, h.down, h.ctx.Done()), nil
+	return newBulkStream(o, h.up, h.down, h.ctx.Done(), new(atomic.Int64)), nil
 }
 
 // Read implements net.Conn.

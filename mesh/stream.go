@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -32,6 +33,7 @@ type bulkStream struct {
 	resettable
 	up, down    *bucket
 	gone        <-chan struct{} // the connection is closed
+	moved       *atomic.Int64   // when anything last went, unix nanoseconds
 	closed      chan struct{}
 	once        sync.Once
 	read, write *deadline
@@ -79,8 +81,8 @@ func (s controlStream) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func newBulkStream(s resettable, up, down *bucket, gone <-chan struct{}) *bulkStream {
-	return &bulkStream{resettable: s, up: up, down: down, gone: gone, closed: make(chan struct{}), read: newDeadline(), write: newDeadline()}
+func newBulkStream(s resettable, up, down *bucket, gone <-chan struct{}, moved *atomic.Int64) *bulkStream {
+	return &bulkStream{resettable: s, up: up, down: down, gone: gone, moved: moved, closed: make(chan struct{}), read: newDeadline(), write: newDeadline()}
 }
 
 // Write implements net.Conn: it sends all of p, a slice at a time.
@@ -92,6 +94,7 @@ func (s *bulkStream) Write(p []byte) (int, error) {
 			return sent, err
 		}
 		n, err := s.resettable.Write(p[sent : sent+n])
+		s.note(n)
 		if sent += n; err != nil || sent >= len(p) {
 			return sent, err
 		}
@@ -109,7 +112,15 @@ func (s *bulkStream) Read(p []byte) (int, error) {
 	}
 	n, err := s.resettable.Read(p[:s.down.slice(len(p))])
 	s.down.charge(n)
+	s.note(n)
 	return n, err
+}
+
+// note keeps when bytes went.
+func (s *bulkStream) note(n int) {
+	if n > 0 {
+		s.moved.Store(time.Now().UnixNano())
+	}
 }
 
 // SetDeadline implements net.Conn.
