@@ -205,3 +205,23 @@ func FuzzSerfGuard(f *testing.F) {
 		}
 	})
 }
+
+// FuzzStreamGuard: what memberlist is shown of a stream is all that was sent, or nothing; and a packet is looked through without a panic.
+func FuzzStreamGuard(f *testing.F) {
+	f.Add([]byte("\x06\x83\xa5Nodes\x02\xacUserStateLen\x07\xa4Join\xc3rest"))
+	f.Add([]byte("\x00\x82\xa5SeqNo\x01\xa4Node\xa1x"))
+	f.Add([]byte("\x09\x82\xa4Algo\x00\xa3Buf\xc0"))
+	f.Add([]byte("\x0c\x00\x00\x00\x00\x07\x02\x00\x02\x00\x01\x07\x00\x09"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if compressed(b) && !bytes.Contains(b, []byte{listCompressed}) {
+			t.Error("nothing of it is compressed")
+		}
+		in, err := guardStream(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		if all, err := io.ReadAll(in); err != nil || !bytes.Equal(all, b[:min(len(b), maxStream)]) {
+			t.Errorf("memberlist is shown %d other bytes of %d, %v", len(all), len(b), err)
+		}
+	})
+}
