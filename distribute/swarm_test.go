@@ -59,7 +59,7 @@ func TestSites(t *testing.T) {
 	})
 }
 
-// Mates that begin together know of each other soon, and wait no longer: what is small comes at once, and to the site about once.
+// Mates that begin together know of each other soon, and wait no longer: what is small comes at once, and to the site once.
 func TestSmallBlobComesAtOnce(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.net.uplink("b", 10<<20, 5*time.Millisecond)
@@ -70,7 +70,7 @@ func TestSmallBlobComesAtOnce(t *testing.T) {
 		if took := w.fetchAll(b, want, time.Hour); took > 150*time.Millisecond {
 			t.Errorf("took %v", took)
 		}
-		if ratio := float64(w.net.down["b"].crossed()) / float64(len(data)); ratio > 1.2 { // each of the four gets the chunk list
+		if ratio := float64(w.net.down["b"].crossed()) / float64(len(data)); ratio > 1.02 {
 			t.Errorf("%.3f times the blob came to the site", ratio)
 		}
 	})
