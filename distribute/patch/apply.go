@@ -419,8 +419,11 @@ func (a *applier) end() error {
 
 // atEnd fails if anything follows.
 func atEnd(in *bufio.Reader) error {
-	if _, err := in.ReadByte(); !errors.Is(err, io.EOF) {
-		return errors.Join(ErrForm, err)
+	switch _, err := in.ReadByte(); {
+	case err == nil:
+		return ErrForm
+	case !errors.Is(err, io.EOF):
+		return err
 	}
 	return nil
 }

@@ -26,7 +26,10 @@ func script(old []byte, operations, differences, lits []byte) []byte {
 // Each of these lies in one way.
 func TestHostile(t *testing.T) {
 	old := deflated(t, text(1, 50_000), 6)
-	rs := regions(old, []span{{0, len(old)}}, false)
+	rs, err := regions(t.Context(), old, []span{{0, len(old)}}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
 	off, packed, size := uint64(rs[0].offset), uint64(rs[0].packed), uint64(rs[0].size)
 	const huge = 1<<64 - 1
 	open := []uint64{srcInflated << 2, off, packed, size}

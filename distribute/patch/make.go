@@ -86,9 +86,23 @@ func (m *maker) window(ctx context.Context) error {
 	oldRest, newRest := rests(runs, len(m.old), len(m.new))
 	plain := m.aligner(m.old, m.new, m.base)
 	plain.seeds, plain.runs = newSeeds(m.old, oldRest), runs
-	olds := newPartners(m.old, regions(m.old, oldRest, false))
+	oldRegions, err := regions(ctx, m.old, oldRest, false)
+	if err != nil {
+		return err
+	}
+	olds, err := newPartners(ctx, m.old, oldRegions)
+	if err != nil {
+		return err
+	}
+	newRegions, err := regions(ctx, m.new, newRest, true)
+	if err != nil {
+		return err
+	}
 	at := 0
-	for i, r := range regions(m.new, newRest, true) {
+	for i, r := range newRegions {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		content, err := r.content(m.new)
 		if err != nil {
 			return err

@@ -1,6 +1,9 @@
 package patch
 
-import "slices"
+import (
+	"context"
+	"slices"
+)
 
 const (
 	sketchLen  = 64 // hashes that stand for a region
@@ -16,14 +19,17 @@ type partners struct {
 	having  map[uint64][]int // a hash of sketches: the regions
 }
 
-func newPartners(old []byte, regions []region) *partners {
+func newPartners(ctx context.Context, old []byte, regions []region) (*partners, error) {
 	p := &partners{old: old, regions: regions, having: map[uint64][]int{}}
 	for i := range regions {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		for _, h := range sketch(p.content(i)) {
 			p.having[h] = append(p.having[h], i)
 		}
 	}
-	return p
+	return p, nil
 }
 
 // content of the i-th region; nil if old does not have what was found there.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -189,6 +190,59 @@ func edit(rt *rapid.T, b []byte) []byte {
 	return b
 }
 
+// What an operation needs is in the frame that it is in, where operations are what fills the frame.
+func TestOperationsFillFrames(t *testing.T) {
+	const n = maxPart + 1000
+	old, new := make([]byte, n), bytes.Repeat([]byte{1}, n)
+	for name, tell := range map[string]func(w *writer, i int) error{
+		"literals":    func(w *writer, i int) error { return w.insert(new[i : i+1]) },
+		"differences": func(w *writer, i int) error { return w.add(int64(i), old[i:i+1], new[i:i+1]) },
+	} {
+		var p bytes.Buffer
+		w, err := newWriter(&p, n, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.zstd.Close()
+		err = w.header(n)
+		for i := 0; i < n && err == nil; i++ {
+			err = tell(w, i)
+		}
+		if err = errors.Join(err, w.close()); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := apply(old, p.Bytes(), result(new)); err != nil || !bytes.Equal(got, new) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Whoever gives up does not wait until all regions were deflated again.
+func TestRegionsEnd(t *testing.T) {
+	var b []byte
+	for i := range 40 {
+		b = append(b, deflated(t, text(uint64(i), 100_000), 6)...)
+	}
+	old := noise(1, 1000)
+	begun := time.Now()
+	mustMake(t, old, b)
+	all := time.Since(begun)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	begun = time.Now()
+	err := Make(ended, file(old), file(b), io.Discard)
+	if took := time.Since(begun); !errors.Is(err, context.Canceled) || took > all/4 {
+		t.Errorf("%v after %v, of %v", err, took, all)
+	}
+	found, err := regions(t.Context(), b, []span{{0, len(b)}}, false)
+	if err != nil || len(found) != 80 {
+		t.Errorf("%d regions, %v", len(found), err)
+	}
+	if _, err := newPartners(ended, b, found); !errors.Is(err, context.Canceled) {
+		t.Errorf("partners: %v", err)
+	}
+}
+
 // What is not the patch, or not for these files, is refused by its right name.
 func TestRefuses(t *testing.T) {
 	old, new := text(1, 50_000), text(2, 50_000)
@@ -238,13 +292,18 @@ func TestFaultsStayThemselves(t *testing.T) {
 	p := mustMake(t, old, old)
 	ctx := context.Background()
 	broken := File{failing{}, int64(len(old))}
+	last := io.MultiReader(bytes.NewReader(p), failing{})
+	references := mustScale(t, old, old, byReferences)
+	lastReferences := io.MultiReader(bytes.NewReader(references), failing{})
 	for name, err := range map[string]error{
-		"make, old":    Make(ctx, broken, file(old), io.Discard),
-		"make, new":    Make(ctx, file(old), broken, io.Discard),
-		"make, write":  Make(ctx, file(old), file(old), failing{}),
-		"apply, old":   Apply(ctx, broken, bytes.NewReader(p), io.Discard, result(old)),
-		"apply, patch": Apply(ctx, file(old), failing{}, io.Discard, result(old)),
-		"apply, write": Apply(ctx, file(old), bytes.NewReader(p), failing{}, result(old)),
+		"make, old":                Make(ctx, broken, file(old), io.Discard),
+		"make, new":                Make(ctx, file(old), broken, io.Discard),
+		"make, write":              Make(ctx, file(old), file(old), failing{}),
+		"apply, old":               Apply(ctx, broken, bytes.NewReader(p), io.Discard, result(old)),
+		"apply, patch":             Apply(ctx, file(old), failing{}, io.Discard, result(old)),
+		"apply, write":             Apply(ctx, file(old), bytes.NewReader(p), failing{}, result(old)),
+		"apply, patch's end":       Apply(ctx, file(old), last, io.Discard, result(old)),
+		"apply, end of references": Apply(ctx, file(old), lastReferences, io.Discard, result(old)),
 	} {
 		if !errors.Is(err, errDisk) || errors.Is(err, ErrForm) {
 			t.Errorf("%s: %v", name, err)

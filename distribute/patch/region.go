@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/flate"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -34,13 +35,16 @@ type finder struct {
 
 // regions finds the deflate streams of data, in order, none in another, that touch what is left of
 // it. With exact, only those that this machine's deflate makes again bit by bit.
-func regions(data []byte, left []span, exact bool) []region {
+func regions(ctx context.Context, data []byte, left []span, exact bool) ([]region, error) {
 	f := finder{data: data, inflate: flate.NewReader(nil), budget: 2 * int64(len(data))}
 	var out []region
 	for at := 0; at+minRegion < len(data); at++ {
 		begin, levels := f.begin(at)
 		if begin < 0 || begin >= len(data) {
 			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
 		r, ok := f.region(begin)
 		if !ok {
@@ -50,14 +54,14 @@ func regions(data []byte, left []span, exact bool) []region {
 			left = left[1:]
 		}
 		if len(left) == 0 {
-			return out
+			return out, nil
 		}
 		at = begin + int(r.packed) - 1
 		if left[0].from <= at && (!exact || f.exact(&r, levels)) {
 			out = append(out, r)
 		}
 	}
-	return out
+	return out, nil
 }
 
 // begin is where the stream would begin whose header is at at, and the levels it may have been made

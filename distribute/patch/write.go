@@ -43,16 +43,19 @@ func (w *writer) header(oldSize int64) error {
 	return err
 }
 
-// op appends an operation: n of a kind, and what else belongs to it.
+// op appends an operation: n of a kind, and what else belongs to it. Differences or literals are appended after it, to the same frame:
+// so it is before an operation that a frame is full of them.
 func (w *writer) op(kind, n uint64, args ...uint64) error {
+	if len(w.parts[ops]) > maxPart-maxOp {
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
 	b := binary.AppendUvarint(w.parts[ops], n<<2|kind)
 	for _, a := range args {
 		b = binary.AppendUvarint(b, a)
 	}
 	w.parts[ops] = b
-	if len(b) > maxPart-maxOp {
-		return w.flush()
-	}
 	return nil
 }
 
