@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/ipfs/go-cid"
 
@@ -36,6 +37,7 @@ func (n *Node) Import(ctx context.Context, r io.Reader) (api.Imported, error) {
 	if err != nil {
 		return api.Imported{}, err
 	}
+	defer n.keepArriving(in.Blobs)()
 	kept, err := in.Keep()
 	for _, o := range kept {
 		n.swarm.Tell(o.Digest)
@@ -56,6 +58,32 @@ func (n *Node) Import(ctx context.Context, r io.Reader) (api.Imported, error) {
 		out.Releases = append(out.Releases, item)
 	}
 	return out, nil
+}
+
+// keepArriving keeps blobs from being given up until done is called: before the releases are known that they are of, nothing else does.
+// Room may be made at that moment, by who has looked at what is kept already: so it waits for that.
+func (n *Node) keepArriving(all []store.Want) (done func()) {
+	n.tidying.Lock()
+	defer n.tidying.Unlock()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := time.Now()
+	var noted []store.Digest
+	for _, w := range all {
+		if _, ok := n.added[w.Digest]; !ok {
+			n.added[w.Digest] = now
+			noted = append(noted, w.Digest)
+		}
+	}
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		for _, d := range noted {
+			if n.added[d].Equal(now) { // or else it was added here meanwhile
+				delete(n.added, d)
+			}
+		}
+	}
 }
 
 // explainImport says what to do about a file that cannot be taken in.

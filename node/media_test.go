@@ -6,14 +6,17 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"maps"
+	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"selvage/distribute/media"
 	"selvage/distribute/store"
 	"selvage/internal/disk"
+	"selvage/internal/disk/memdisk"
 	"selvage/ledger"
 	"selvage/ledger/trust"
 	"selvage/node/api"
@@ -177,6 +180,48 @@ func TestBadMedia(t *testing.T) {
 	}
 	if _, err := m.Import(t.Context(), bytes.NewReader(good)); err != nil {
 		t.Errorf("the good one: %v", err)
+	}
+}
+
+// TestImportWhileRoomIsMade: a blob of a file is not given up before the release is known that it is of; after that, what keeps a blob is
+// the release.
+func TestImportWhileRoomIsMade(t *testing.T) {
+	t.Parallel()
+	f := found(t)
+	var kept atomic.Pointer[func()]
+	f.newDisk = func() disk.FS {
+		fs := memdisk.New(0)
+		fs.OnOp = func(op, name string) error {
+			if f := kept.Load(); f != nil && op == "sync" && strings.HasPrefix(name, "store/partial/") {
+				(*f)()
+			}
+			return nil
+		}
+		return fs
+	}
+	m := f.join("b", "b1")
+	cutOff(t, m)
+	eventually(t, "the founder is alone", func() bool { return len(f.founder.Status().Peers) == 0 })
+	var digests []string
+	for i, ref := range []string{"app@v1", "tool@v1"} {
+		added, err := f.seed(f.founder, ref, content(byte(1+i), 100<<10))
+		if err != nil {
+			t.Fatal(err)
+		}
+		digests = append(digests, added.Digest)
+	}
+	file := f.file(f.founder, "app@v1", "tool@v1")
+	short := func() { m.makeRoom(math.MaxInt64) } // when none of the file's blobs is durable, and when one is
+	kept.Store(&short)
+	_, err := m.Import(t.Context(), bytes.NewReader(file))
+	kept.Store(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range digests {
+		if b := m.blobOf(d); !b.Complete || slices.Contains(b.Kept, "added lately") {
+			t.Errorf("%+v", b)
+		}
 	}
 }
 
