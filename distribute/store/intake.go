@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash"
@@ -31,6 +32,7 @@ type incoming struct {
 	temp *Temp   // nil if the blob is here already
 	here *Reader // the other way round
 	sum  hash.Hash
+	list int64 // bytes of its nodes, as they will lie on disk
 }
 
 // origin is where a chunk's bytes are.
@@ -123,6 +125,10 @@ func (in *Intake) node(b *incoming, hash [sha256.Size]byte, next func(cid.Cid, i
 		}
 		data = append([]byte(nil), got...)
 		in.nodes[hash] = data
+	}
+	// One that comes again takes none of the memory here, but as much as the first on disk, and on its way to a peer.
+	if b.list += int64(len(data)) + binary.MaxVarintLen64; b.list > MaxList(b.want.Size) {
+		return nil, fmt.Errorf("%w: more than %d bytes of nodes for %d bytes", ErrDAG, MaxList(b.want.Size), b.want.Size)
 	}
 	b.added.nodes = append(b.added.nodes, data)
 	return data, nil
