@@ -41,6 +41,8 @@ type bucket struct {
 
 	mu      sync.Mutex
 	balance float64 // bytes
+	ahead   float64 // bytes of control beyond what the limit allows it, since bulk last went
+	over    bool    // control has run up all that it may: it goes unbooked until bulk went
 	at      time.Time
 	changed chan struct{} // closed when the limit changes
 }
@@ -79,7 +81,9 @@ func (b *bucket) set(limit int64) {
 // refill pays in what the limit allowed since the last time. The caller holds mu.
 func (b *bucket) refill() {
 	now, limit := time.Now(), float64(b.limit.Load())
-	b.balance = min(b.balance+limit*now.Sub(b.at).Seconds(), max(limit*burstTime.Seconds(), minSlice))
+	paid := limit * now.Sub(b.at).Seconds()
+	b.balance = min(b.balance+paid, max(limit*burstTime.Seconds(), minSlice))
+	b.ahead = max(b.ahead-paid, 0)
 	b.at = now
 }
 
@@ -147,6 +151,7 @@ func (b *bucket) spend(n int) (wait time.Duration, changed <-chan struct{}) {
 		return max(time.Duration(min(-b.balance/float64(limit), 3600)*float64(time.Second)), time.Microsecond), b.changed
 	}
 	b.balance -= float64(n)
+	b.ahead, b.over = 0, false
 	return 0, nil
 }
 
@@ -163,9 +168,14 @@ func (b *bucket) book(n int, bounded bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.refill()
-	next := b.balance - float64(n)
+	spent := float64(n)
 	if bounded {
-		next = max(next, min(b.balance, -float64(b.limit.Load())*debtTime.Seconds()))
+		if b.over {
+			return
+		}
+		spent = min(spent, max(float64(b.limit.Load())*debtTime.Seconds()-b.ahead, 0))
+		b.ahead += spent
+		b.over = spent < float64(n)
 	}
-	b.balance = next
+	b.balance -= spent
 }

@@ -98,6 +98,65 @@ func TestBucketControlGoesAheadOfBulk(t *testing.T) {
 	})
 }
 
+// Control that goes on needing more than the limit has the limit exceeded; bulk goes on.
+func TestBucketControlDoesNotStarveBulk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, stop := newBucket(1000), make(chan struct{})
+		var control sync.WaitGroup
+		control.Go(func() {
+			for tick := time.NewTicker(100 * time.Millisecond); ; {
+				select {
+				case <-stop:
+					tick.Stop()
+					return
+				case <-tick.C:
+					b.debit(200) // twice the limit
+				}
+			}
+		})
+		time.Sleep(time.Minute)
+		for i := range 5 {
+			begin, late := time.Now(), make(chan struct{})
+			timer := time.AfterFunc(3*debtTime, func() { close(late) })
+			if err := b.take(1200, nil, nil, late); err != nil {
+				t.Errorf("slice %d of bulk: %v after %v", i, err, time.Since(begin))
+			}
+			timer.Stop()
+		}
+		close(stop)
+		control.Wait()
+	})
+}
+
+// Control that needs less than the limit, for however long, has bulk keep to the rest.
+func TestBucketControlAndBulkKeepTheLimit(t *testing.T) {
+	for _, limit := range []int64{100, 1000, 100_000} { // of the first, a slice of bulk is worth more than debtTime
+		synctest.Test(t, func(t *testing.T) {
+			b, stop := newBucket(limit), make(chan struct{})
+			var control sync.WaitGroup
+			var went int64
+			control.Go(func() {
+				for tick := time.NewTicker(100 * time.Millisecond); ; {
+					select {
+					case <-stop:
+						tick.Stop()
+						return
+					case <-tick.C:
+						b.debit(int(limit) * 7 / 100)
+						went += limit * 7 / 100
+					}
+				}
+			})
+			bulk := sum(spent(b, 3, 10*time.Minute))
+			close(stop)
+			control.Wait()
+			if got := bulk + went; !within(got, 600*limit, 6) {
+				t.Errorf("limit %d: %d bytes of bulk and %d of control in ten minutes", limit, bulk, went)
+			}
+		})
+	}
+}
+
 func TestBucketLimitChangesForThoseWhoWait(t *testing.T) {
 	for name, limit := range map[string]int64{"raised": 1_000_000, "lifted": 0} {
 		t.Run(name, func(t *testing.T) {
