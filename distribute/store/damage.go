@@ -37,7 +37,8 @@ func (s *Store) Unchecked(when func() bool) { s.unchecked = when }
 // returns what is not as it was. That is forgotten, as OnDamage has it. A chunk list that went bad is mended. On
 // a blob that is not complete it does nothing.
 func (o *Object) Scrub(ctx context.Context, pace func(bytes int) error) (Damage, error) {
-	if !o.Complete() {
+	complete, spoils := o.state()
+	if !complete {
 		return Damage{}, nil
 	}
 	if _, err := o.nodes(); err != nil {
@@ -60,10 +61,21 @@ func (o *Object) Scrub(ctx context.Context, pace func(bytes int) error) (Damage,
 	if err = errors.Join(err, serr, file.Close()); err != nil {
 		return Damage{}, fmt.Errorf("scrub blob %s: %w", o.Digest, err)
 	}
-	if surplus := info.Size() > o.Size; len(bad) > 0 || surplus {
-		return o.spoil(bad, Damage{Surplus: surplus})
+	surplus := info.Size() > o.Size
+	if len(bad) == 0 && !surplus {
+		return Damage{}, nil
 	}
-	return Damage{}, nil
+	if _, now := o.state(); now != spoils { // it was found out meanwhile, and may be right again: there is another file, or what was read is not in it
+		return o.Scrub(ctx, pace)
+	}
+	return o.spoil(bad, Damage{Surplus: surplus})
+}
+
+// state returns whether the whole blob is here, and how often it went bad.
+func (o *Object) state() (complete bool, spoils int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.complete, o.spoils
 }
 
 // spoil makes a complete blob one that is not, without the chunks that are bad, or without any if its file is missing. It
@@ -132,6 +144,7 @@ func (o *Object) demote(bad map[int]bool, d Damage) (Damage, error) {
 	}
 	o.closeFile()
 	o.complete, o.spoilt, o.completedAt = false, true, time.Time{}
+	o.spoils++
 	o.learn(o.chunks, have)
 	o.local = o.haveBytes
 	o.sum, o.summed, o.unsynced = sha256.New(), 0, 0
@@ -251,9 +264,10 @@ func (c *Checked) load(off int64) ([]byte, int64, error) {
 		return nil, 0, err
 	}
 	clear(data[n:])
-	if bad := c.object.check(i, 1, data, c.object.marked); bad != nil {
-		_, err := c.object.spoil(bad, Damage{})
-		return nil, 0, errors.Join(fmt.Errorf("chunk %d of blob %s: %w", i, c.object.Digest, ErrDamaged), err)
+	if c.object.check(i, 1, data, c.object.marked) != nil { // in the file that was opened: the blob may have another by now
+		if _, err := c.object.ReadChunks(i, 1, data); err != nil {
+			return nil, 0, errors.Join(fmt.Errorf("chunk %d of blob %s: %w", i, c.object.Digest, ErrDamaged), err)
+		}
 	}
 	c.chunk = i
 	return data, at, nil

@@ -123,6 +123,53 @@ func TestScrub(t *testing.T) {
 	}
 }
 
+// Who looks for damage, or reads, for long finds what others have found meanwhile, and what was put in its place: that is not forgotten again.
+func TestHealedMeanwhile(t *testing.T) {
+	data := content(37, 2<<20)
+	for name, heal := range map[string]func(t *testing.T, s *Store, o *Object){
+		"by chunks":  func(t *testing.T, _ *Store, o *Object) { mend(t, o, data) },
+		"as a whole": func(t *testing.T, s *Store, _ *Object) { add(t, s, data) },
+	} {
+		fs := memdisk.New(0)
+		s := open(t, fs)
+		o := add(t, s, data)
+		var told []Damage
+		s.OnDamage(func(_ *Object, d Damage) { told = append(told, d) })
+		long, err := s.OpenChecked(o.Digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rot(t, fs, s.blobName(o.Digest), 5)
+		passed := 0
+		d, err := o.Scrub(t.Context(), func(n int) error {
+			if passed += n; passed < 1<<20 || !o.Complete() || len(told) > 0 {
+				return nil
+			}
+			if _, err := o.ReadChunks(0, 1, make([]byte, MaxChunk)); !errors.Is(err, ErrDamaged) {
+				t.Errorf("%s: what is bad is read: %v", name, err)
+			}
+			heal(t, s, o)
+			return nil
+		})
+		if d != (Damage{}) || err != nil || len(told) != 1 || !o.Complete() {
+			t.Errorf("%s: a scrub finds %+v, %v; told %+v; complete: %v", name, d, err, told, o.Complete())
+		}
+		if !o.Complete() {
+			heal(t, s, o)
+		}
+		told = nil
+		got := make([]byte, 10)
+		if _, err = long.ReadAt(got, 0); err != nil || !bytes.Equal(got, data[:10]) || len(told) > 0 || !o.Complete() {
+			t.Errorf("%s: who has it open gets %q, %v; told %+v; complete: %v", name, got, err, told, o.Complete())
+		}
+		_ = long.Close()
+		rot(t, fs, s.blobName(o.Digest), 5)
+		if d, err := o.Scrub(t.Context(), unpaced); d.Chunks != 1 || err != nil || o.Complete() {
+			t.Errorf("%s: then it goes bad: %+v, %v", name, d, err)
+		}
+	}
+}
+
 // A chunk list that went bad is mended without anybody's help, and never handed out.
 func TestChunkListIsMended(t *testing.T) {
 	fs := memdisk.New(0)

@@ -44,6 +44,7 @@ type Object struct {
 	local       int64 // bytes that came from other blobs of this store, were added here, or stayed right when others went bad
 	complete    bool
 	spoilt      bool // it was whole, and is so no more. Not both this and complete
+	spoils      int  // how often that was
 	gone        bool // the store has forgotten it: it takes nothing any more, lest it harms an object that is begun anew
 	completedAt time.Time
 	file        disk.File // open while in use: the partial file, or the blob
