@@ -127,7 +127,7 @@ func (in *Intake) node(b *incoming, hash [sha256.Size]byte, next func(cid.Cid, i
 		in.nodes[hash] = data
 	}
 	// One that comes again takes none of the memory here, but as much as the first on disk, and on its way to a peer.
-	if b.list += int64(len(data)) + binary.MaxVarintLen64; b.list > MaxList(b.want.Size) {
+	if b.list += int64(len(binary.AppendUvarint(nil, uint64(len(data)))) + len(data)); b.list > MaxList(b.want.Size) {
 		return nil, fmt.Errorf("%w: more than %d bytes of nodes for %d bytes", ErrDAG, MaxList(b.want.Size), b.want.Size)
 	}
 	b.added.nodes = append(b.added.nodes, data)
