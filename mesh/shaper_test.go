@@ -98,22 +98,36 @@ func TestBucketControlGoesAheadOfBulk(t *testing.T) {
 	})
 }
 
+// controlled has n bytes of control go every 100 ms until stop, which returns how many went.
+func controlled(b *bucket, n int) (stop func() int64) {
+	var control sync.WaitGroup
+	var went int64
+	end := make(chan struct{})
+	control.Go(func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-end:
+				return
+			case <-tick.C:
+				b.debit(n)
+				went += int64(n)
+			}
+		}
+	})
+	return func() int64 {
+		close(end)
+		control.Wait()
+		return went
+	}
+}
+
 // Control that goes on needing more than the limit has the limit exceeded; bulk goes on.
 func TestBucketControlDoesNotStarveBulk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, stop := newBucket(1000), make(chan struct{})
-		var control sync.WaitGroup
-		control.Go(func() {
-			for tick := time.NewTicker(100 * time.Millisecond); ; {
-				select {
-				case <-stop:
-					tick.Stop()
-					return
-				case <-tick.C:
-					b.debit(200) // twice the limit
-				}
-			}
-		})
+		b := newBucket(1000)
+		stop := controlled(b, 200) // twice the limit
 		time.Sleep(time.Minute)
 		for i := range 5 {
 			begin, late := time.Now(), make(chan struct{})
@@ -123,8 +137,7 @@ func TestBucketControlDoesNotStarveBulk(t *testing.T) {
 			}
 			timer.Stop()
 		}
-		close(stop)
-		control.Wait()
+		stop()
 	})
 }
 
@@ -132,25 +145,10 @@ func TestBucketControlDoesNotStarveBulk(t *testing.T) {
 func TestBucketControlAndBulkKeepTheLimit(t *testing.T) {
 	for _, limit := range []int64{100, 1000, 100_000} { // of the first, a slice of bulk is worth more than debtTime
 		synctest.Test(t, func(t *testing.T) {
-			b, stop := newBucket(limit), make(chan struct{})
-			var control sync.WaitGroup
-			var went int64
-			control.Go(func() {
-				for tick := time.NewTicker(100 * time.Millisecond); ; {
-					select {
-					case <-stop:
-						tick.Stop()
-						return
-					case <-tick.C:
-						b.debit(int(limit) * 7 / 100)
-						went += limit * 7 / 100
-					}
-				}
-			})
+			b := newBucket(limit)
+			stop := controlled(b, int(limit)*7/100)
 			bulk := sum(spent(b, 3, 10*time.Minute))
-			close(stop)
-			control.Wait()
-			if got := bulk + went; !within(got, 600*limit, 6) {
+			if went := stop(); !within(bulk+went, 600*limit, 6) {
 				t.Errorf("limit %d: %d bytes of bulk and %d of control in ten minutes", limit, bulk, went)
 			}
 		})
