@@ -8,9 +8,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"math"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 )
@@ -217,29 +217,37 @@ func TestOperationsFillFrames(t *testing.T) {
 	}
 }
 
-// Whoever gives up does not wait until all regions were deflated again.
+// looked is a context that ends when it was asked so often.
+type looked struct {
+	context.Context
+	looks, most int
+}
+
+func (l *looked) Err() error {
+	if l.looks++; l.looks > l.most {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Whoever gives up does not wait until all regions were deflated again, or likened: each is looked at before.
 func TestRegionsEnd(t *testing.T) {
+	const n = 8
 	var b []byte
-	for i := range 40 {
-		b = append(b, deflated(t, text(uint64(i), 100_000), 6)...)
+	for i := range n {
+		b = append(b, deflated(t, text(uint64(i), 10_000), 6)...)
 	}
-	old := noise(1, 1000)
-	begun := time.Now()
-	mustMake(t, old, b)
-	all := time.Since(begun)
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	begun = time.Now()
-	err := Make(ended, file(old), file(b), io.Discard)
-	if took := time.Since(begun); !errors.Is(err, context.Canceled) || took > all/4 {
-		t.Errorf("%v after %v, of %v", err, took, all)
-	}
-	found, err := regions(t.Context(), b, []span{{0, len(b)}}, false)
-	if err != nil || len(found) != 80 {
-		t.Errorf("%d regions, %v", len(found), err)
-	}
-	if _, err := newPartners(ended, b, found); !errors.Is(err, context.Canceled) {
-		t.Errorf("partners: %v", err)
+	for what, files := range map[string][2][]byte{"new": {noise(1, 1000), b}, "old": {b, noise(1, 1000)}} {
+		all := &looked{t.Context(), 0, math.MaxInt}
+		if err := Make(all, file(files[0]), file(files[1]), io.Discard); err != nil || all.looks < 2*n {
+			t.Errorf("%s: %d looks for %d regions: %v", what, all.looks, n, err)
+		}
+		for most := range 2 * n {
+			ended := &looked{t.Context(), 0, most}
+			if err := Make(ended, file(files[0]), file(files[1]), io.Discard); !errors.Is(err, context.Canceled) || ended.looks != most+1 {
+				t.Errorf("%s: after %d looks, at the %d-th: %v", what, most, ended.looks, err)
+			}
+		}
 	}
 }
 
