@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
-	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -230,22 +229,29 @@ func (l *looked) Err() error {
 	return nil
 }
 
-// Whoever gives up does not wait until all regions were deflated again, or likened: each is looked at before.
+// Whoever gives up does not wait until all regions were found and deflated again, or likened: the context is looked at before each.
 func TestRegionsEnd(t *testing.T) {
 	const n = 8
 	var b []byte
 	for i := range n {
 		b = append(b, deflated(t, text(uint64(i), 10_000), 6)...)
 	}
-	for what, files := range map[string][2][]byte{"new": {noise(1, 1000), b}, "old": {b, noise(1, 1000)}} {
-		all := &looked{t.Context(), 0, math.MaxInt}
-		if err := Make(all, file(files[0]), file(files[1]), io.Discard); err != nil || all.looks < 2*n {
-			t.Errorf("%s: %d looks for %d regions: %v", what, all.looks, n, err)
-		}
-		for most := range 2 * n {
-			ended := &looked{t.Context(), 0, most}
-			if err := Make(ended, file(files[0]), file(files[1]), io.Discard); !errors.Is(err, context.Canceled) || ended.looks != most+1 {
-				t.Errorf("%s: after %d looks, at the %d-th: %v", what, most, ended.looks, err)
+	whole := []span{{0, len(b)}}
+	found, err := regions(t.Context(), b, whole, false)
+	if err != nil || len(found) < n {
+		t.Fatalf("%d regions: %v", len(found), err)
+	}
+	for what, do := range map[string]func(ctx context.Context) error{
+		"found":         func(ctx context.Context) error { _, err := regions(ctx, b, whole, false); return err },
+		"deflated":      func(ctx context.Context) error { _, err := regions(ctx, b, whole, true); return err },
+		"likened":       func(ctx context.Context) error { _, err := newPartners(ctx, b, found); return err },
+		"in a new file": func(ctx context.Context) error { return Make(ctx, file(noise(1, 1000)), file(b), io.Discard) },
+		"in an old one": func(ctx context.Context) error { return Make(ctx, file(b), file(noise(1, 1000)), io.Discard) },
+	} {
+		for most := range len(found) {
+			ctx := &looked{t.Context(), 0, most}
+			if err := do(ctx); !errors.Is(err, context.Canceled) || ctx.looks != most+1 {
+				t.Errorf("regions %s: ends after %d looks, of %d: %v", what, ctx.looks, most+1, err)
 			}
 		}
 	}
